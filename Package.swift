@@ -1,0 +1,120 @@
+// swift-tools-version: 6.2
+// One package: three executables (coordinator, worker, command), the client library, and the pure modules under them.
+// libtorch is found in $LIBTORCH, else in .libtorch/ beside this file (`make setup` puts it there).
+import PackageDescription
+
+let packageDirectory = Context.packageDirectory
+let libtorch = Context.environment["LIBTORCH"] ?? "\(packageDirectory)/.libtorch"
+
+let swift: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// Executables that reach libtorch look for it beside themselves first (an installed tarball), then where they were built.
+let torchLinks: [LinkerSetting] = [
+    .unsafeFlags([
+        "-L\(libtorch)/lib",
+        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib",
+        "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib",
+    ])
+]
+
+func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "amp4ec",
+    products: [
+        .executable(name: "amp4ec-coordinator", targets: ["Coordinator"]),
+        .executable(name: "amp4ec-worker", targets: ["Worker"]),
+        .executable(name: "amp4ec", targets: ["CLI"]),
+        .library(name: "AMP4ECClient", targets: ["AMP4ECClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // C: system libraries, generated code, and the shim over libtorch.
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CChecksum", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CImages", linkerSettings: [.linkedLibrary("turbojpeg"), .linkedLibrary("spng")]),
+        .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .target(
+            name: "CTorch",
+            cxxSettings: [
+                .unsafeFlags([
+                    "-isystem", "\(libtorch)/include",
+                    "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+                ])
+            ],
+            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
+
+        // Pure: no sockets, no clock, no libtorch.
+        pure("Tensors"),
+        pure("Planning"),
+        pure("Wire", ["CWire", "CZstd", "CChecksum", "Tensors"]),
+        pure("Cluster", ["Planning", "Wire", "Tensors", collections]),
+        pure("TestKit", ["Cluster", "Planning", "Wire", "Tensors", collections]),
+
+        // Edges.
+        pure("Transport", ["Wire", "Tensors", collections]),
+        .target(
+            name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
+        pure("Shell", ["Wire", "Tensors", arguments, logging]),
+        pure("Arrays", ["Tensors", "CZlib"]),
+        pure("Images", ["Tensors", "CImages"]),
+
+        // Products.
+        .executableTarget(
+            name: "Coordinator",
+            dependencies: [
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging, yams,
+            ],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "Worker",
+            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging],
+            swiftSettings: swift),
+        .target(
+            name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "CLI",
+            dependencies: [
+                "AMP4ECClient", "Cluster", "Planning", "Inference", "Arrays", "Images", "Tensors", "Shell", arguments, logging,
+            ],
+            swiftSettings: swift),
+
+        tests("TensorsTests", ["Tensors", "Arrays", "Images"]),
+        tests("PlanningTests", ["Planning"]),
+        tests("WireTests", ["Wire", "Tensors", "CWire"]),
+        tests("TransportTests", ["Transport", "Wire", "Tensors"]),
+        tests("InferenceTests", ["Inference", "Tensors"]),
+        tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
+        tests("SimulationTests", ["Cluster", "TestKit"]),
+        tests("CoordinatorTests", ["Coordinator", "Planning"]),
+        tests("WorkerTests", ["Worker"]),
+        tests("ClusterTests", ["AMP4ECClient", "Arrays", "Tensors", "Wire", "Transport"]),
+        tests("TidyTests", []),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx20
+)
