@@ -36,7 +36,7 @@ public final class EventLoop {
 
     /// - Throws: ``TransportError`` when the process has no descriptors left.
     public init() throws(TransportError) {
-        let poller = try Syscall.check("creating the event loop (epoll_create1)") { epoll_create1(Int32(EPOLL_CLOEXEC.rawValue)) }
+        let poller = try Syscall.check("creating the event loop (epoll_create1)") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
         self.poller = Descriptor(owning: Int32(poller))
         waker = try Waker()
         events = .allocate(capacity: Self.eventsPerWake)

@@ -1,5 +1,5 @@
 internal import CLinux
-internal import Collections
+internal import DequeModule
 internal import Glibc
 internal import Synchronization
 
@@ -119,7 +119,7 @@ final class Waker: Sendable {
 
     init() throws(TransportError) {
         let raw = try Syscall.check("creating the loop's wake-up (eventfd)") {
-            eventfd(0, Int32(EFD_CLOEXEC.rawValue | EFD_NONBLOCK.rawValue))
+            eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         }
         descriptor = Descriptor(owning: Int32(raw))
     }

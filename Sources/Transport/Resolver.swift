@@ -9,6 +9,9 @@ public enum Resolver {
     /// Look-ups that may wait at once; one for each node of a large cluster.
     private static let queueCapacity = 4_096
 
+    /// glibc's `EAI_ADDRFAMILY`, which its headers show to GNU sources only.
+    private static let addressFamilyMismatch: Int32 = -9
+
     /// Shared by the loops of the process. `nil` when the system gave no thread.
     private static let queue = try? TaskQueue(name: "resolver", threadCount: threadCount, capacity: queueCapacity)
 
@@ -46,7 +49,7 @@ public enum Resolver {
         hints.ai_flags = AI_ADDRCONFIG
         var list: UnsafeMutablePointer<addrinfo>?
         var status = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &list)
-        if status == EAI_NONAME || status == EAI_ADDRFAMILY {
+        if status == EAI_NONAME || status == addressFamilyMismatch {
             // AI_ADDRCONFIG does not count loopback addresses: on a machine without a network `localhost` would not resolve.
             hints.ai_flags = 0
             status = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &list)
@@ -54,7 +57,8 @@ public enum Resolver {
         guard status == 0 else {
             let reason = status == EAI_SYSTEM ? Syscall.describe(errno) : String(cString: gai_strerror(status))
             throw TransportError(
-                .unresolvedName, "the name \"\(endpoint.host ?? "")\" does not resolve: \(reason); check its spelling and the network's DNS")
+                .unresolvedName,
+                "the name \"\(endpoint.host ?? "")\" does not resolve: \(reason); check its spelling and the network's DNS")
         }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []

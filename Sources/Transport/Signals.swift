@@ -20,7 +20,7 @@ extension EventLoop {
         sigemptyset(&set)
         for signal in signals { sigaddset(&set, signal) }
         let raw = try Syscall.check("taking signals (signalfd)") {
-            signalfd(-1, &set, Int32(SFD_CLOEXEC.rawValue | SFD_NONBLOCK.rawValue))
+            signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
         }
         let descriptor = Descriptor(owning: Int32(raw))
         let rawDescriptor = descriptor.rawValue

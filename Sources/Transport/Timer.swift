@@ -1,4 +1,4 @@
-internal import Collections
+internal import HeapModule
 
 /// A call that a loop makes later; see ``EventLoop/schedule(after:_:)`` and ``EventLoop/every(_:_:)``.
 public final class Timer {

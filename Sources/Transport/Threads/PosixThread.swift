@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 
@@ -7,8 +8,6 @@ internal import Synchronization
 final class PosixThread: Sendable {
     /// The main thread's usual size: libtorch's interpreter and sorting recurse.
     private static let stackByteCount = 8 << 20
-    /// Linux cuts names at 15 bytes.
-    private static let nameByteCount = 15
 
     private struct Start: Sendable {
         let name: String
@@ -43,9 +42,9 @@ final class PosixThread: Sendable {
             { argument in
                 guard let argument else { return nil }
                 let start = Unmanaged<StartBox>.fromOpaque(argument).takeRetainedValue().start
-                pthread_setname_np(pthread_self(), String(decoding: start.name.utf8.prefix(PosixThread.nameByteCount), as: UTF8.self))
+                amp_thread_set_name(start.name)
                 // For Linux a thread is a process here: 0 means this thread only. Raising the number is always allowed.
-                if start.nice != 0 { setpriority(PRIO_PROCESS, 0, start.nice) }
+                if start.nice != 0 { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, start.nice) }
                 start.body()
                 return nil
             }, box.toOpaque())

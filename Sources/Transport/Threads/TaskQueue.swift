@@ -1,4 +1,4 @@
-internal import Collections
+internal import DequeModule
 
 /// A few threads that run what they are given, in order: executors, the codec, the loader.
 ///
