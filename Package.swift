@@ -54,6 +54,8 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CChecksum", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // The kernel's interfaces that Swift's Glibc module leaves out (epoll, eventfd, signalfd): headers only.
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CImages", linkerSettings: [.linkedLibrary("turbojpeg"), .linkedLibrary("spng")]),
         .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -75,7 +77,7 @@ let package = Package(
         pure("TestKit", ["Cluster", "Planning", "Wire", "Tensors", collections]),
 
         // Edges.
-        pure("Transport", ["Wire", "Tensors", collections]),
+        pure("Transport", ["Wire", "Tensors", "CLinux", collections]),
         .target(
             name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
         pure("Shell", ["Wire", "Tensors", arguments, logging]),

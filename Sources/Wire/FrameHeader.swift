@@ -30,6 +30,7 @@ public struct FrameHeader: Sendable, Hashable {
         public static let continuation = Flags(rawValue: 1)
         /// The message is given up; the receiver forgets what it has of it.
         public static let abort = Flags(rawValue: 2)
+        static let known: Flags = [.continuation, .abort]
     }
 
     public var major: UInt8 = majorVersion
@@ -42,4 +43,18 @@ public struct FrameHeader: Sendable, Hashable {
     public var totalPayloadByteCount: Int
     public var payloadChecksum: UInt32
     public var headerChecksum: UInt32
+
+    public init(
+        kind: UInt16, flags: Flags = [], stream: UInt32, metadataByteCount: Int = 0, payloadByteCount: Int = 0,
+        totalPayloadByteCount: Int = 0, payloadChecksum: UInt32 = 0, headerChecksum: UInt32 = 0
+    ) {
+        self.kind = kind
+        self.flags = flags
+        self.stream = stream
+        self.metadataByteCount = metadataByteCount
+        self.payloadByteCount = payloadByteCount
+        self.totalPayloadByteCount = totalPayloadByteCount
+        self.payloadChecksum = payloadChecksum
+        self.headerChecksum = headerChecksum
+    }
 }

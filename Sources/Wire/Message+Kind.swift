@@ -1,0 +1,108 @@
+extension Message {
+    /// The numbers of the kinds on the wire. They are never used for another kind again.
+    public enum Kind: UInt16, Sendable, Hashable, CaseIterable {
+        case hello = 1
+        case welcome = 2
+        case refused = 3
+
+        case heartbeat = 16
+        case ping = 17
+        case pong = 18
+        case peerTable = 19
+        case loadPartition = 20
+        case partitionReport = 21
+        case releasePartition = 22
+        case cancelWork = 23
+        case workDropped = 24
+        case workRejected = 25
+        case workFailed = 26
+        case peerLost = 27
+
+        case partitionData = 48
+        case work = 49
+        case workResult = 50
+
+        case inferRequest = 64
+        case inferReply = 65
+        case inferError = 66
+        case cancelRequest = 67
+        case statusRequest = 68
+        case statusReply = 69
+        case modelRequest = 70
+        case modelReply = 71
+
+        /// The largest payload of this kind; 0 where the kind has none.
+        public var maximumPayloadByteCount: Int {
+            switch self {
+            case .work, .workResult, .inferRequest, .inferReply: WireLimits.activationByteCount
+            case .partitionData: WireLimits.partitionByteCount
+            case .statusReply, .modelReply: WireLimits.documentByteCount
+            default: 0
+            }
+        }
+    }
+
+    public var kind: Kind {
+        switch self {
+        case .hello: .hello
+        case .welcome: .welcome
+        case .refused: .refused
+        case .heartbeat: .heartbeat
+        case .ping: .ping
+        case .pong: .pong
+        case .peerTable: .peerTable
+        case .loadPartition: .loadPartition
+        case .partitionReport: .partitionReport
+        case .releasePartition: .releasePartition
+        case .cancelWork: .cancelWork
+        case .workDropped: .workDropped
+        case .workRejected: .workRejected
+        case .workFailed: .workFailed
+        case .peerLost: .peerLost
+        case .partitionData: .partitionData
+        case .work: .work
+        case .workResult: .workResult
+        case .inferRequest: .inferRequest
+        case .inferReply: .inferReply
+        case .inferError: .inferError
+        case .cancelRequest: .cancelRequest
+        case .statusRequest: .statusRequest
+        case .statusReply: .statusReply
+        case .modelRequest: .modelRequest
+        case .modelReply: .modelReply
+        }
+    }
+
+    /// The largest payload that a message of this kind may have.
+    public var maximumPayloadByteCount: Int { kind.maximumPayloadByteCount }
+
+    /// The headers of the tensors in the payload, for kinds whose payload is tensors.
+    public var tensorHeaders: [TensorHeader]? {
+        switch self {
+        case .work(let work): work.tensors
+        case .workResult(let result): result.tensors
+        case .inferRequest(let request): request.tensors
+        case .inferReply(let reply): reply.tensors
+        default: nil
+        }
+    }
+
+    /// The payload's length where the message itself says it; `nil` where only the frame does (archives and documents).
+    /// - Throws: ``WireError`` when the tensor headers contradict themselves or a bound.
+    public func declaredPayloadByteCount() throws(WireError) -> Int? {
+        if let headers = tensorHeaders { return try PayloadLayout(headers).byteCount }
+        return maximumPayloadByteCount == 0 ? 0 : nil
+    }
+
+    /// Checks the payload's length that a frame gives against the kind's bound and against what the message says.
+    public func check(totalPayloadByteCount total: Int) throws(WireError) {
+        guard total <= maximumPayloadByteCount else {
+            throw WireError(
+                .limitExceeded, "a \(kind) with a payload of \(total) bytes is over the limit of \(maximumPayloadByteCount)")
+        }
+        if let declared = try declaredPayloadByteCount(), declared != total {
+            throw WireError(
+                .invalidValue, "a \(kind)'s frame has a payload of \(total) bytes, but the message describes \(declared)")
+        }
+    }
+}
