@@ -21,10 +21,9 @@ struct DecimalNumber {
 
     /// The product, where it is a whole number that fits.
     func times(_ factor: Int) -> Int? {
-        let product = digits.multipliedFullWidth(by: factor)
-        guard product.high < scale else { return nil }
-        let (quotient, remainder) = scale.dividingFullWidth(product)
-        return remainder == 0 && quotient >= 0 ? quotient : nil
+        let product = Int128(digits) * Int128(factor)
+        let (quotient, remainder) = product.quotientAndRemainder(dividingBy: Int128(scale))
+        return remainder == 0 ? Int(exactly: quotient) : nil
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

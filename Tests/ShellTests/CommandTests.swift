@@ -26,7 +26,10 @@ struct CommandTests {
             (["--log-level", "loud"], 64, "loud"), (["--listen", "a:b"], 64, "a:b"),
         ] as [([String], Int32, String)])
     func parsing(_ arguments: [String], _ status: Int32, _ text: String) throws {
-        let error = try #require(throws: (any Error).self) { try Sample.parseAsRoot(arguments) }
+        let error = try #require(throws: (any Error).self) {
+            var command = try Sample.parseAsRoot(arguments)
+            try command.run()
+        }
         let outcome = CommandOutcome(of: error, thrownBy: Sample.self)
         #expect(outcome.status == status)
         let printed = status == 0 ? outcome.standardOutput : outcome.standardError
