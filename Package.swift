@@ -81,6 +81,7 @@ let package = Package(
         .target(
             name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
         pure("Shell", ["Wire", "Tensors", arguments, logging]),
+        pure("Topology", ["Shell", yams]),
         pure("Arrays", ["Tensors", "CZlib"]),
         pure("Images", ["Tensors", "CImages"]),
 
@@ -106,6 +107,8 @@ let package = Package(
             swiftSettings: swift),
 
         tests("TensorsTests", ["Tensors", "Arrays", "Images"]),
+        tests("ShellTests", ["Shell", arguments, logging]),
+        tests("TopologyTests", ["Topology", "Shell"]),
         tests("PlanningTests", ["Planning"]),
         tests("WireTests", ["Wire", "Tensors", "CWire"]),
         tests("TransportTests", ["Transport", "Wire", "Tensors"]),
