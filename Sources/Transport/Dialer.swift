@@ -1,4 +1,4 @@
-internal import Tensors
+public import Tensors
 public import Wire
 
 /// Opens a connection to the first of several addresses that answers a hello as it should.
