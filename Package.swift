@@ -106,7 +106,7 @@ let package = Package(
             ],
             swiftSettings: swift),
 
-        tests("TensorsTests", ["Tensors", "Arrays", "Images"]),
+        tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Shell", arguments, logging]),
         tests("TopologyTests", ["Topology", "Shell"]),
         tests("PlanningTests", ["Planning"]),
