@@ -5,7 +5,7 @@ enum ImportRules {
         "Collections", "BitCollections", "DequeModule", "HashTreeCollections", "HeapModule", "OrderedCollections",
     ]
     /// What a shell at the edge may take from the system and the toolchain.
-    private static let system: Set<String> = ["Foundation", "Glibc", "Synchronization"]
+    private static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Synchronization"]
     private static let command: Set<String> = ["ArgumentParser", "Logging", "Shell"]
 
     /// Each folder of Sources with the modules that it may import. The first five decide and compute: no clock, no
