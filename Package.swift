@@ -80,21 +80,23 @@ let package = Package(
         pure("Transport", ["Wire", "Tensors", "CLinux", collections]),
         .target(
             name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
-        pure("Shell", ["Wire", "Tensors", arguments, logging]),
+        pure("Shell", ["Cluster", "Planning", "Wire", "Tensors", arguments, logging]),
         pure("Topology", ["Shell", yams]),
         pure("Arrays", ["Tensors", "CZlib"]),
+        pure("Digest", ["CCrypto"]),
+        pure("Resources"),
         pure("Images", ["Tensors", "CImages"]),
 
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging, yams,
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", "Topology", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging],
+            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", arguments, logging],
             swiftSettings: swift),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",

@@ -7,24 +7,6 @@ internal import Tensors
 internal import Topology
 internal import Wire
 
-extension PlanStrategy: ExpressibleByArgument {}
-extension PlanShape: ExpressibleByArgument {}
-extension PlanObjective: ExpressibleByArgument {}
-extension CostModel: ExpressibleByArgument {}
-
-extension CompressionMode: ExpressibleByArgument {
-    public init?(argument: String) {
-        switch argument {
-        case "auto": self = .auto
-        case "always": self = .always
-        case "never": self = .never
-        default: return nil
-        }
-    }
-    public static var allValueStrings: [String] { ["auto", "always", "never"] }
-    public var defaultValueDescription: String { "\(self)" }
-}
-
 /// `--micro-batch auto|N`.
 enum MicroBatchOption: ExpressibleByArgument, CustomStringConvertible {
     case auto
@@ -141,7 +123,7 @@ struct CoordinatorSettings {
             switch try TopologySource(parsing: source) {
             case .dns(let name, let port): workers = .dns(name: name, port: port)
             case .compose(let path):
-                let file = try ComposeFile.read(path: path, environment: OptionFiles.environment, knownOptions: CoordinatorOptions.known)
+                let file = try ComposeFile.read(path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
                 workers = .listed(file.workers.filter { !$0.annotation.exclude })
             }
         }

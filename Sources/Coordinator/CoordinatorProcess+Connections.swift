@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Logging
 internal import Planning
 internal import Shell
 internal import Tensors
@@ -113,7 +114,7 @@ extension CoordinatorProcess: ConnectionHandler {
         peer.connection.send(
             .welcome(
                 Welcome(
-                    role: .coordinator, name: machine.name, software: ProductVersion.current, incarnation: incarnation, term: machine.term)))
+                    role: .coordinator, name: "coordinator", software: ProductVersion.current, incarnation: incarnation, term: machine.term)))
     }
 
     private func fromWorker(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {

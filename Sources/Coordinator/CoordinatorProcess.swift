@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import Logging
 internal import Planning
+internal import Resources
 internal import Shell
 internal import Tensors
 internal import Topology
@@ -88,8 +89,13 @@ final class CoordinatorProcess {
         configuration.suspectAfter = options.heartbeatTimeout / 2
         configuration.joinTimeout = options.joinTimeout
         configuration.defaultDeadline = options.deadline
-        configuration.maximumRequestBytes = Int(Double(HostMemory.limitBytes) * Self.requestMemoryShare)
+        configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
         machine = CoordinatorMachine(configuration: configuration, session: SessionID(bits: RandomBits.next128()))
+    }
+
+    private static func memoryLimitBytes() throws -> UInt64 {
+        var probe = try ResourceProbe()
+        return probe.sample(at: LoopTime.current().nanoseconds).memoryForProcessBytes
     }
 
     /// Serves until SIGTERM or SIGINT; outstanding requests are finished first.
@@ -120,7 +126,7 @@ final class CoordinatorProcess {
     private func listenAddress() throws -> SocketAddress {
         guard let host = options.listen.host else { return .any(port: options.listen.port) }
         guard let address = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)).first else {
-            throw CommandFailure(.failed, "--listen: \(host) has no address")
+            throw CommandFailure(.failure, "--listen: \(host) has no address")
         }
         return address
     }

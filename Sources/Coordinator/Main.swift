@@ -20,7 +20,7 @@ struct CoordinatorCommand: ParsableCommand {
     @OptionGroup var options: CoordinatorOptions
 
     func run() throws {
-        try ClusterSecret.checkNotGiven(option: options.clusterSecretFile)
+        try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
         let settings = try CoordinatorSettings(options)
         EventLoop.blockSignals([SIGTERM, SIGINT])
         options.logging.start()
@@ -44,7 +44,7 @@ enum OptionFiles {
         }
         let topology = value(of: "topology", in: own) ?? values["topology"]
         if let topology, case .compose(let path) = try TopologySource(parsing: topology) {
-            let file = try ComposeFile.read(path: path, environment: environment, knownOptions: CoordinatorOptions.known)
+            let file = try ComposeFile.read(path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
             values = values.over(file.coordinatorOptions)
         }
         return values.arguments(notGivenIn: own) + own
@@ -56,16 +56,5 @@ enum OptionFiles {
             if argument.hasPrefix("--\(name)=") { return String(argument.dropFirst(name.count + 3)) }
         }
         return nil
-    }
-
-    static var environment: [String: String] {
-        var result: [String: String] = [:]
-        var entry = environ
-        while let text = entry.pointee {
-            let line = String(cString: text)
-            if let equals = line.firstIndex(of: "=") { result[String(line[..<equals])] = String(line[line.index(after: equals)...]) }
-            entry += 1
-        }
-        return result
     }
 }

@@ -17,7 +17,7 @@ struct WorkerCommand: ParsableCommand {
     @OptionGroup var options: WorkerOptions
 
     func run() throws {
-        try ClusterSecret.checkNotGiven(option: options.clusterSecretFile)
+        try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
         // Before any library starts a thread that would inherit the default action.
         EventLoop.blockSignals([SIGTERM, SIGINT])
         options.logging.start()

@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Logging
 internal import Shell
 internal import Tensors
 internal import Transport

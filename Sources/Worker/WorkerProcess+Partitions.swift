@@ -1,6 +1,7 @@
 internal import Cluster
 internal import Digest
 internal import Inference
+internal import Resources
 internal import Shell
 internal import Tensors
 internal import Transport
@@ -40,7 +41,7 @@ extension WorkerProcess {
         let isTaken = loader.submit {
             let result = Result { () throws(StoreRefusal) in
                 do {
-                    try store.put(data.key, contentDigest: data.contentDigest, storage: storage)
+                    _ = try store.put(data.key, contentDigest: data.contentDigest, storage: storage)
                     return storage.byteCount
                 } catch {
                     throw StoreRefusal(code: .resourceExhausted, message: "\(error)")
@@ -66,7 +67,7 @@ extension WorkerProcess {
         }
         guard loading.insert(order.key).inserted else { return }
         makeRoom(for: order.residentBytes)
-        let available = min(sample.memoryAvailable, memoryLimit)
+        let available = min(sample.memoryAvailableBytes, memoryLimit)
         guard order.residentBytes <= available else {
             loading.remove(order.key)
             let message =
@@ -142,7 +143,7 @@ extension WorkerProcess {
     /// Lets go of released partitions, the longest unused first, until there are few enough and the new one fits.
     private func makeRoom(for bytes: UInt64) {
         var idle = loaded.filter { $0.value.isReleased && !isInUse($0.key) }.sorted { $0.value.lastUsed < $1.value.lastUsed }.map(\.key)
-        while !idle.isEmpty, idle.count > Self.idlePartitionLimit || bytes > min(sample.memoryAvailable, memoryLimit) {
+        while !idle.isEmpty, idle.count > Self.idlePartitionLimit || bytes > min(sample.memoryAvailableBytes, memoryLimit) {
             let key = idle.removeFirst()
             loaded[key] = nil
             for directive in machine.evicted(key) {
@@ -167,9 +168,9 @@ extension WorkerProcess {
     private var heartbeat: Heartbeat {
         Heartbeat(
             sequence: heartbeatSequence, cpuUsedCores: sample.cpuUsedCores, cpuQuotaCores: sample.quotaCores,
-            cpuThrottledShare: sample.throttledShare, processCPUCores: sample.processCPUCores, memoryUsedBytes: sample.memoryUsed,
-            memoryLimitBytes: min(sample.memoryLimit, memoryLimit), processResidentBytes: sample.processResident,
-            networkReceivedBytes: sample.networkReceived, networkSentBytes: sample.networkSent, queued: UInt32(machine.queuedCount),
+            cpuThrottledShare: sample.throttledShare, processCPUCores: sample.processCPUCores, memoryUsedBytes: sample.memoryUsedBytes,
+            memoryLimitBytes: min(sample.memoryLimitBytes, memoryLimit), processResidentBytes: sample.processResidentBytes,
+            networkReceivedBytes: sample.networkReceivedBytes, networkSentBytes: sample.networkSentBytes, queued: UInt32(machine.queuedCount),
             executing: UInt32(machine.executingCount), completed: machine.completed,
             partitions: loaded.sorted { $0.key.firstLayer < $1.key.firstLayer }.map { key, ready in
                 PartitionStatistics(

@@ -2,6 +2,7 @@ internal import Cluster
 internal import Glibc
 internal import Inference
 internal import Logging
+internal import Resources
 internal import Shell
 internal import Tensors
 internal import Transport
@@ -58,12 +59,14 @@ final class WorkerProcess {
         let first = probe.sample(at: LoopTime.current().nanoseconds)
         self.probe = probe
         sample = first
-        memoryLimit = min(first.memoryLimit, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
-        executorCount = options.executors ?? max(1, Int(first.effectiveCores))
+        memoryLimit = min(first.memoryForProcessBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
+        executorCount = options.executors ?? max(1, Int(first.quotaCores))
         slotBytes = max(16 << 20, Int(Double(memoryLimit) * Self.activationShare))
         try TorchEngine.configure(threads: options.threads)
-        coreSpeed = SpeedProbe.measure().relative
-        store = try PartitionArchiveStore(folder: options.cacheDir, limit: options.cacheLimit.bytes)
+        coreSpeed = SpeedProbe.measure().relativeSpeed
+        store = try PartitionArchiveStore(limitByteCount: options.cacheLimit.bytes, folder: options.cacheDir) { text in
+            logger.warning("partition store", metadata: ["cause": "\(text)"])
+        }
         executors = try TaskQueue(name: "executor", threadCount: executorCount, capacity: Self.mailboxCapacity)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
         loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024, nice: 10)
@@ -85,7 +88,7 @@ final class WorkerProcess {
         logger.info(
             "worker started",
             metadata: [
-                "address": "\(listener.address)", "cores": "\(sample.effectiveCores)", "speed": "\(coreSpeed)",
+                "address": "\(listener.address)", "cores": "\(sample.quotaCores)", "speed": "\(coreSpeed)",
                 "memory_limit": "\(ByteSize(bytes: Int(clamping: memoryLimit)))", "executors": "\(executorCount)",
                 "torch": "\(TorchEngine.libtorchVersion)", "instructions": "\(TorchEngine.instructionSet)",
             ])
@@ -102,7 +105,7 @@ final class WorkerProcess {
     private func listenAddress() throws -> SocketAddress {
         guard let host = options.listen.host else { return .any(port: options.listen.port) }
         guard let address = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)).first else {
-            throw CommandFailure(.failed, "--listen: \(host) has no address")
+            throw CommandFailure(.failure, "--listen: \(host) has no address")
         }
         return address
     }
@@ -175,23 +178,9 @@ final class WorkerProcess {
     var profile: WorkerProfile {
         let archives = store.inventory()
         return WorkerProfile(
-            cores: sample.effectiveCores, speed: coreSpeed, memoryLimitBytes: memoryLimit,
-            memoryAvailableBytes: min(sample.memoryAvailable, memoryLimit), executors: UInt32(executorCount),
+            cores: sample.quotaCores, speed: coreSpeed, memoryLimitBytes: memoryLimit,
+            memoryAvailableBytes: min(sample.memoryAvailableBytes, memoryLimit), executors: UInt32(executorCount),
             slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
-            inventory: archives.map { HeldPartition(key: $0.key, archiveBytes: UInt64($0.bytes), isLoaded: loaded[$0.key] != nil) })
-    }
-}
-
-extension Logger {
-    /// A machine's line.
-    func log(_ line: LogLine) {
-        let level: Logger.Level =
-            switch line.level {
-            case .debug: .debug
-            case .info: .info
-            case .warning: .warning
-            case .error: .error
-            }
-        log(level: level, "\(line.message)", metadata: line.metadata.mapValues { "\($0)" })
+            inventory: archives.map { HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil) })
     }
 }

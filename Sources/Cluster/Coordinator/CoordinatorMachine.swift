@@ -17,7 +17,7 @@ public import Wire
 public struct CoordinatorMachine: Sendable {
     let configuration: Configuration
     public let session: SessionID
-    var term: UInt64 = 1
+    public internal(set) var term: UInt64 = 1
 
     // Membership.
     var nodes: [NodeID: Node] = [:]
