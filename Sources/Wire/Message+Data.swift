@@ -4,7 +4,8 @@ public import Tensors
 public enum TensorEncoding: UInt32, Sendable, Hashable, CaseIterable {
     case raw = 0
     case zstd = 1
-    /// Bytes grouped by their place in the element (all first bytes, all second bytes, …), then zstd.
+    /// Bytes grouped by their place in the element (all first bytes, all second bytes, …) within blocks of 131,072 elements, then one zstd
+    /// frame.
     case shuffledZstd = 2
 }
 
