@@ -33,6 +33,9 @@ struct RuleTests {
         Case(
             "attributes do not hide it", ImportRules.order, "Sources/Wire/A.swift", "@preconcurrency public import Transport", [1]),
         Case("a folder without a row", ImportRules.order, "Sources/Unknown/A.swift", "", [1]),
+        Case("the C library for one function", ImportRules.order, "Sources/Wire/A.swift", "internal import Glibc", [1]),
+        Case("one function of numbers", ImportRules.order, "Sources/Wire/A.swift", "internal import func Glibc.pow", []),
+        Case("one function that is not of numbers", ImportRules.order, "Sources/Wire/A.swift", "import func Glibc.socket", [1]),
         Case("what the row allows", ImportRules.order, "Sources/Wire/A.swift", "internal import CZstd\npublic import Tensors", []),
         Case("a comment about an import", ImportRules.order, "Sources/Wire/A.swift", "// import Foundation", []),
         Case("a test is free", ImportRules.order, "Tests/WireTests/A.swift", "import Foundation", []),
@@ -51,6 +54,9 @@ struct RuleTests {
         Case("a template's letters", TextRules.unfinished, "scripts/setup", "mktemp -d a.XX" + "XXXX", []),
         Case("a promise without proof", TextRules.concurrency, "Sources/Wire/A.swift", "class A: @unchecked " + "Sendable {}", [1]),
         Case("an unsafe global", TextRules.concurrency, "Sources/Wire/A.swift", "nonisolated" + "(unsafe) var a = 1", [1]),
+        Case(
+            "an unsafe value with its reason above it", TextRules.concurrency, "Sources/Wire/A.swift",
+            "// Owned by the closure alone.\nnonisolated" + "(unsafe) let a = b", []),
         Case(
             "a promise with its proof", TextRules.concurrency, "Sources/Wire/A.swift",
             "/// ## Concurrency" + " model\nclass A: @unchecked " + "Sendable {}", []),

@@ -10,14 +10,24 @@ enum TextRules {
         }
     }
 
-    /// Shared mutable state that the compiler cannot check carries its proof in the same file.
+    /// Sharing that the compiler cannot check carries its proof: a type in the same file, a single value right above it.
     static func concurrency(_ file: SourceFile) -> [Violation] {
-        let promises = ["@unchecked " + "Sendable", "nonisolated" + "(unsafe)"]
-        guard file.isSwift, !file.text.contains("## Concurrency" + " model") else { return [] }
-        return lines(of: file) { line in
-            promises.first(where: { line.contains($0) }).map {
-                "'\($0)' needs a doc comment with '## Concurrency" + " model' that says why it is safe"
+        let heading = "## Concurrency" + " model"
+        let type = "@unchecked " + "Sendable"
+        let value = "nonisolated" + "(unsafe)"
+        guard file.isSwift, !file.text.contains(heading) else { return [] }
+        return file.lines.indices.compactMap { index in
+            let line = file.lines[index]
+            let above = index > 0 ? file.lines[index - 1].drop(while: { $0 == " " }) : ""
+            let message: String
+            if line.contains(type) {
+                message = "'\(type)' needs a doc comment with '\(heading)' that says why it is safe"
+            } else if line.contains(value), !above.hasPrefix("//") {
+                message = "'\(value)' needs a comment right above it that says why it is safe"
+            } else {
+                return nil
             }
+            return Violation(path: file.path, line: index + 1, message: message)
         }
     }
 

@@ -96,13 +96,16 @@ download_wheel() {
     local attempts=(here here_index)
     [ "$wanted" = any ] && attempts=(here elsewhere here_index elsewhere_index)
     for attempt in "${attempts[@]}"; do
-        local options=("${here[@]}")
-        [[ "$attempt" == elsewhere* ]] && options=("${elsewhere[@]}")
+        local options=("${here[@]}") what="$torch_requirement (about 200 MB)"
+        if [[ "$attempt" == elsewhere* ]]; then
+            options=("${elsewhere[@]}")
+            what="$torch_requirement made for Python $torch_any_python, whose libraries serve as well"
+        fi
         if [[ "$attempt" == *_index ]]; then
-            say "asking the index $torch_index for $torch_requirement (about 200 MB)"
+            say "asking the index $torch_index for $what"
             options=(--index-url "$torch_index" "${options[@]}")
         else
-            say "asking pip, as it is set up here, for $torch_requirement (about 200 MB)"
+            say "asking pip, as it is set up here, for $what"
         fi
         if "$python" -m pip download --disable-pip-version-check --no-deps --only-binary=:all: \
             --dest "$partial" "${options[@]}" >>"$log" 2>&1; then
