@@ -87,11 +87,13 @@ let package = Package(
         pure("Resources"),
         pure("Images", ["Tensors", "CImages"]),
 
+        pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
+
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", "Topology", arguments, logging,
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell", "Topology", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
@@ -104,7 +106,8 @@ let package = Package(
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "AMP4ECClient", "Cluster", "Planning", "Inference", "Arrays", "Images", "Tensors", "Shell", arguments, logging,
+                "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Tensors", "Shell", "Wire", arguments,
+                logging,
             ],
             swiftSettings: swift),
 

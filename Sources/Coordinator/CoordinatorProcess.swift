@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import Logging
 internal import Planning
+internal import Profiling
 internal import Resources
 internal import Shell
 internal import Tensors
@@ -78,7 +79,7 @@ final class CoordinatorProcess {
         if case .items(let count) = options.microBatch { microBatch = count }
         service = try ModelService(
             path: settings.modelPath, inputs: settings.inputs, level: settings.level,
-            settings: .init(
+            choices: .init(
                 strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost, microBatch: microBatch))
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)

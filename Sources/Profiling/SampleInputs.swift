@@ -1,16 +1,17 @@
-internal import Tensors
-internal import Wire
+public import Tensors
 
 /// Inputs made up for measuring a model: seeded, so that two analyses see the same, and different for each item, so that items that
 /// influence each other are seen.
-struct SampleInputs {
+public struct SampleInputs: Sendable {
     /// A free dimension (a sequence's length) is analysed at this extent.
-    static let freeExtent = 16
+    public static let freeExtent = 16
 
-    let specs: [TensorSpec]
+    public let specs: [TensorSpec]
+
+    public init(specs: [TensorSpec]) { self.specs = specs }
 
     /// One tensor for each input, with `batch` items. Floats are in [0, 1), integers 0 or 1 (every vocabulary has those), bytes any.
-    func make(batch: Int, seed: UInt64 = 1) throws(TensorError) -> [Tensor] {
+    public func make(batch: Int, seed: UInt64 = 1) throws(TensorError) -> [Tensor] {
         var state = seed
         var tensors: [Tensor] = []
         for spec in specs {
@@ -35,31 +36,5 @@ struct SampleInputs {
             }
         }
         return tensors
-    }
-}
-
-/// How far two results are apart.
-enum Comparison {
-    /// Largest absolute difference by the reference's largest magnitude; infinite where shapes, types or exact values differ.
-    static func relativeError(_ actual: [Tensor], _ reference: [Tensor]) -> Double {
-        guard actual.count == reference.count else { return .infinity }
-        var worst = 0.0
-        for (left, right) in zip(actual, reference) {
-            guard left.dtype == right.dtype, left.shape == right.shape else { return .infinity }
-            guard let leftValues = left.values(as: Float.self), let rightValues = right.values(as: Float.self) else {
-                if left.isBitIdentical(to: right) { continue }
-                return .infinity
-            }
-            var scale: Float = 0
-            var difference: Float = 0
-            for (a, b) in zip(leftValues, rightValues) {
-                if a.isNaN != b.isNaN { return .infinity }
-                if a.isNaN { continue }
-                scale = max(scale, abs(b))
-                difference = max(difference, abs(a - b))
-            }
-            if difference > 0 { worst = max(worst, scale > 0 ? Double(difference / scale) : .infinity) }
-        }
-        return worst
     }
 }

@@ -1,31 +1,31 @@
-internal import Cluster
+public import Cluster
 internal import Digest
-internal import Inference
-internal import Planning
+public import Inference
+public import Planning
 internal import Shell
 internal import Synchronization
-internal import Tensors
-internal import Wire
+public import Tensors
+public import Wire
 
 /// The model on the coordinator's side: analysed once, planned over, and cut into partitions on demand.
 ///
 /// ## Concurrency model
 /// `Sendable`; its calls block for milliseconds to seconds and are made on the planner thread. What changes is under a mutex.
-final class ModelService: Sendable {
+public final class ModelService: Sendable {
     /// Timed passes of one analysis, and of one partition; the median counts.
     static let repetitions = 5
     /// Archives kept in memory, so that a node that returns is served at once.
     static let archiveCacheLimit = 16
     /// `--micro-batch auto`: small enough to stay in the cache, large enough to hide the fixed costs (DESIGN section 9).
-    static let automaticMicroBatch = 4
+    public static let automaticMicroBatch = 4
 
-    let model: TorchModel
+    public let model: TorchModel
     let engine = TorchEngine()
-    let digest: String
-    let level: OptimizationLevel
-    let manifest: ModelManifest
-    let samples: SampleInputs
-    private let planSettings: PlanSettingsSource
+    public let digest: String
+    public let level: OptimizationLevel
+    public let manifest: ModelManifest
+    public let samples: SampleInputs
+    private let choices: PlanChoices
     private let state = Mutex(State())
 
     struct State {
@@ -34,28 +34,41 @@ final class ModelService: Sendable {
     }
 
     /// What an analysis gave.
-    struct Prepared: Sendable {
-        var served: ServedModel
-        var profile: ModelProfile
-        var analysis: ModelAnalysis
-        var microBatch: Int
+    public struct Prepared: Sendable {
+        public var served: ServedModel
+        public var profile: ModelProfile
+        public var analysis: ModelAnalysis
+        public var microBatch: Int
     }
 
-    struct PlanSettingsSource: Sendable {
-        var strategy: PlanStrategy
-        var shape: PlanShape
-        var objective: PlanObjective
-        var cost: CostModel
-        var microBatch: Int?
+    /// What the user chose about plans.
+    public struct PlanChoices: Sendable {
+        public var strategy: PlanStrategy
+        public var shape: PlanShape
+        public var objective: PlanObjective
+        public var cost: CostModel
+        /// `nil` leaves it to ``automaticMicroBatch``.
+        public var microBatch: Int?
+
+        public init(
+            strategy: PlanStrategy = .optimal, shape: PlanShape = .pipeline, objective: PlanObjective = .throughput,
+            cost: CostModel = .profiled, microBatch: Int? = nil
+        ) {
+            self.strategy = strategy
+            self.shape = shape
+            self.objective = objective
+            self.cost = cost
+            self.microBatch = microBatch
+        }
     }
 
     /// Opens and checks the file.
     /// - Parameter inputs: what `--input` says; goes before the manifest.
-    init(path: String, inputs: [TensorSpec], level: OptimizationLevel, settings: PlanSettingsSource) throws {
+    public init(path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices) throws {
         do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
         digest = try SHA256.hexDigest(ofFile: path)
         self.level = level
-        planSettings = settings
+        self.choices = choices
         var manifest = model.manifest
         if !inputs.isEmpty {
             guard inputs.count == model.inputNames.count else {
@@ -91,9 +104,9 @@ final class ModelService: Sendable {
     // MARK: Analysis
 
     /// Measures layers and cuts, checks whether requests may be split, and finds out what the outputs look like.
-    func prepare() throws -> Prepared {
+    public func prepare() throws -> Prepared {
         let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
-        let batch = declaresBatch ? planSettings.microBatch ?? Self.automaticMicroBatch : 1
+        let batch = declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
         let inputs = try samples.make(batch: batch)
         let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions)
         let outputs = try outputSpecs(batch: batch)
@@ -133,33 +146,50 @@ final class ModelService: Sendable {
         }
     }
 
-    private func run(batch: Int) throws -> [Tensor] {
-        try model.tensors(crossing: model.layerCount, inputs: samples.make(batch: batch))
-    }
+    private func run(batch: Int) throws -> [Tensor] { try runWhole(samples.make(batch: batch)) }
+
+    /// The whole model in this process, as saved.
+    public func runWhole(_ inputs: [Tensor]) throws -> [Tensor] { try model.tensors(crossing: model.layerCount, inputs: inputs) }
 
     // MARK: Planning
 
-    /// Plans, times the stages as partitions (fusion makes sums of layers mislead) unless it is urgent, and says what to deploy.
-    func plan(_ order: CoordinatorMachine.PlanOrder, links: LinkTable) -> CoordinatorMachine.PlanOutcome {
+    /// Plans, and says what to deploy. Where it is urgent, nothing is measured for it.
+    public func plan(_ order: CoordinatorMachine.PlanOrder, links: LinkTable) -> CoordinatorMachine.PlanOutcome {
         guard let prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
-        let request = PlanRequest(
-            profile: prepared.profile, nodes: order.nodes, links: links, costModel: planSettings.cost, strategy: planSettings.strategy,
-            shape: planSettings.shape, objective: planSettings.objective)
         do {
-            var plan = try Planner.plan(request)
-            if !order.isUrgent {
-                var refinement = PlanRefinement(request)
-                while true {
-                    guard case .measure(let ranges) = try refinement.next() else { break }
-                    refinement.record(measure(ranges, batch: prepared.microBatch))
-                }
-                if case .done(let refined) = try refinement.next() { plan = refined }
-                let corrected = refinement.profile
-                state.withLock { $0.prepared?.profile = corrected }
-            }
+            let plan = try bestPlan(
+                nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
             return .plan(try deployment(of: plan, prepared))
         } catch {
             return .failure("\(error)")
+        }
+    }
+
+    /// A plan whose stages were timed as partitions: fusion across layers makes sums of layers mislead.
+    public func refinedPlan(nodes: [PlanningNode], strategy: PlanStrategy, shape: PlanShape) throws -> Plan {
+        try bestPlan(nodes: nodes, links: LinkTable(), strategy: strategy, shape: shape, measures: true)
+    }
+
+    private func bestPlan(
+        nodes: [PlanningNode], links: LinkTable, strategy: PlanStrategy, shape: PlanShape, measures: Bool
+    ) throws -> Plan {
+        guard let prepared = state.withLock({ $0.prepared }) else {
+            throw CommandFailure(.failure, "the model is not analysed yet")
+        }
+        let request = PlanRequest(
+            profile: prepared.profile, nodes: nodes, links: links, costModel: choices.cost, strategy: strategy, shape: shape,
+            objective: choices.objective)
+        guard measures else { return try Planner.plan(request) }
+        var refinement = PlanRefinement(request)
+        while true {
+            switch try refinement.next() {
+            case .measure(let ranges): refinement.record(measure(ranges, batch: prepared.microBatch))
+            case .done(let plan):
+                // What was learnt serves the next plan too, which may have no time to measure.
+                let corrected = refinement.profile
+                state.withLock { $0.prepared?.profile = corrected }
+                return plan
+            }
         }
     }
 
@@ -200,7 +230,7 @@ final class ModelService: Sendable {
     // MARK: Archives
 
     /// The partition's archive, cut now or before.
-    func archive(of key: PartitionKey) throws -> TensorStorage {
+    public func archive(of key: PartitionKey) throws -> TensorStorage {
         let range = key.firstLayer..<key.endLayer
         if let known = state.withLock({ $0.archives.first { $0.range == range }?.archive }) { return known }
         let archive = try model.cut(range)
