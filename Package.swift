@@ -80,18 +80,22 @@ let package = Package(
             name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
         pure("Shell", ["Wire", "Tensors", arguments, logging]),
         pure("Arrays", ["Tensors", "CZlib"]),
+        pure("Digest", ["CCrypto"]),
         pure("Images", ["Tensors", "CImages"]),
 
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging, yams,
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "CCrypto", "Shell", arguments, logging,
+                yams,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging],
+            dependencies: [
+                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "CCrypto", "Shell", arguments, logging,
+            ],
             swiftSettings: swift),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
@@ -111,7 +115,7 @@ let package = Package(
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
         tests("SimulationTests", ["Cluster", "TestKit"]),
         tests("CoordinatorTests", ["Coordinator", "Planning"]),
-        tests("WorkerTests", ["Worker"]),
+        tests("WorkerTests", ["Worker", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Arrays", "Tensors", "Wire", "Transport"]),
         tests("TidyTests", []),
     ],
