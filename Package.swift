@@ -121,7 +121,7 @@ let package = Package(
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
         tests("SimulationTests", ["Cluster", "TestKit"]),
         tests("CoordinatorTests", ["Coordinator", "Planning"]),
-        tests("WorkerTests", ["Worker"]),
+        tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Arrays", "Tensors", "Wire", "Transport"]),
         tests("TidyTests", []),
     ],
