@@ -1,5 +1,6 @@
 internal import AMP4ECClient
 internal import Tensors
+internal import Wire
 
 /// What `amp4ec bench` prints. Field names are the contract.
 struct BenchReport: Encodable, Sendable {

@@ -1,9 +1,11 @@
 internal import AMP4ECClient
 internal import ArgumentParser
 internal import Inference
+internal import Cluster
 internal import Planning
 internal import Profiling
 internal import Shell
+internal import Wire
 internal import Tensors
 
 struct PlanCommand: AsyncParsableCommand {

@@ -1,8 +1,10 @@
 internal import ArgumentParser
+internal import Cluster
 internal import Inference
 internal import Profiling
 internal import Shell
 internal import Tensors
+internal import Wire
 
 struct ReferenceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

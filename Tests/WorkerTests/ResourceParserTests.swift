@@ -1,5 +1,5 @@
 import Testing
-import Worker
+import Resources
 
 @Suite("kernel texts")
 struct ResourceParserTests {

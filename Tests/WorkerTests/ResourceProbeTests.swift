@@ -1,6 +1,6 @@
 import Glibc
 import Testing
-import Worker
+import Resources
 
 @Suite("resource probe")
 struct ResourceProbeTests {
