@@ -55,7 +55,7 @@ let package = Package(
         .systemLibrary(name: "CChecksum", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CImages", linkerSettings: [.linkedLibrary("turbojpeg"), .linkedLibrary("spng")]),
+        .systemLibrary(name: "CImages", providers: [.apt(["libturbojpeg0-dev", "libspng-dev"])]),
         .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(
             name: "CTorch",
