@@ -87,7 +87,8 @@ let package = Package(
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", "Topology", arguments, logging, yams,
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", "Topology", arguments,
+                logging, yams,
             ],
             swiftSettings: swift),
         .executableTarget(
