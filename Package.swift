@@ -57,7 +57,7 @@ let package = Package(
         // The kernel's interfaces that Swift's Glibc module leaves out (epoll, eventfd, signalfd): headers only.
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CImages", linkerSettings: [.linkedLibrary("turbojpeg"), .linkedLibrary("spng")]),
+        .systemLibrary(name: "CImages", providers: [.apt(["libturbojpeg0-dev", "libspng-dev"])]),
         .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(
             name: "CTorch",
