@@ -42,6 +42,7 @@
 #include <new>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -330,6 +331,19 @@ struct WeightCount {
 
 std::string operatorName(const Node *node) { return node->kind().toQualString(); }
 
+/// A set of operators, written as one text.
+class OperatorNames {
+   public:
+    explicit OperatorNames(const char *text) {
+        std::istringstream words(text);
+        for (std::string word; words >> word;) names_.insert(Symbol::fromQualString(word));
+    }
+    bool contain(const Node *node) const { return names_.count(node->kind()) != 0; }
+
+   private:
+    std::unordered_set<Symbol> names_;
+};
+
 /// Where in the source's module tree a node comes from, for example "features.3.conv.0.1".
 std::string scopeName(const Node *node) {
     std::string path;
@@ -345,27 +359,26 @@ std::string scopeName(const Node *node) {
 
 /// Operators that change the shape of an existing tensor: where one stands, a size read later is another size.
 bool changesShapes(Node *node) {
-    static const std::unordered_set<std::string> names = {
-        "aten::resize_",    "aten::resize_as_",  "aten::unsqueeze_", "aten::squeeze_",
-        "aten::transpose_", "aten::t_",          "aten::swapaxes_",  "aten::swapdims_",
-        "aten::set_",       "aten::as_strided_", "aten::set_data",   "aten::resize_output_",
-        "aten::movedim_",   "aten::detach_",     "aten::rename_",    "aten::sparse_resize_"};
-    return names.count(operatorName(node)) != 0;
+    static const OperatorNames names(
+        "aten::resize_ aten::resize_as_ aten::unsqueeze_ aten::squeeze_ aten::transpose_ aten::t_ "
+        "aten::swapaxes_ aten::swapdims_ aten::set_ aten::as_strided_ aten::set_data "
+        "aten::resize_output_ aten::movedim_ aten::detach_ aten::rename_ aten::sparse_resize_");
+    return names.contain(node);
 }
 
 /// Operators that see how a tensor lies in memory, which a travelling tensor does not keep.
 bool seesMemoryLayout(Node *node) {
-    static const std::unordered_set<std::string> names = {
-        "aten::as_strided",     "aten::as_strided_",        "aten::stride",   "aten::is_contiguous",
-        "aten::storage_offset", "aten::as_strided_scatter", "aten::data_ptr", "prim::layout"};
-    return names.count(operatorName(node)) != 0;
+    static const OperatorNames names(
+        "aten::as_strided aten::as_strided_ aten::stride aten::is_contiguous aten::storage_offset "
+        "aten::as_strided_scatter aten::data_ptr prim::layout");
+    return names.contain(node);
 }
 
 bool isConvolution(const Node *node) {
-    static const std::unordered_set<std::string> names = {
-        "aten::_convolution", "aten::convolution",      "aten::conv1d",          "aten::conv2d",
-        "aten::conv3d",       "aten::conv_transpose1d", "aten::conv_transpose2d"};
-    return names.count(operatorName(node)) != 0;
+    static const OperatorNames names(
+        "aten::_convolution aten::convolution aten::conv1d aten::conv2d aten::conv3d "
+        "aten::conv_transpose1d aten::conv_transpose2d");
+    return names.contain(node);
 }
 
 bool isConstant(const Value *value) { return value->node()->kind() == prim::Constant; }
@@ -614,60 +627,17 @@ struct amp_torch_model {
 
     /// Nodes that give ints, lists of them, or views, from ints and tensor shapes, at next to no cost.
     bool isCheap(Node *node) const {
-        static const std::unordered_set<std::string> names = {"aten::size",
-                                                              "aten::len",
-                                                              "aten::dim",
-                                                              "aten::numel",
-                                                              "prim::dtype",
-                                                              "prim::device",
-                                                              "aten::Int",
-                                                              "aten::Float",
-                                                              "aten::Bool",
-                                                              "aten::IntImplicit",
-                                                              "aten::FloatImplicit",
-                                                              "aten::ScalarImplicit",
-                                                              "aten::item",
-                                                              "prim::NumToTensor",
-                                                              "prim::ListConstruct",
-                                                              "prim::TupleConstruct",
-                                                              "prim::TupleUnpack",
-                                                              "prim::TupleIndex",
-                                                              "prim::ListUnpack",
-                                                              "aten::__getitem__",
-                                                              "aten::slice",
-                                                              "aten::add",
-                                                              "aten::sub",
-                                                              "aten::mul",
-                                                              "aten::div",
-                                                              "aten::floordiv",
-                                                              "aten::floor_divide",
-                                                              "aten::remainder",
-                                                              "aten::neg",
-                                                              "aten::floor",
-                                                              "aten::ceil",
-                                                              "aten::sqrt",
-                                                              "aten::pow",
-                                                              "prim::min",
-                                                              "prim::max",
-                                                              "aten::eq",
-                                                              "aten::ne",
-                                                              "aten::lt",
-                                                              "aten::le",
-                                                              "aten::gt",
-                                                              "aten::ge",
-                                                              "aten::__and__",
-                                                              "aten::__or__",
-                                                              "aten::__not__",
-                                                              "aten::__is__",
-                                                              "aten::__isnot__",
-                                                              "prim::Uninitialized",
-                                                              "aten::chunk",
-                                                              "aten::split",
-                                                              "aten::split_with_sizes",
-                                                              "aten::unbind",
-                                                              "aten::tensor_split",
-                                                              "prim::is_cuda"};
-        if (names.count(operatorName(node)) == 0 || !node->blocks().empty()) return false;
+        static const OperatorNames names(
+            "aten::size aten::len aten::dim aten::numel prim::dtype prim::device aten::Int "
+            "aten::Float aten::Bool aten::IntImplicit aten::FloatImplicit aten::ScalarImplicit "
+            "aten::item prim::NumToTensor prim::ListConstruct prim::TupleConstruct prim::TupleUnpack "
+            "prim::TupleIndex prim::ListUnpack aten::__getitem__ aten::slice aten::add aten::sub "
+            "aten::mul aten::div aten::floordiv aten::floor_divide aten::remainder aten::neg "
+            "aten::floor aten::ceil aten::sqrt aten::pow prim::min prim::max aten::eq aten::ne "
+            "aten::lt aten::le aten::gt aten::ge aten::__and__ aten::__or__ aten::__not__ "
+            "aten::__is__ aten::__isnot__ prim::Uninitialized aten::chunk aten::split "
+            "aten::split_with_sizes aten::unbind aten::tensor_split prim::is_cuda");
+        if (!names.contain(node) || !node->blocks().empty()) return false;
         return !node->hasSideEffects() && !node->isNondeterministic();
     }
 
@@ -679,10 +649,10 @@ struct amp_torch_model {
         Node *node = value->node();
         if (node->kind() == prim::NumToTensor) return true;
         if (node->kind() == prim::Param || node->kind() == prim::Constant || !isCheap(node)) return false;
-        static const std::unordered_set<std::string> arithmetic = {"aten::add", "aten::sub",          "aten::mul",
-                                                                   "aten::div", "aten::floor_divide", "aten::remainder",
-                                                                   "aten::neg", "aten::floor"};
-        if (arithmetic.count(operatorName(node)) == 0) return false;
+        static const OperatorNames arithmetic(
+            "aten::add aten::sub aten::mul aten::div aten::floor_divide aten::remainder aten::neg "
+            "aten::floor");
+        if (!arithmetic.contain(node)) return false;
         bool derived = false;
         for (Value *input : node->inputs()) {
             if (!isTensor(input)) continue;
@@ -709,10 +679,10 @@ struct amp_torch_model {
         if (!isTensor(value) && !value->type()->cast<c10::TupleType>() && aliases->hasWriters(value)) {
             return false;
         }
-        static const std::unordered_set<std::string> readContent = {
-            "aten::Int",           "aten::Float", "aten::Bool",          "aten::IntImplicit",
-            "aten::FloatImplicit", "aten::item",  "aten::ScalarImplicit"};
-        const bool readsContent = readContent.count(operatorName(node)) != 0;
+        static const OperatorNames readContent(
+            "aten::Int aten::Float aten::Bool aten::IntImplicit aten::FloatImplicit aten::item "
+            "aten::ScalarImplicit");
+        const bool readsContent = readContent.contain(node);
         for (Value *input : node->inputs()) {
             if (isConstant(input)) continue;
             if (isTensor(input)) {
@@ -872,10 +842,24 @@ struct amp_torch_model {
             }
             cuts[cut] = CutBuilder(*this, cut).build(live);
         }
+        markFusions();
+    }
+
+    /// A convolution (or linear layer), its batch-norm and its activation run as one in an optimised partition.
+    void markFusions() {
+        static const OperatorNames activations(
+            "aten::relu aten::relu_ aten::relu6 aten::relu6_ aten::hardtanh aten::hardtanh_ aten::hardswish "
+            "aten::hardswish_ "
+            "aten::silu aten::silu_ aten::sigmoid aten::sigmoid_ aten::tanh aten::tanh_ aten::gelu aten::leaky_relu "
+            "aten::leaky_relu_ aten::elu aten::elu_ aten::clamp aten::clamp_ aten::hardsigmoid aten::hardsigmoid_");
+        std::unordered_set<const Node *> fused;
         for (Node *node : nodes) {
-            if (node->kind() != aten::batch_norm) continue;
-            Node *source = node->inputs()[0]->node();
-            if (!isConvolution(source) && source->kind() != aten::linear) continue;
+            const bool startsFusion = isConvolution(node) || node->kind() == aten::linear;
+            if (startsFusion) fused.insert(node);
+            if (node->kind() != aten::batch_norm && !activations.contain(node)) continue;
+            const Node *source = node->inputs()[0]->node();
+            if (fused.count(source) == 0) continue;
+            fused.insert(node);
             for (int cut = positions.at(source) + 1; cut <= positions.at(node); cut++) cuts[cut].splitsFusion = true;
         }
     }

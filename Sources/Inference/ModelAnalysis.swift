@@ -9,6 +9,18 @@ public struct ModelAnalysis: Sendable, Hashable, Codable {
     /// Bytes of all weights, each counted once.
     public var weightBytes: Int
 
+    /// Its layers with other times.
+    func timed(_ milliseconds: [Double]) -> ModelAnalysis {
+        var copy = self
+        copy.layers = zip(layers, milliseconds).map { layer, milliseconds in
+            LayerInfo(
+                index: layer.index, name: layer.name, operator: layer.operator, parameterCount: layer.parameterCount,
+                parameterBytes: layer.parameterBytes, outputBytes: layer.outputBytes, kernel: layer.kernel, macs: layer.macs,
+                milliseconds: milliseconds)
+        }
+        return copy
+    }
+
     public init(layers: [LayerInfo], cuts: [CutInfo], weightBytes: Int) {
         self.layers = layers
         self.cuts = cuts
@@ -18,8 +30,7 @@ public struct ModelAnalysis: Sendable, Hashable, Codable {
     /// The inner cuts that are possible.
     public var legalCuts: [Int] { cuts.dropFirst().dropLast().filter(\.isLegal).map(\.layer) }
 
-    /// The inner cuts that a plan should use: possible, and not between a convolution and the batch-norm that an optimised
-    /// partition folds into it.
+    /// The inner cuts that a plan should use: possible, and not inside what an optimised partition fuses.
     public var advisableCuts: [Int] { cuts.dropFirst().dropLast().filter { $0.isLegal && !$0.splitsFusion }.map(\.layer) }
 }
 
@@ -37,8 +48,23 @@ public struct LayerInfo: Sendable, Hashable, Codable {
     public let kernel: KernelInfo?
     /// Multiply-accumulate operations at the example inputs; `nil` where the operator has none or they are not known.
     public let macs: Int?
-    /// The median of the measured runs at O0; 0 where nothing was measured.
+    /// The median of the measured runs, for the level that the analysis was asked for; 0 where nothing was measured.
     public let milliseconds: Double
+
+    public init(
+        index: Int, name: String, operator: String, parameterCount: Int, parameterBytes: Int, outputBytes: Int, kernel: KernelInfo?,
+        macs: Int?, milliseconds: Double
+    ) {
+        self.index = index
+        self.name = name
+        self.operator = `operator`
+        self.parameterCount = parameterCount
+        self.parameterBytes = parameterBytes
+        self.outputBytes = outputBytes
+        self.kernel = kernel
+        self.macs = macs
+        self.milliseconds = milliseconds
+    }
 }
 
 /// The weights' geometry of a convolution or a linear layer.
@@ -51,6 +77,15 @@ public struct KernelInfo: Sendable, Hashable, Codable {
     public let channelsIn: Int
     public let channelsOut: Int
     public let groups: Int
+
+    public init(kind: Kind, height: Int, width: Int, channelsIn: Int, channelsOut: Int, groups: Int) {
+        self.kind = kind
+        self.height = height
+        self.width = width
+        self.channelsIn = channelsIn
+        self.channelsOut = channelsOut
+        self.groups = groups
+    }
 }
 
 /// The place before one layer.
@@ -60,10 +95,19 @@ public struct CutInfo: Sendable, Hashable, Codable {
     public let isLegal: Bool
     /// Why it is not legal, else empty.
     public let reason: String
-    /// True between a convolution and its batch-norm: optimised partitions cut here are slower and round differently.
+    /// True between a convolution or a linear layer and the batch-norm and activation that an optimised partition fuses with it:
+    /// cut there, they run on their own, slower.
     public let splitsFusion: Bool
     /// What crosses, in order, at the example inputs.
     public let tensors: [TensorDescription]
+
+    public init(layer: Int, isLegal: Bool, reason: String, splitsFusion: Bool, tensors: [TensorDescription]) {
+        self.layer = layer
+        self.isLegal = isLegal
+        self.reason = reason
+        self.splitsFusion = splitsFusion
+        self.tensors = tensors
+    }
 
     public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 }

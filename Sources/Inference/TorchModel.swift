@@ -65,19 +65,24 @@ public final class TorchModel: @unchecked Sendable {
     ///
     /// It must come before ``cut(_:)``: how tensors lie in memory where they cross is observed here. Two items in the batch tell
     /// the batch dimension from one of extent 1.
-    /// - Parameter repetitions: timed passes after one that warms up; with 0 there are no times.
-    public func analyse(inputs: [Tensor], repetitions: Int = 3) throws(InferenceError) -> ModelAnalysis {
+    /// - Parameters:
+    ///   - repetitions: timed passes after one that warms up; with 0 there are no times.
+    ///   - optimized: gives the times that the layers take inside optimised partitions (see `TorchModel+Timing.swift`), which
+    ///     differ much from those of the saved model: batch-norms and most activations vanish there.
+    public func analyse(inputs: [Tensor], repetitions: Int = 3, optimized: Bool = false) throws(InferenceError) -> ModelAnalysis {
         precondition((0...Self.maximumRepetitions).contains(repetitions))
-        return try exclusively { () throws(InferenceError) in
+        let exact = try exclusively { () throws(InferenceError) in
             var milliseconds = [Double](repeating: 0, count: max(1, repetitions * layerCount))
             var lent = inputs.map(Torch.lend)
             try Torch.check { amp_torch_model_profile(handle, &lent, lent.count, repetitions, &milliseconds, $0) }
             let layers = (0..<layerCount).map { layer in
-                let samples = (0..<repetitions).map { milliseconds[$0 * layerCount + layer] }.sorted()
-                return describeLayer(layer, milliseconds: samples.isEmpty ? 0 : samples[samples.count / 2])
+                let samples = (0..<repetitions).map { milliseconds[$0 * layerCount + layer] }
+                return describeLayer(layer, milliseconds: samples.isEmpty ? 0 : median(samples))
             }
             return ModelAnalysis(layers: layers, cuts: (0...layerCount).map(describeCut), weightBytes: weightBytes)
         }
+        guard optimized, repetitions > 0 else { return exact }
+        return exact.timed(try optimizedMilliseconds(exact, inputs: inputs, repetitions: repetitions))
     }
 
     /// The layers `range` as an archive that ``InferenceEngine/loadPartition(archive:optimized:)`` reads.
@@ -112,23 +117,7 @@ public final class TorchModel: @unchecked Sendable {
         }
     }
 
-    /// Cuts, loads and runs a range in this process.
-    /// - Returns: milliseconds of each of `repetitions` runs after two that warm up.
-    public func time(_ range: Range<Int>, inputs: [Tensor], optimized: Bool, repetitions: Int) throws(InferenceError) -> [Double] {
-        let partition = try TorchEngine().loadPartition(archive: cut(range), optimized: optimized)
-        let crossing = try tensors(crossing: range.lowerBound, inputs: inputs)
-        for _ in 0..<2 { _ = try partition.run(crossing) }
-        var samples: [Double] = []
-        let clock = ContinuousClock()
-        for _ in 0..<repetitions {
-            let start = clock.now
-            _ = try partition.run(crossing)
-            samples.append((clock.now - start) / .milliseconds(1))
-        }
-        return samples
-    }
-
-    private func exclusively<R>(_ body: () throws(InferenceError) -> R) throws(InferenceError) -> R {
+    func exclusively<R>(_ body: () throws(InferenceError) -> R) throws(InferenceError) -> R {
         let result: Result<R, InferenceError> = access.withLock { _ in
             do throws(InferenceError) { return .success(try body()) } catch { return .failure(error) }
         }

@@ -140,7 +140,7 @@ amp_torch_code amp_torch_model_profile(amp_torch_model *model, amp_torch_input *
 /// The cut before layer `index`, 0 (the inputs) to layer count (the outputs).
 typedef struct amp_torch_cut {
     bool legal;
-    /// True where a batch-norm behind the cut would have been folded into the convolution before it.
+    /// True between a convolution or linear layer and the batch-norm and activation that are fused with it.
     bool splits_fusion;
     /// Why it is not legal, else "".
     const char *reason;
