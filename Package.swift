@@ -105,7 +105,7 @@ let package = Package(
 
         tests("TensorsTests", ["Tensors", "Arrays", "Images"]),
         tests("PlanningTests", ["Planning"]),
-        tests("WireTests", ["Wire", "Tensors", "CWire"]),
+        tests("WireTests", ["Wire", "Tensors", "CZstd"]),
         tests("TransportTests", ["Transport", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
