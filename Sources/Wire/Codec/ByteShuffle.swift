@@ -46,7 +46,7 @@ package enum ByteShuffle {
     @inline(__always)
     private static func split<Scalar: FixedWidthInteger & UnsignedInteger & SIMDScalar>(
         _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ count: Int, _ done: Int, as type: SIMD16<Scalar>.Type
-    ) where Scalar.SIMD16Storage: Sendable {
+    ) {
         let width = MemoryLayout<Scalar>.size
         var index = 0
         while index < done {
@@ -63,7 +63,7 @@ package enum ByteShuffle {
     @inline(__always)
     private static func join<Scalar: FixedWidthInteger & UnsignedInteger & SIMDScalar>(
         _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ count: Int, _ done: Int, as type: SIMD16<Scalar>.Type
-    ) where Scalar.SIMD16Storage: Sendable {
+    ) {
         let width = MemoryLayout<Scalar>.size
         var index = 0
         while index < done {
