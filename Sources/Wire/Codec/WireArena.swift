@@ -1,5 +1,4 @@
 internal import CWire
-internal import Glibc
 
 /// Memory for one message's C structs: taken piece by piece, freed all at once.
 ///
@@ -115,7 +114,9 @@ extension WireArena {
                 .limitExceeded, "\(field) of \(count) bytes is over the limit of \(WireLimits.nameByteCount); take a shorter name")
         }
         let pointer = try cString(value.utf8, count: count)
-        guard strnlen(pointer, count) == count else { throw WireError(.invalidValue, "\(field) contains a zero byte") }
+        guard UnsafeBufferPointer(start: pointer, count: count).allSatisfy({ $0 != 0 }) else {
+            throw WireError(.invalidValue, "\(field) contains a zero byte")
+        }
         return pointer
     }
 

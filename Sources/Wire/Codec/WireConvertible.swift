@@ -1,5 +1,4 @@
 internal import CWire
-internal import Glibc
 
 /// A Swift type and the C struct that protobuf-c packs and unpacks for it.
 ///
@@ -83,7 +82,8 @@ enum Field {
     ) throws(WireError) -> UnsafeRawBufferPointer {
         guard let pointer else { return UnsafeRawBufferPointer(start: nil, count: 0) }
         // protobuf-c ends every string with a zero byte; looking one byte beyond the limit is enough.
-        let length = strnlen(pointer, limit + 1)
+        var length = 0
+        while length <= limit, pointer[length] != 0 { length += 1 }
         guard length <= limit else { throw WireError(.limitExceeded, "\(field) is over the limit of \(limit) bytes") }
         return UnsafeRawBufferPointer(start: pointer, count: length)
     }
