@@ -54,6 +54,8 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CChecksum", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // The kernel's interfaces that Swift's Glibc module leaves out (epoll, eventfd, signalfd): headers only.
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CImages", linkerSettings: [.linkedLibrary("turbojpeg"), .linkedLibrary("spng")]),
         .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -75,23 +77,26 @@ let package = Package(
         pure("TestKit", ["Cluster", "Planning", "Wire", "Tensors", collections]),
 
         // Edges.
-        pure("Transport", ["Wire", "Tensors", collections]),
+        pure("Transport", ["Wire", "Tensors", "CLinux", collections]),
         .target(
             name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
-        pure("Shell", ["Wire", "Tensors", arguments, logging]),
+        pure("Shell", ["Cluster", "Planning", "Wire", "Tensors", arguments, logging]),
+        pure("Topology", ["Shell", yams]),
         pure("Arrays", ["Tensors", "CZlib"]),
+        pure("Digest", ["CCrypto"]),
+        pure("Resources"),
         pure("Images", ["Tensors", "CImages"]),
 
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging, yams,
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", "Topology", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging],
+            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", arguments, logging],
             swiftSettings: swift),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
@@ -103,7 +108,9 @@ let package = Package(
             ],
             swiftSettings: swift),
 
-        tests("TensorsTests", ["Tensors", "Arrays", "Images"]),
+        tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
+        tests("ShellTests", ["Shell", arguments, logging]),
+        tests("TopologyTests", ["Topology", "Shell"]),
         tests("PlanningTests", ["Planning"]),
         tests("WireTests", ["Wire", "Tensors", "CZstd"]),
         tests("TransportTests", ["Transport", "Wire", "Tensors"]),

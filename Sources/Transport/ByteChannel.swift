@@ -1,0 +1,68 @@
+public import Glibc
+
+/// The bytes of one connection over its socket: plain TCP now, TLS 1.3 without any change for the users of ``Connection``.
+///
+/// A channel never blocks. Where it cannot go on it says which readiness of the *socket* it waits for, and that may cross over: a TLS
+/// read can wait for room to write (a key update) and a write for bytes to read. The connection calls again when that comes. A write that
+/// had to wait is offered again with at least the same bytes from the same place, as `SSL_write` demands.
+public protocol ByteChannel: AnyObject {
+    /// Takes the opening's next step; called again after each wait until it is done. No other method is called before.
+    func handshake(on socket: Int32) -> ChannelHandshake
+    /// Fills the pieces in order. A short count says nothing about what follows: the connection asks again.
+    func read(into pieces: UnsafeMutableBufferPointer<iovec>, from socket: Int32) -> ChannelOutcome
+    /// Writes a front part of the pieces.
+    func write(_ pieces: UnsafeMutableBufferPointer<iovec>, to socket: Int32) -> ChannelOutcome
+    /// Says that nothing more will be written (close_notify, FIN). Reading goes on.
+    func finishWriting(on socket: Int32)
+    /// Whether decrypted bytes are inside, which the socket's readiness does not tell of.
+    var hasBufferedInput: Bool { get }
+}
+
+public enum ChannelHandshake: Sendable {
+    case done
+    case waits(SocketReadiness)
+    case failed(TransportError)
+}
+
+public enum ChannelOutcome: Sendable {
+    case bytes(Int)
+    case waits(SocketReadiness)
+    /// Reading only: the peer has ended its side in order.
+    case endOfStream
+    case failed(TransportError)
+}
+
+/// What a channel waits for.
+public enum SocketReadiness: Sendable { case readable, writable }
+
+/// TCP as it is.
+public final class PlainChannel: ByteChannel {
+    public init() {}
+
+    public func handshake(on socket: Int32) -> ChannelHandshake { .done }
+
+    public func read(into pieces: UnsafeMutableBufferPointer<iovec>, from socket: Int32) -> ChannelOutcome {
+        switch Syscall.retry({ readv(socket, pieces.baseAddress, Int32(pieces.count)) }) {
+        case .success(0): .endOfStream
+        case .success(let count): .bytes(count)
+        case .failure(EAGAIN): .waits(.readable)
+        case .failure(let reason): .failed(TransportError("reading from the peer", systemError: reason))
+        }
+    }
+
+    public func write(_ pieces: UnsafeMutableBufferPointer<iovec>, to socket: Int32) -> ChannelOutcome {
+        var message = msghdr()
+        message.msg_iov = pieces.baseAddress
+        message.msg_iovlen = pieces.count
+        // `sendmsg` and not `writev`, which would raise SIGPIPE on a closed connection.
+        switch Syscall.retry({ sendmsg(socket, &message, Int32(MSG_NOSIGNAL)) }) {
+        case .success(let count): return .bytes(count)
+        case .failure(EAGAIN): return .waits(.writable)
+        case .failure(let reason): return .failed(TransportError("writing to the peer", systemError: reason))
+        }
+    }
+
+    public func finishWriting(on socket: Int32) { _ = shutdown(socket, Int32(SHUT_WR)) }
+
+    public var hasBufferedInput: Bool { false }
+}

@@ -1,0 +1,243 @@
+internal import Glibc
+internal import Tensors
+internal import Wire
+
+// MARK: - Opening
+
+extension Connection {
+    func startConnecting(timeout: Duration) {
+        do throws(TransportError) {
+            let socket = try Socket(for: peerAddress)
+            socket.configure(options)
+            let outcome = peerAddress.withSystemAddress { address, length in
+                Syscall.retry { Glibc.connect(socket.rawValue, address, length) }
+            }
+            if case .failure(let reason) = outcome, reason != EINPROGRESS {
+                throw TransportError("connecting to \(peerAddress)", systemError: reason)
+            }
+            token = try loop.register(socket.rawValue, interest: .writable, source: self)
+            interest = .writable
+            self.socket = socket
+            connectDeadline = LoopTime.current() + timeout
+            armDeadline()
+        } catch {
+            finish(.connectFailed(error))
+        }
+    }
+
+    /// Takes over an accepted socket.
+    func startAccepted(_ socket: Socket) {
+        socket.configure(options)
+        do throws(TransportError) {
+            token = try loop.register(socket.rawValue, interest: .readable, source: self)
+            interest = .readable
+            self.socket = socket
+        } catch {
+            return finish(.failed(error))
+        }
+        // Opened from a fresh stack, once whoever accepted it has set it up.
+        loop.defer { [self] in becomeConnected() }
+    }
+
+    private func becomeConnected() {
+        guard case .connecting = state, socket != nil else { return }
+        connectDeadline = nil
+        localAddress = socket?.localAddress
+        openedAt = .current()
+        lastReceived = openedAt
+        state = .handshaking
+        armDeadline()
+        continueHandshake()
+    }
+
+    private func continueHandshake() {
+        guard case .handshaking = state, let raw = rawSocket else { return }
+        switch channel.handshake(on: raw) {
+        case .done:
+            state = .open
+            lastWriteProgress = loop.now
+            handler?.connectionOpened(self)
+            if let reason = closesOnceOpen { closeAfterFlush(reason) }
+            updateInterest()
+            scheduleFlush()
+            if channel.hasBufferedInput { readAvailable() }
+        case .waits(let readiness):
+            setInterest(readiness == .readable ? .readable : .writable)
+        case .failed(let error):
+            finish(isServer ? .failed(error) : .connectFailed(error))
+        }
+    }
+
+    private func finishConnecting() {
+        let error = socket?.takeError() ?? 0
+        guard error == 0 else {
+            return finish(.connectFailed(TransportError("connecting to \(peerAddress)", systemError: error)))
+        }
+        becomeConnected()
+    }
+
+    private var rawSocket: Int32? { socket?.rawValue }
+}
+
+// MARK: - Events
+
+extension Connection: EventSource {
+    func ready(_ readiness: Readiness) {
+        switch state {
+        case .connecting: if !isServer { finishConnecting() }
+        case .handshaking: continueHandshake()
+        case .open, .closing:
+            // Errors and hang-ups are learnt of by reading: what came before them is delivered first.
+            let isBroken = !readiness.isDisjoint(with: .failed)
+            if isBroken || readiness.contains(readWaitsFor == .readable ? .readable : .writable) { readAvailable() }
+            if let writeWaitsFor, readiness.contains(writeWaitsFor == .readable ? .readable : .writable) { flush() }
+        case .closed: break
+        }
+    }
+
+    func loopWillEnd() { finish(.loopEnded) }
+
+    private func readAvailable() {
+        if case .closing = state { return readToEnd() }
+        guard case .open = state, let raw = rawSocket else { return }
+        let before = receiver.receivedByteCount
+        let reading = receiver.read(from: channel, socket: raw, limit: options.readByteLimitPerWake)
+        if receiver.receivedByteCount != before { lastReceived = loop.now }
+        switch reading {
+        case .waits(let readiness):
+            readWaitsFor = readiness
+            updateInterest()
+        case .shareUsed:
+            readWaitsFor = .readable
+            // What a channel has decrypted already is not in the socket any more: epoll will not report it.
+            if channel.hasBufferedInput { loop.defer { [self] in readAvailable() } }
+        case .endOfStream: finish(receiver.isIdle ? .peerClosed : .peerClosedInMessage)
+        case .failed(let error): finish(.failed(error))
+        case .violation(let error): violated(error)
+        case .stopped: if case .closing = state { updateInterest() }
+        }
+        if case .open = state, !receiver.isIdle { armDeadline() }
+    }
+
+    /// The stream cannot be followed any more. A peer of another version is told so; a stranger would not understand.
+    private func violated(_ error: WireError) {
+        guard case .incompatibleVersion = error.code else { return finish(.wire(error)) }
+        send(.refused(Refused(code: .incompatible, message: error.message)))
+        closeAfterFlush(.wire(error))
+    }
+
+    /// While closing: forgets what still comes, until the peer's end.
+    private func readToEnd() {
+        guard case .closing(let reason) = state, let raw = rawSocket else { return }
+        var rest = options.readByteLimitPerWake
+        while rest > 0 {
+            var piece = iovec(iov_base: loop.staging.baseAddress, iov_len: loop.staging.count)
+            let outcome = withUnsafeMutablePointer(to: &piece) {
+                channel.read(into: UnsafeMutableBufferPointer(start: $0, count: 1), from: raw)
+            }
+            switch outcome {
+            case .bytes(let count): rest -= count
+            case .waits(let readiness):
+                readWaitsFor = readiness
+                return updateInterest()
+            case .endOfStream, .failed: return finish(reason)
+            }
+        }
+    }
+}
+
+// MARK: - Writing
+
+extension Connection: Flushable {
+    /// Writes what is queued until the kernel takes no more or this wake's share is used up.
+    func flush() {
+        isFlushScheduled = false
+        var rest = options.writeByteLimitPerWake
+        while rest > 0 {
+            switch state {
+            case .open, .closing: break
+            case .connecting, .handshaking, .closed: return
+            }
+            guard let raw = rawSocket else { return }
+            var completions: [() -> Void] = []
+            let outcome = sender.writeBatch(through: channel, to: raw, completions: &completions)
+            for completion in completions { completion() }
+            switch outcome {
+            case nil:
+                // A completion may have queued more; the loop then comes back.
+                writeWaitsFor = nil
+                if sender.isEmpty { wroteEverything() }
+                return updateInterest()
+            case .bytes(let count):
+                rest -= count
+                lastWriteProgress = loop.now
+            case .waits(let readiness):
+                writeWaitsFor = readiness
+                updateInterest()
+                return armDeadline()
+            case .failed(let error): return writingFailed(error)
+            case .endOfStream: return finish(.peerClosed)
+            }
+        }
+        writeWaitsFor = .writable
+        updateInterest()
+        armDeadline()
+    }
+
+    private func wroteEverything() {
+        guard case .closing = state, !hasWritingEnded, let raw = rawSocket else { return }
+        hasWritingEnded = true
+        channel.finishWriting(on: raw)
+        readToEnd()
+    }
+
+    /// The peer may have said why before it closed: what is readable is delivered first.
+    private func writingFailed(_ error: TransportError) {
+        if case .closing(let reason) = state { return finish(reason) }
+        readAvailable()
+        if case .closed = state { return }
+        finish(.failed(error))
+    }
+
+    private func updateInterest() {
+        switch state {
+        case .open, .closing: break
+        case .connecting, .handshaking, .closed: return
+        }
+        var wanted: Readiness = readWaitsFor == .readable ? .readable : .writable
+        if let writeWaitsFor { wanted.insert(writeWaitsFor == .readable ? .readable : .writable) }
+        setInterest(wanted)
+    }
+
+    private func setInterest(_ wanted: Readiness) {
+        guard wanted != interest, let token, let raw = rawSocket else { return }
+        do throws(TransportError) {
+            try loop.update(raw, interest: wanted, token: token)
+            interest = wanted
+        } catch {
+            finish(.failed(error))
+        }
+    }
+}
+
+// MARK: - Receiving
+
+extension Connection: FrameReceiverDelegate {
+    var isDelivering: Bool { if case .open = state { true } else { false } }
+
+    func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition {
+        guard let handler else { return .discard }
+        let disposition = handler.connection(self, willReceive: message, payloadByteCount: payloadByteCount)
+        // Closed here, or by the handler itself: either way nothing is accepted any more.
+        if case .close(let reason) = disposition { finish(reason) }
+        return isDelivering ? disposition : .close(.requested("closed by its handler"))
+    }
+
+    func receiverGot(_ message: Message, payload: TensorStorage?, duration: Duration) {
+        hasFirstMessage = true
+        receiveDuration = duration
+        handler?.connection(self, didReceive: message, payload: payload)
+    }
+
+    func receiverAborted(_ message: Message) { handler?.connection(self, didAbort: message) }
+}

@@ -1,0 +1,34 @@
+internal import Wire
+
+/// The bounds and deadlines of a connection. The defaults suit connections between the cluster's processes.
+public struct ConnectionOptions: Sendable {
+    /// Bytes that may wait to be sent: the in-flight table's activations for one peer. See ``Connection/send(_:payload:tag:completion:)``.
+    public var outgoingByteLimit = 256 << 20
+    /// Payload bytes of incomplete messages that the peer may have declared at once.
+    public var incomingByteLimit = WireLimits.openByteCount
+    /// From the opening of the socket to the peer's first whole message: strangers are not kept. `nil` for no limit.
+    public var firstMessageTimeout: Duration? = .seconds(5)
+    /// Longest silence in the middle of a message.
+    public var partialMessageTimeout: Duration = .seconds(30)
+    /// Longest time in which the peer takes not one byte of what is queued for it.
+    public var writeStallTimeout: Duration = .seconds(20)
+    /// Longest silence at all; `nil` (heartbeats have their own, in the machines) for no limit.
+    public var idleTimeout: Duration?
+    /// How long a closing connection may take to send what is queued and to see the peer's end.
+    public var closingTimeout: Duration = .seconds(3)
+    /// TCP_USER_TIMEOUT: the kernel gives the connection up when sent bytes stay unacknowledged for this long.
+    public var unacknowledgedTimeout: Duration = .seconds(20)
+    /// TCP_NOTSENT_LOWAT: bytes in the kernel that are not on their way yet. What is there can neither be cancelled nor overtaken: 512 KiB are
+    /// two frames. (At 10 Mbit/s the kernel's own limit of 4 MiB would be 3 seconds.)
+    public var unsentByteLimit = 512 << 10
+    /// SO_SNDBUF and SO_RCVBUF in bytes; `nil` leaves them to the kernel, which fits them to the link.
+    public var socketBufferByteCount: Int?
+    /// Bytes read from one connection before the others have their turn.
+    public var readByteLimitPerWake = 4 << 20
+    /// Bytes written to one connection before the others have their turn.
+    public var writeByteLimitPerWake = 4 << 20
+    /// What carries the bytes: `isServer` says which side of a handshake this process is.
+    public var makeChannel: @Sendable (_ isServer: Bool) -> any ByteChannel = { _ in PlainChannel() }
+
+    public init() {}
+}

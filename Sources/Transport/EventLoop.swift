@@ -1,0 +1,229 @@
+internal import CLinux
+internal import Glibc
+
+/// One epoll loop: sockets, timers, signals and messages from other threads, all handled on the thread that runs it.
+///
+/// ## Concurrency model
+/// Not `Sendable`: a loop, its connections, listeners and timers live on the thread that made them (``LoopThread`` makes one inside a
+/// fresh thread). The only ways in from elsewhere are ``Mailbox`` and what is built on it (``Resolver``, ``LoopThread``).
+///
+/// Work per wake is bounded: events, timers, mailbox messages and bytes of a connection each have a limit, after which the others
+/// have their turn. Readiness is level-triggered, so what is left over is simply reported again.
+public final class EventLoop {
+    /// Events taken from the kernel per wake; the rest come with the next call.
+    private static let eventsPerWake = 256
+    /// Timers that fire per wake, so that a burst of deadlines cannot keep sockets waiting.
+    private static let timersPerWake = 1_024
+    /// Staging memory for headers and small messages: shared by all connections, as each uses it within one call only.
+    static let stagingByteCount = 64 << 10
+
+    /// The time at the start of the current wake. Cached: reading it costs nothing, and one wake sees one time.
+    public private(set) var now: LoopTime
+
+    private let poller: Descriptor
+    private let events: UnsafeMutablePointer<epoll_event>
+    let staging: UnsafeMutableRawBufferPointer
+    let waker: Waker
+    private var sources: [UInt64: any EventSource] = [:]
+    private var lastToken: UInt64 = 0
+    private var timers = TimerQueue()
+    private var deferred: [() -> Void] = []
+    private var unflushed: [any Flushable] = []
+    var mailboxes: [ObjectIdentifier: any MailboxSource] = [:]
+    var resolverPort: ResolverPort?
+    private var isStopped = false
+    private var lastConnectionID: UInt64 = 0
+
+    /// - Throws: ``TransportError`` when the process has no descriptors left.
+    public init() throws(TransportError) {
+        let poller = try Syscall.check("creating the event loop (epoll_create1)") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
+        self.poller = Descriptor(owning: Int32(poller))
+        waker = try Waker()
+        events = .allocate(capacity: Self.eventsPerWake)
+        staging = .allocate(byteCount: Self.stagingByteCount, alignment: 64)
+        now = .current()
+        let source = WakerSource(waker: waker)
+        source.loop = self
+        _ = try register(waker.rawDescriptor, interest: .readable, source: source)
+    }
+
+    deinit {
+        events.deallocate()
+        staging.deallocate()
+    }
+
+    // MARK: Running
+
+    /// Handles events until ``stop()``.
+    public func run() throws(TransportError) {
+        while !isStopped { try runOnce() }
+        isStopped = false
+    }
+
+    /// Makes ``run()`` return after the current wake.
+    public func stop() { isStopped = true }
+
+    /// One wake: waits for the next event or timer, at most `maximumWait`, and handles what is there.
+    public func runOnce(maximumWait: Duration? = nil) throws(TransportError) {
+        try dispatch(count: waitForEvents(maximumWait))
+        runTimers()
+        runDeferred()
+        flushConnections()
+    }
+
+    /// Closes every connection, listener and mailbox of the loop, and calls their last callbacks.
+    ///
+    /// Connections and the loop hold each other; this is what lets go.
+    public func shutDown() {
+        for source in Array(sources.values) { source.loopWillEnd() }
+        // Closing is reported from deferred calls, which may close more.
+        while !deferred.isEmpty { runDeferred() }
+        for mailbox in Array(mailboxes.values) { mailbox.close() }
+        mailboxes.removeAll()
+        timers = TimerQueue()
+        resolverPort = nil
+    }
+
+    private func waitForEvents(_ maximumWait: Duration?) throws(TransportError) -> Int {
+        var wait: Int32 = -1
+        if !deferred.isEmpty || !unflushed.isEmpty || isStopped {
+            wait = 0
+        } else {
+            // In whole milliseconds, rounded up: a timer comes up to 1 ms late, never early.
+            let limits = [maximumWait, timers.nextDeadline.map { $0 - LoopTime.current() }]
+            for limit in limits.compactMap({ $0 }) {
+                let milliseconds = Int32(clamping: (max(limit.wholeNanoseconds, 0) + 999_999) / 1_000_000)
+                wait = wait < 0 ? milliseconds : min(wait, milliseconds)
+            }
+        }
+        // Not retried on EINTR: the next round computes the time left anew.
+        let count = epoll_wait(poller.rawValue, events, Int32(Self.eventsPerWake), wait)
+        let reason = errno
+        now = .current()
+        if count >= 0 { return Int(count) }
+        guard reason == EINTR else { throw TransportError("waiting for events (epoll_wait)", systemError: reason) }
+        return 0
+    }
+
+    private func dispatch(count: Int) {
+        for index in 0..<count {
+            let event = events[index]
+            // A source that was closed by an earlier event of this wake is not there any more.
+            guard let source = sources[event.data.u64] else { continue }
+            source.ready(Readiness(rawValue: event.events))
+        }
+    }
+
+    private func runTimers() {
+        for _ in 0..<Self.timersPerWake {
+            guard let timer = timers.popDue(at: now) else { return }
+            timer.fire()
+        }
+    }
+
+    private func runDeferred() {
+        guard !deferred.isEmpty else { return }
+        let bodies = deferred
+        deferred = []
+        for body in bodies { body() }
+    }
+
+    private func flushConnections() {
+        guard !unflushed.isEmpty else { return }
+        let connections = unflushed
+        unflushed = []
+        for connection in connections { connection.flush() }
+    }
+
+    // MARK: Timers and deferred work
+
+    /// Calls `body` once, not before `delay` has passed.
+    @discardableResult
+    public func schedule(after delay: Duration, _ body: @escaping () -> Void) -> Timer {
+        schedule(at: LoopTime.current() + delay, body)
+    }
+
+    /// Calls `body` once, not before `deadline`.
+    @discardableResult
+    public func schedule(at deadline: LoopTime, _ body: @escaping () -> Void) -> Timer {
+        let timer = Timer(deadline: deadline, body: body)
+        timers.insert(timer)
+        return timer
+    }
+
+    /// Calls `body` every `interval`, the first time after one. A late call shortens the next wait, and whole missed rounds are left out.
+    @discardableResult
+    public func every(_ interval: Duration, _ body: @escaping () -> Void) -> Timer {
+        precondition(interval > .zero, "a repeating timer needs an interval above zero")
+        let timer = Timer(deadline: LoopTime.current() + interval, body: nil)
+        timer.body = { [unowned self, unowned timer] in
+            let next = timer.deadline + interval
+            timer.deadline = next > now ? next : now + interval
+            timers.insert(timer)
+            body()
+        }
+        timer.isRepeating = true
+        timers.insert(timer)
+        return timer
+    }
+
+    /// Calls `body` later in this wake or early in the next, from a fresh stack.
+    public func `defer`(_ body: @escaping () -> Void) { deferred.append(body) }
+
+    /// Has `connection` write what it has queued once this wake's events are handled: many small messages become one write.
+    func flushLater(_ connection: any Flushable) { unflushed.append(connection) }
+
+    // MARK: Descriptors
+
+    /// Watches a descriptor and keeps `source` alive until ``unregister(_:token:)``.
+    func register(_ descriptor: Int32, interest: Readiness, source: any EventSource) throws(TransportError) -> UInt64 {
+        lastToken += 1
+        try control(EPOLL_CTL_ADD, descriptor, interest: interest, token: lastToken)
+        sources[lastToken] = source
+        return lastToken
+    }
+
+    func update(_ descriptor: Int32, interest: Readiness, token: UInt64) throws(TransportError) {
+        try control(EPOLL_CTL_MOD, descriptor, interest: interest, token: token)
+    }
+
+    /// Before the descriptor is closed.
+    func unregister(_ descriptor: Int32, token: UInt64) {
+        guard sources.removeValue(forKey: token) != nil else { return }
+        // It can fail only where the descriptor is not watched, which is what is wanted.
+        try? control(EPOLL_CTL_DEL, descriptor, interest: [], token: token)
+    }
+
+    private func control(_ operation: Int32, _ descriptor: Int32, interest: Readiness, token: UInt64) throws(TransportError) {
+        var event = epoll_event()
+        event.events = interest.rawValue
+        event.data.u64 = token
+        try Syscall.check("watching a descriptor (epoll_ctl)") { epoll_ctl(poller.rawValue, operation, descriptor, &event) }
+    }
+
+    func nextConnectionID() -> UInt64 {
+        lastConnectionID += 1
+        return lastConnectionID
+    }
+}
+
+/// Something with a descriptor that the loop watches.
+protocol EventSource: AnyObject {
+    func ready(_ readiness: Readiness)
+    /// The loop lets go of everything: close.
+    func loopWillEnd()
+}
+
+/// Something that has bytes to write at the end of a wake.
+protocol Flushable: AnyObject {
+    func flush()
+}
+
+/// What epoll reports, and what is asked of it.
+struct Readiness: OptionSet {
+    let rawValue: UInt32
+    static let readable = Readiness(rawValue: EPOLLIN.rawValue)
+    static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+    /// Errors and hang-ups come unasked.
+    static let failed = Readiness(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
+}

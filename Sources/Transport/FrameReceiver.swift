@@ -1,0 +1,248 @@
+internal import Glibc
+internal import Tensors
+internal import Wire
+
+/// What a ``FrameReceiver`` tells its connection.
+protocol FrameReceiverDelegate: AnyObject {
+    /// Turns false when a callback closed the connection: nothing more may be delivered.
+    var isDelivering: Bool { get }
+    func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition
+    func receiverGot(_ message: Message, payload: TensorStorage?, duration: Duration)
+    func receiverAborted(_ message: Message)
+}
+
+/// The receiving half of a connection: cuts the stream into frames and reads payloads where they belong.
+///
+/// While a payload is under way a read goes to [rest of this frame's payload in its storage, a little staging for the next head]; between
+/// frames it goes to the loop's staging memory, where many small messages are found at once. A head that is cut off at the end of a read
+/// waits in `head`, which is as long as the head itself and checked against the bounds before it grows.
+final class FrameReceiver {
+    /// Staging behind a payload: the next head, seldom more. What lands there of the next payload is copied, so it is kept small.
+    private static let trailingByteCount = 4 << 10
+    /// A head buffer up to this is kept for the next head; the rare larger one is given back.
+    private static let keptHeadByteCount = 4 << 10
+
+    enum Reading {
+        case waits(SocketReadiness)
+        /// This wake's share is used up; more may be there.
+        case shareUsed
+        case endOfStream
+        case failed(TransportError)
+        case violation(WireError)
+        /// A callback closed the connection.
+        case stopped
+    }
+
+    private enum Incoming {
+        case kept(Message, TensorStorage, begin: LoopTime)
+        case discarded
+    }
+
+    /// The frame whose payload is being read.
+    private struct OpenFrame {
+        /// `nil` where the payload is forgotten.
+        var destination: UnsafeMutableRawPointer?
+        var remaining: Int
+    }
+
+    private var reassembler: FrameReassembler
+    private var streams: [UInt32: Incoming] = [:]
+    private var frame: OpenFrame?
+    private var head: [UInt8] = []
+    private var headCount = 0
+    private let staging: UnsafeMutableRawBufferPointer
+    private unowned let delegate: any FrameReceiverDelegate
+
+    private(set) var receivedByteCount: UInt64 = 0
+    private(set) var receivedMessageCount: UInt64 = 0
+
+    /// - Parameter staging: shared with other receivers: nothing stays in it between two calls.
+    init(staging: UnsafeMutableRawBufferPointer, incomingByteLimit: Int, delegate: any FrameReceiverDelegate) {
+        self.staging = staging
+        self.delegate = delegate
+        reassembler = FrameReassembler(maximumOpenByteCount: incomingByteLimit)
+    }
+
+    /// Whether no message is incomplete.
+    var isIdle: Bool { headCount == 0 && reassembler.isIdle }
+
+    /// Lets go of the storages of incomplete messages.
+    func removeAll() {
+        streams.removeAll()
+        frame = nil
+    }
+
+    // MARK: Reading
+
+    /// Reads and delivers until the socket is empty or about `limit` bytes have come.
+    func read(from channel: any ByteChannel, socket: Int32, limit: Int) -> Reading {
+        var rest = limit
+        while rest > 0 {
+            let (outcome, asked) = readOnce(from: channel, socket: socket)
+            switch outcome {
+            case .waits(let readiness): return .waits(readiness)
+            case .endOfStream: return .endOfStream
+            case .failed(let error): return .failed(error)
+            case .bytes(let count):
+                receivedByteCount += UInt64(count)
+                rest -= count
+                do throws(WireError) { try take(count) } catch { return .violation(error) }
+                if !delegate.isDelivering { return .stopped }
+                // Less than there was room for: the socket is empty, and the loop reports it if not.
+                if count < asked, !channel.hasBufferedInput { return .waits(.readable) }
+            }
+        }
+        return .shareUsed
+    }
+
+    private func readOnce(from channel: any ByteChannel, socket: Int32) -> (ChannelOutcome, asked: Int) {
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { pieces in
+            func read(first: UnsafeMutableRawBufferPointer?, staged: Int) -> (ChannelOutcome, asked: Int) {
+                var count = 0
+                if let first {
+                    pieces[0] = iovec(iov_base: first.baseAddress, iov_len: first.count)
+                    count = 1
+                }
+                pieces[count] = iovec(iov_base: staging.baseAddress, iov_len: staged)
+                let used = UnsafeMutableBufferPointer(rebasing: pieces[...count])
+                return (channel.read(into: used, from: socket), (first?.count ?? 0) + staged)
+            }
+            if let frame, let destination = frame.destination {
+                let first = UnsafeMutableRawBufferPointer(start: destination, count: frame.remaining)
+                return read(first: first, staged: Self.trailingByteCount)
+            }
+            guard headCount > 0 else { return read(first: nil, staged: staging.count) }
+            return head.withUnsafeMutableBytes { bytes in
+                read(first: UnsafeMutableRawBufferPointer(rebasing: bytes[headCount...]), staged: staging.count)
+            }
+        }
+    }
+
+    /// Handles `count` bytes that the last read brought.
+    private func take(_ count: Int) throws(WireError) {
+        var staged = count
+        if let frame, let destination = frame.destination {
+            let direct = min(count, frame.remaining)
+            staged -= direct
+            try tookPayload(UnsafeRawBufferPointer(start: destination, count: direct))
+        } else if headCount > 0 {
+            let direct = min(count, head.count - headCount)
+            staged -= direct
+            headCount += direct
+            try tookHead()
+        }
+        try consume(UnsafeRawBufferPointer(rebasing: staging[..<staged]))
+    }
+
+    private func consume(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var position = 0
+        while position < bytes.count, delegate.isDelivering {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+            if let frame {
+                let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(frame.remaining))
+                if let destination = frame.destination, let base = piece.baseAddress {
+                    destination.copyMemory(from: base, byteCount: piece.count)
+                }
+                position += piece.count
+                try tookPayload(piece)
+            } else if headCount == 0, let length = try wholeHead(at: rest) {
+                position += length
+                try begin(UnsafeRawBufferPointer(rebasing: rest[..<length]))
+            } else {
+                if headCount == 0 { growHead(to: FrameHeader.byteCount) }
+                let count = min(rest.count, head.count - headCount)
+                head.withUnsafeMutableBytes { $0[headCount..<headCount + count].copyBytes(from: rest.prefix(count)) }
+                headCount += count
+                position += count
+                try tookHead()
+            }
+        }
+    }
+
+    // MARK: Heads
+
+    /// Length of header and metadata where both are there, so that nothing need be copied.
+    private func wholeHead(at bytes: UnsafeRawBufferPointer) throws(WireError) -> Int? {
+        guard bytes.count >= FrameHeader.byteCount else { return nil }
+        let length = FrameHeader.byteCount + (try FrameHeader.decode(from: bytes)).metadataByteCount
+        return bytes.count >= length ? length : nil
+    }
+
+    private func growHead(to count: Int) {
+        if head.count < count { head.append(contentsOf: repeatElement(0, count: count - head.count)) }
+    }
+
+    /// `head` has more bytes than before: checks them, makes room for the metadata, or begins the frame.
+    private func tookHead() throws(WireError) {
+        let length = try head.withUnsafeBufferPointer { bytes throws(WireError) -> Int in
+            let here = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[..<headCount]))
+            try FrameHeader.checkPrefix(here)
+            guard headCount >= FrameHeader.byteCount else { return FrameHeader.byteCount }
+            return FrameHeader.byteCount + (try FrameHeader.decode(from: here)).metadataByteCount
+        }
+        growHead(to: length)
+        guard headCount == length else { return }
+        let whole = head
+        head.removeAll(keepingCapacity: length <= Self.keptHeadByteCount)
+        headCount = 0
+        try whole.withUnsafeBufferPointer { bytes throws(WireError) in try begin(UnsafeRawBufferPointer(bytes)) }
+    }
+
+    /// Starts a frame whose header and metadata are there.
+    private func begin(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+        let header = try FrameHeader.decode(from: bytes)
+        let metadata = UnsafeRawBufferPointer(rebasing: bytes[FrameHeader.byteCount...])
+        switch try reassembler.begin(header, metadata: metadata) {
+        case .message(let stream, _, let message, let piece, let total):
+            guard let message else {
+                // A newer peer's kind: its payload is read over.
+                streams[stream] = .discarded
+                return try openFrame(stream, piece)
+            }
+            if total == 0 {
+                _ = try reassembler.received(UnsafeRawBufferPointer(start: nil, count: 0))
+                return deliver(message, payload: nil, duration: .zero)
+            }
+            switch delegate.receiverWillKeep(message, payloadByteCount: total) {
+            case .accept(let storage):
+                precondition(storage.byteCount >= total, "a handler accepts a payload with a storage that holds it")
+                streams[stream] = .kept(message, storage, begin: .current())
+            case .discard: streams[stream] = .discarded
+            case .close: return
+            }
+            try openFrame(stream, piece)
+        case .continuation(let stream, let piece, _):
+            try openFrame(stream, piece)
+        case .abort(let stream):
+            guard case .kept(let message, _, _)? = streams.removeValue(forKey: stream) else { return }
+            delegate.receiverAborted(message)
+        }
+    }
+
+    // MARK: Payloads
+
+    private func openFrame(_ stream: UInt32, _ piece: Range<Int>) throws(WireError) {
+        var destination: UnsafeMutableRawPointer?
+        if case .kept(_, let storage, _)? = streams[stream] { destination = storage.pointer + piece.lowerBound }
+        frame = OpenFrame(destination: destination, remaining: piece.count)
+        if piece.isEmpty { try tookPayload(UnsafeRawBufferPointer(start: nil, count: 0)) }
+    }
+
+    private func tookPayload(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+        switch try reassembler.received(bytes) {
+        case .needs(let remaining):
+            frame = OpenFrame(destination: frame?.destination.map { $0 + bytes.count }, remaining: remaining)
+        case .frameEnd:
+            frame = nil
+        case .messageEnd(let stream):
+            frame = nil
+            guard case .kept(let message, let storage, let begin)? = streams.removeValue(forKey: stream) else { return }
+            deliver(message, payload: storage, duration: LoopTime.current() - begin)
+        }
+    }
+
+    private func deliver(_ message: Message, payload: TensorStorage?, duration: Duration) {
+        receivedMessageCount += 1
+        delegate.receiverGot(message, payload: payload, duration: duration)
+    }
+}

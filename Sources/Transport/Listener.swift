@@ -1,0 +1,162 @@
+internal import CLinux
+internal import Glibc
+internal import Wire
+internal import Tensors
+
+/// Accepts connections on one address. The loop keeps it until ``close()``.
+public final class Listener {
+    /// Connections accepted per wake, so that a storm of them does not keep the others waiting.
+    private static let acceptsPerWake = 64
+    /// Connections over the limit that are being told so; more are closed without a word.
+    private static let maximumRefusalCount = 64
+    /// Enough for a restart of everything at once; the kernel cuts it to `net.core.somaxconn`.
+    public static let defaultBacklog: Int32 = 1_024
+    /// Two connections for each of a thousand workers, and clients.
+    public static let defaultMaximumConnectionCount = 4_096
+
+    public let loop: EventLoop
+    /// The actual address, with the actual port where 0 was asked for.
+    public let address: SocketAddress
+    /// Connections accepted here that have not ended.
+    public private(set) var connectionCount = 0
+
+    private var socket: Socket?
+    private var token: UInt64?
+    /// Given up for a moment when the process has no descriptors left, to accept and close: a connection that is left in the queue
+    /// would be reported again and again, and the loop would spin.
+    private var reserve: Descriptor?
+    private var refusalCount = 0
+    private let maximumConnectionCount: Int
+    private let options: ConnectionOptions
+    private let accept: (Connection) -> any ConnectionHandler
+
+    /// Listens from now on.
+    /// - Parameters:
+    ///   - accept: gets each new connection before anything is read from it and gives its handler.
+    /// - Throws: ``TransportError/Code/addressInUse`` with the port and what to do, ``TransportError/Code/notPermitted`` for a port below 1024,
+    ///   or another one.
+    public init(
+        loop: EventLoop, address: SocketAddress, backlog: Int32 = defaultBacklog,
+        maximumConnectionCount: Int = defaultMaximumConnectionCount, options: ConnectionOptions = ConnectionOptions(),
+        accept: @escaping (Connection) -> any ConnectionHandler
+    ) throws(TransportError) {
+        let socket = try Socket(for: address)
+        // A restarted process gets its port back at once, whatever the old one's connections are waiting for.
+        try socket.set(SOL_SOCKET, SO_REUSEADDR, 1)
+        let bound = address.withSystemAddress { system, length in Syscall.retry { bind(socket.rawValue, system, length) } }
+        if case .failure(let reason) = bound { throw Self.bindError(address, reason) }
+        // Two listeners on one port can both bind (with SO_REUSEADDR); it is `listen` that tells.
+        if case .failure(let reason) = Syscall.retry({ listen(socket.rawValue, backlog) }) { throw Self.bindError(address, reason) }
+        self.loop = loop
+        self.address = socket.localAddress ?? address
+        self.maximumConnectionCount = maximumConnectionCount
+        self.options = options
+        self.accept = accept
+        reserve = Self.makeReserve()
+        let raw = socket.rawValue
+        self.socket = socket
+        token = try loop.register(raw, interest: .readable, source: self)
+    }
+
+    /// Accepts no more. Connections that are there go on.
+    public func close() {
+        if let token, let socket { loop.unregister(socket.rawValue, token: token) }
+        token = nil
+        socket = nil
+        reserve = nil
+    }
+
+    private static func bindError(_ address: SocketAddress, _ reason: Int32) -> TransportError {
+        switch reason {
+        case EADDRINUSE:
+            TransportError(
+                .addressInUse,
+                "cannot listen on \(address): port \(address.port) is in use; stop the process that listens there "
+                    + "(ss -ltnp 'sport = :\(address.port)' shows it), or choose another port, or 0 for any free one",
+                systemError: reason)
+        case EACCES, EPERM:
+            TransportError(
+                .notPermitted, "cannot listen on \(address): port \(address.port) needs a privilege; choose one from 1024 on",
+                systemError: reason)
+        case EADDRNOTAVAIL:
+            TransportError(
+                .unreachable, "cannot listen on \(address): this machine has no such address; use :\(address.port) for all it has",
+                systemError: reason)
+        default: TransportError("listening on \(address)", systemError: reason)
+        }
+    }
+
+    private static func makeReserve() -> Descriptor? {
+        guard case .success(let raw) = Syscall.retry({ open("/dev/null", O_RDONLY | O_CLOEXEC) }) else { return nil }
+        return Descriptor(owning: Int32(raw))
+    }
+}
+
+extension Listener: EventSource {
+    func ready(_ readiness: Readiness) {
+        for _ in 0..<Self.acceptsPerWake {
+            guard let listening = socket?.rawValue else { return }
+            let (result, peer) = SocketAddress.read { address, length in
+                accept4(listening, address, length, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+            }
+            switch result {
+            case .success(let raw): take(Socket(owning: Int32(raw)), peer: peer)
+            case .failure(EMFILE), .failure(ENFILE), .failure(ENOBUFS), .failure(ENOMEM):
+                return turnOneAway(listening)
+            // The peer went away while it waited, or the network said something about it: the next one may be well.
+            case .failure(ECONNABORTED), .failure(EPROTO), .failure(ENETDOWN), .failure(EHOSTUNREACH), .failure(ENETUNREACH),
+                .failure(EPERM):
+                continue
+            case .failure: return
+            }
+        }
+    }
+
+    func loopWillEnd() { close() }
+
+    private func take(_ socket: Socket, peer: SocketAddress?) {
+        // Without an address it is no TCP connection of ours.
+        guard let peer else { return }
+        guard connectionCount < maximumConnectionCount else { return refuse(socket, peer: peer) }
+        connectionCount += 1
+        let connection = Connection(loop: loop, peer: peer, isServer: true, options: options, handler: nil)
+        connection.onEnd = { [weak self] in self?.connectionCount -= 1 }
+        connection.handler = accept(connection)
+        connection.startAccepted(socket)
+    }
+
+    private func refuse(_ socket: Socket, peer: SocketAddress) {
+        guard refusalCount < Self.maximumRefusalCount else { return }
+        refusalCount += 1
+        let connection = Connection(loop: loop, peer: peer, isServer: true, options: options, handler: nil)
+        connection.onEnd = { [weak self] in self?.refusalCount -= 1 }
+        let refusal = RefusingHandler(limit: maximumConnectionCount)
+        connection.handler = refusal
+        connection.startAccepted(socket)
+    }
+
+    private func turnOneAway(_ listening: Int32) {
+        reserve = nil
+        if case .success(let raw) = Syscall.retry({ accept4(listening, nil, nil, Int32(SOCK_CLOEXEC.rawValue)) }) {
+            _ = Descriptor(owning: Int32(raw))
+        }
+        reserve = Self.makeReserve()
+    }
+}
+
+/// Tells a connection over the limit that there is no room.
+private final class RefusingHandler: ConnectionHandler {
+    private let limit: Int
+
+    init(limit: Int) { self.limit = limit }
+
+    func connectionOpened(_ connection: Connection) {
+        connection.refuse(.resourceExhausted, "\(limit) connections are open, which is the limit; try again later")
+    }
+
+    func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
+        .discard
+    }
+    func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {}
+    func connectionClosed(_ connection: Connection, reason: CloseReason) {}
+}

@@ -1,0 +1,108 @@
+internal import Glibc
+
+/// Names to addresses, without stopping the loop: `getaddrinfo` blocks (up to half a minute), so it runs on helper threads.
+public enum Resolver {
+    /// All addresses behind one name that are taken; a service with more replicas than this is cut.
+    public static let maximumAddressCount = 1_024
+    /// Enough that one name server that does not answer does not hold up the other names.
+    private static let threadCount = 2
+    /// Look-ups that may wait at once; one for each node of a large cluster.
+    private static let queueCapacity = 4_096
+
+    /// glibc's `EAI_ADDRFAMILY`, which its headers show to GNU sources only.
+    private static let addressFamilyMismatch: Int32 = -9
+
+    /// Shared by the loops of the process. `nil` when the system gave no thread.
+    private static let queue = try? TaskQueue(name: "resolver", threadCount: threadCount, capacity: queueCapacity)
+
+    /// Finds every address behind `endpoint` and gives them to `completion` on `loop`, in the system's order of preference.
+    ///
+    /// Numeric hosts need no look-up, and no host means this machine (`127.0.0.1`); they too are reported from a fresh stack.
+    public static func resolve(
+        _ endpoint: Endpoint, on loop: EventLoop,
+        completion: @escaping (Result<[SocketAddress], TransportError>) -> Void
+    ) {
+        if let address = endpoint.numericAddress {
+            let target = endpoint.host == nil ? SocketAddress.loopback(port: endpoint.port) : address
+            loop.defer { completion(.success([target])) }
+            return
+        }
+        let port = loop.resolverPort ?? ResolverPort(loop: loop, capacity: queueCapacity)
+        loop.resolverPort = port
+        let number = port.add(completion)
+        let mailbox = port.mailbox
+        let isQueued = queue?.submit {
+            mailbox.post(ResolverAnswer(number: number, result: Result { () throws(TransportError) in try lookUp(endpoint) }))
+        }
+        if isQueued != true {
+            let error = TransportError(
+                .resourceExhausted, "\(endpoint) was not looked up: \(queueCapacity) names are waiting already; try again later")
+            loop.defer { port.finish(ResolverAnswer(number: number, result: .failure(error))) }
+        }
+    }
+
+    /// The blocking call itself, for callers that have a thread to spare.
+    public static func lookUp(_ endpoint: Endpoint) throws(TransportError) -> [SocketAddress] {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        // Only families that this machine has an address of; without it containers without IPv6 get addresses that fail.
+        hints.ai_flags = AI_ADDRCONFIG
+        var list: UnsafeMutablePointer<addrinfo>?
+        var status = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &list)
+        if status == EAI_NONAME || status == addressFamilyMismatch {
+            // AI_ADDRCONFIG does not count loopback addresses: on a machine without a network `localhost` would not resolve.
+            hints.ai_flags = 0
+            status = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &list)
+        }
+        guard status == 0 else {
+            let reason = status == EAI_SYSTEM ? Syscall.describe(errno) : String(cString: gai_strerror(status))
+            throw TransportError(
+                .unresolvedName,
+                "the name \"\(endpoint.host ?? "")\" does not resolve: \(reason); check its spelling and the network's DNS")
+        }
+        defer { freeaddrinfo(list) }
+        var addresses: [SocketAddress] = []
+        var seen: Set<SocketAddress> = []
+        var next = list
+        while let entry = next, addresses.count < maximumAddressCount {
+            if let system = entry.pointee.ai_addr, let address = SocketAddress(system, length: entry.pointee.ai_addrlen),
+                seen.insert(address).inserted
+            {
+                addresses.append(address)
+            }
+            next = entry.pointee.ai_next
+        }
+        return addresses
+    }
+}
+
+struct ResolverAnswer: Sendable {
+    let number: UInt64
+    let result: Result<[SocketAddress], TransportError>
+}
+
+/// The loop's side: who waits for which answer.
+final class ResolverPort {
+    private final class Waiting {
+        var completions: [UInt64: (Result<[SocketAddress], TransportError>) -> Void] = [:]
+    }
+
+    let mailbox: Mailbox<ResolverAnswer>
+    private let waiting = Waiting()
+    private var lastNumber: UInt64 = 0
+
+    init(loop: EventLoop, capacity: Int) {
+        let waiting = waiting
+        mailbox = loop.mailbox(capacity: capacity) { answer in
+            waiting.completions.removeValue(forKey: answer.number)?(answer.result)
+        }
+    }
+
+    func add(_ completion: @escaping (Result<[SocketAddress], TransportError>) -> Void) -> UInt64 {
+        lastNumber += 1
+        waiting.completions[lastNumber] = completion
+        return lastNumber
+    }
+
+    func finish(_ answer: ResolverAnswer) { waiting.completions.removeValue(forKey: answer.number)?(answer.result) }
+}

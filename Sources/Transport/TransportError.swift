@@ -1,0 +1,58 @@
+internal import Glibc
+
+/// Why the operating system or an address did not let us. The message names what was tried, what came of it and the fix.
+public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
+    public enum Code: Sendable, Hashable {
+        /// Text that is no address, or a port outside 0…65535.
+        case malformedAddress
+        /// A name that does not resolve.
+        case unresolvedName
+        /// Another process listens there.
+        case addressInUse
+        /// Nobody listens there.
+        case connectionRefused
+        /// No answer in time.
+        case timedOut
+        /// No way to the host.
+        case unreachable
+        /// The peer or the network ended the connection.
+        case connectionLost
+        /// Out of descriptors, memory or threads.
+        case resourceExhausted
+        /// Not allowed, for example a port below 1024.
+        case notPermitted
+        /// Anything else that a system call said.
+        case system
+    }
+
+    public let code: Code
+    public let message: String
+    /// The system call's `errno`, 0 where none was involved.
+    public let systemError: Int32
+
+    public init(_ code: Code, _ message: String, systemError: Int32 = 0) {
+        self.code = code
+        self.message = message
+        self.systemError = systemError
+    }
+
+    /// The code that an `errno` stands for, and its text after `what`.
+    public init(_ what: String, systemError: Int32) {
+        self.init(Self.code(of: systemError), "\(what): \(Syscall.describe(systemError))", systemError: systemError)
+    }
+
+    public var description: String { message }
+
+    private static func code(of systemError: Int32) -> Code {
+        switch systemError {
+        case EADDRINUSE: .addressInUse
+        case ECONNREFUSED: .connectionRefused
+        case ETIMEDOUT: .timedOut
+        case EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN, EADDRNOTAVAIL: .unreachable
+        case ECONNRESET, EPIPE, ECONNABORTED, ENOTCONN: .connectionLost
+        case EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN: .resourceExhausted
+        case EACCES, EPERM: .notPermitted
+        default: .system
+        }
+    }
+}

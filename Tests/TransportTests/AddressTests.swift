@@ -1,0 +1,79 @@
+import Testing
+import Transport
+
+@Suite struct AddressTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let text: String
+        let host: String?
+        let port: UInt16
+        let numeric: String?
+        var testDescription: String { text }
+    }
+
+    @Test(arguments: [
+        Case(text: "9000", host: nil, port: 9_000, numeric: "0.0.0.0:9000"),
+        Case(text: ":0", host: nil, port: 0, numeric: "0.0.0.0:0"),
+        Case(text: "127.0.0.1:65535", host: "127.0.0.1", port: 65_535, numeric: "127.0.0.1:65535"),
+        Case(text: "worker-1:9000", host: "worker-1", port: 9_000, numeric: nil),
+        Case(text: "[::1]:80", host: "::1", port: 80, numeric: "[::1]:80"),
+        Case(text: "[2001:db8::5]:1", host: "2001:db8::5", port: 1, numeric: "[2001:db8::5]:1"),
+        Case(text: "[::]:9000", host: "::", port: 9_000, numeric: "[::]:9000"),
+        Case(text: "[fe80::1%7]:1", host: "fe80::1%7", port: 1, numeric: "[fe80::1%7]:1"),
+    ])
+    func endpointsAreRead(_ known: Case) throws {
+        let endpoint = try Endpoint(known.text)
+        #expect(endpoint == Endpoint(host: known.host, port: known.port))
+        #expect(endpoint.numericAddress?.description == known.numeric)
+        #expect(try Endpoint(endpoint.description) == endpoint)
+    }
+
+    @Test(arguments: [
+        "", ":", "host:", "host", "host:65536", "host:-1", "::1:80", "[::1]", "[::1", "[]:80", "[::1]80", "a b:1", "h:٣",
+    ])
+    func malformedEndpointsAreRefused(_ text: String) {
+        let error = #expect(throws: TransportError.self) { try Endpoint(text) }
+        #expect(error?.code == .malformedAddress)
+        #expect(error?.message.contains("\"\(text)\"") == true)
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1:1", false), ("10.255.0.1:1", false), ("172.16.0.1:1", false), ("172.32.0.1:1", true), ("192.168.7.7:1", false),
+        ("169.254.1.1:1", false), ("100.64.0.1:1", false), ("100.128.0.1:1", true), ("8.8.8.8:1", true), ("[::1]:1", false),
+        ("[fe80::1]:1", false), ("[fd00::1]:1", false), ("[2001:db8::1]:1", true),
+    ])
+    func publicAddressesAreKnown(_ text: String, _ isPublic: Bool) throws {
+        #expect(try #require(SocketAddress(text)).isPublic == isPublic)
+    }
+
+    @Test func namesAreResolvedOffTheLoop() throws {
+        let loop = try EventLoop()
+        var found: [SocketAddress]?
+        Resolver.resolve(try Endpoint("localhost:4711"), on: loop) { found = try? $0.get() }
+        #expect(found == nil, "the answer comes from a fresh stack")
+        try run(loop, "the look-up") { found != nil }
+        let addresses = try #require(found)
+        #expect(!addresses.isEmpty && addresses.allSatisfy { $0.isLoopback && $0.port == 4_711 })
+        #expect(Set(addresses).count == addresses.count)
+    }
+
+    @Test func numbersNeedNoLookUp() throws {
+        let loop = try EventLoop()
+        var found: [String] = []
+        for text in ["10.1.2.3:5", "[::1]:6", "7"] {
+            Resolver.resolve(try Endpoint(text), on: loop) { found += ((try? $0.get()) ?? []).map(\.description) }
+        }
+        try run(loop, "three answers") { found.count == 3 }
+        #expect(found == ["10.1.2.3:5", "[::1]:6", "127.0.0.1:7"])
+    }
+
+    @Test func anUnknownNameIsAnErrorThatNamesIt() throws {
+        let loop = try EventLoop()
+        var failure: TransportError?
+        Resolver.resolve(try Endpoint("no-such-name.invalid:1"), on: loop) {
+            if case .failure(let error) = $0 { failure = error }
+        }
+        try run(loop, "the answer") { failure != nil }
+        #expect(failure?.code == .unresolvedName)
+        #expect(failure?.message.contains("no-such-name.invalid") == true)
+    }
+}

@@ -1,0 +1,112 @@
+import Glibc
+import Tensors
+import Testing
+import Transport
+import Wire
+
+@Suite struct ListenerTests {
+    @Test func aPortInUseIsNamedWithTheFix() throws {
+        let loop = try EventLoop()
+        let first = try Listener(loop: loop, address: .loopback(port: 0)) { _ in Recorder() }
+        let port = first.address.port
+        #expect(port != 0)
+        let error = #expect(throws: TransportError.self) {
+            try Listener(loop: loop, address: .loopback(port: port)) { _ in Recorder() }
+        }
+        #expect(error?.code == .addressInUse)
+        #expect(error?.message.contains("port \(port) is in use") == true)
+        first.close()
+        // A restarted process gets its port back.
+        let second = try Listener(loop: loop, address: .loopback(port: port)) { _ in Recorder() }
+        #expect(second.address.port == port)
+        loop.shutDown()
+    }
+
+    @Test func twoHundredConnectionsAreServed() throws {
+        let server = try Server()
+        server.recorder.onMessage = { connection, message, payload in
+            connection.send(message, payload: payload.map { OutgoingPayload($0) } ?? .empty)
+        }
+        let client = Recorder()
+        let payload = pattern(50_000, seed: 4)
+        let connections = (0..<200).map { number in
+            let connection = Connection.connect(
+                loop: server.loop, to: server.listener.address, timeout: .seconds(30), handler: client)
+            connection.send(archive(number), payload: OutgoingPayload(payload))
+            return connection
+        }
+        try run(server.loop, "all echoes") { client.received.count == 200 }
+        #expect(client.received.allSatisfy { isEqual($0.payload, payload) })
+        #expect(Set(client.received.map(\.message)).count == 200)
+        #expect(server.listener.connectionCount == 200)
+        for connection in connections { connection.close(.requested("done")) }
+        try run(server.loop, "all ends") { server.recorder.closed.count == 200 && client.closed.count == 200 }
+        #expect(server.listener.connectionCount == 0)
+        #expect(client.closed.allSatisfy { $0 == .requested("done") })
+        #expect(server.recorder.closed.allSatisfy { $0 == .peerClosed })
+    }
+
+    @Test func connectionsOverTheLimitAreToldSo() throws {
+        let server = try Server(maximumConnectionCount: 2)
+        let clients = (0..<3).map { _ in Recorder() }
+        var connections: [Connection] = []
+        for client in clients {
+            let connection = Connection.connect(
+                loop: server.loop, to: server.listener.address, timeout: .seconds(5), handler: client)
+            connection.send(ping(1))
+            connections.append(connection)
+            try run(server.loop, "the opening") { client.opened == 1 }
+        }
+        try run(server.loop, "the refusal") { clients[2].closed.count == 1 && server.recorder.received.count == 2 }
+        guard case .refused(let refusal)? = clients[2].received.first?.message else {
+            Issue.record("no refusal came")
+            return
+        }
+        #expect(refusal.code == .resourceExhausted && refusal.message.contains("2 connections"))
+        #expect(server.listener.connectionCount == 2)
+        // Room again: the next one is served.
+        connections[0].close(.requested("making room"))
+        try run(server.loop, "the room") { server.listener.connectionCount == 1 }
+        let late = Recorder()
+        let last = Connection.connect(loop: server.loop, to: server.listener.address, timeout: .seconds(5), handler: late)
+        last.send(ping(2))
+        try run(server.loop, "the late one") { server.recorder.received.count == 3 }
+    }
+
+    @Test func aProcessOutOfDescriptorsTurnsPeersAwayAndGoesOn() async {
+        await #expect(processExitsWith: .success) {
+            let server = try Server()
+            var first: RawClient? = try RawClient(port: server.listener.address.port)
+            try first?.write(frame(ping(1)))
+            try run(server.loop, "the first connection") { server.recorder.received.count == 1 }
+            var sockets = [socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)]
+            // From here on the process has no descriptors; the clients' sockets were made before.
+            var limit = rlimit(rlim_cur: rlim_t(sockets[0]) + 1, rlim_max: rlim_t(sockets[0]) + 1)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = server.listener.address.port.bigEndian
+            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            _ = withUnsafeBytes(of: &address) {
+                connect(
+                    sockets[0], $0.baseAddress?.assumingMemoryBound(to: sockaddr.self),
+                    socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+            var byte: UInt8 = 0
+            var count = 0
+            try run(server.loop, "the turning away") {
+                count = recv(sockets[0], &byte, 1, Int32(MSG_DONTWAIT))
+                return count == 0 || (count < 0 && errno != EAGAIN)
+            }
+            // A descriptor becomes free: the next peer is served.
+            close(sockets.removeLast())
+            first?.close()
+            first = nil
+            try run(server.loop, "the first one's end") { server.recorder.closed.count == 1 }
+            let next = try RawClient(port: server.listener.address.port)
+            try next.write(frame(ping(2)))
+            try run(server.loop, "the next connection") { server.recorder.received.count == 2 }
+            exit(0)
+        }
+    }
+}
