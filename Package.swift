@@ -115,7 +115,7 @@ let package = Package(
         tests("ShellTests", ["Shell", arguments, logging]),
         tests("TopologyTests", ["Topology", "Shell"]),
         tests("PlanningTests", ["Planning"]),
-        tests("WireTests", ["Wire", "Tensors", "CWire"]),
+        tests("WireTests", ["Wire", "Tensors", "CZstd"]),
         tests("TransportTests", ["Transport", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
