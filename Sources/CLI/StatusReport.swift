@@ -8,7 +8,7 @@ enum StatusReport {
         var lines = ["state: \(status.state)" + (status.cause.map { " (\($0))" } ?? "")]
         if let model = status.model {
             lines.append(
-                "model: \(model.name) (\(model.digest.prefix(12))), \(ByteSize(bytes: Int(clamping: model.weightBytes))) of weights, \(model.batching)")
+                "model: \(model.name) (\(model.digest.prefix(12))), \(size(model.weightBytes)) of weights, \(model.batching)")
         }
         lines.append("")
         lines += nodes(status.nodes)

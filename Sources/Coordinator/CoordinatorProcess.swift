@@ -1,6 +1,7 @@
 internal import Cluster
 internal import Foundation
 internal import Glibc
+internal import Inference
 internal import Logging
 internal import Planning
 internal import Profiling
@@ -75,6 +76,8 @@ final class CoordinatorProcess {
         options = settings.options
         self.logger = logger
         loop = try EventLoop()
+        // The reference node of the cost model is one core of this machine, as one executor of a worker is.
+        try TorchEngine.configure(threads: 1)
         var microBatch: Int?
         if case .items(let count) = options.microBatch { microBatch = count }
         service = try ModelService(
