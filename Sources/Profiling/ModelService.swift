@@ -108,7 +108,7 @@ public final class ModelService: Sendable {
         let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
         let batch = declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
         let inputs = try samples.make(batch: batch)
-        let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions)
+        let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions, optimized: level == .o1)
         let outputs = try outputSpecs(batch: batch)
         let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(microBatch: batch)
         let served = ServedModel(
@@ -196,8 +196,7 @@ public final class ModelService: Sendable {
     private func measure(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
         ranges.compactMap { range in
             guard let inputs = try? samples.make(batch: batch),
-                let crossing = try? model.tensors(crossing: range.first, inputs: inputs),
-                let times = try? model.time(range.indices, inputs: crossing, optimized: level == .o1, repetitions: Self.repetitions),
+                let times = try? model.time(range.indices, inputs: inputs, optimized: level == .o1, repetitions: Self.repetitions),
                 !times.isEmpty
             else { return nil }
             return RangeMeasurement(range: range, milliseconds: times.sorted()[times.count / 2])
