@@ -55,7 +55,11 @@ extension Simulation {
                 bytes: 200 + values.count * itemBytes)
             coordinator.replying[id] = connection
             let left = transmit(packet, on: connection, from: .coordinator)
-            schedule.add(.sent(.coordinator, life: coordinator.life, nil, id), at: left)
+            if left < .distantFuture {
+                schedule.add(.sent(connection, .coordinator, life: coordinator.life, nil, id), at: left)
+            } else {
+                schedule.add(.sent(connection, .coordinator, life: coordinator.life, nil, id), at: now)
+            }
         case .forget(let id):
             coordinator.inputs[id] = nil
             coordinator.arriving[id] = nil
@@ -131,12 +135,15 @@ extension Simulation {
         }
     }
 
-    mutating func sent(_ process: Process, _ life: Int, _ work: WorkKey?, _ request: RequestID?) throws(Violation) {
+    mutating func sent(_ connection: ConnectionID, _ process: Process, _ life: Int, _ work: WorkKey?, _ request: RequestID?)
+        throws(Violation)
+    {
         switch process {
         case .coordinator:
             if let request, coordinator.life == life, coordinator.replying[request] != nil { step(.replySent(request)) }
         case .worker(let index):
-            if let work, workers[index].isRunning(life) { try stepWorker(index, .forwarded(work)) }
+            let isOver = connections[connection]?.closedAt.contains(process) ?? true
+            if let work, !isOver, workers[index].isRunning(life) { try stepWorker(index, .forwarded(work)) }
         case .client: break
         }
     }
