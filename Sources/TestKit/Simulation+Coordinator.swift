@@ -151,11 +151,11 @@ extension Simulation {
     mutating func wake(_ process: Process, _ life: Int) throws(Violation) {
         switch process {
         case .coordinator:
-            guard coordinator.life == life, coordinator.wakeAt == now else { return }
+            guard coordinator.life == life, let armed = coordinator.wakeAt, armed <= now else { return }
             coordinator.wakeAt = nil
             step(.tick)
         case .client(let index):
-            guard clients[index].wakeAt == now else { return }
+            guard let armed = clients[index].wakeAt, armed <= now else { return }
             clients[index].wakeAt = nil
             try stepClient(index, .tick)
         case .worker: break
