@@ -120,7 +120,9 @@ import Wire
             #expect(out == [.fail(1, .resourceExhausted, "full")])
         },
         Case("an error without a hint, or of the input, is final") {
-            for (code, hint) in [(StatusCode.resourceExhausted, Duration.zero), (.invalidArgument, .seconds(1)), (.internalError, .zero)] {
+            for (code, hint) in [
+                (StatusCode.resourceExhausted, Duration.zero), (.invalidArgument, .seconds(1)), (.internalError, .zero),
+            ] {
                 var driver = Driver.connected()
                 driver.step(.submit(1, deadline: .seconds(10)))
                 #expect(driver.step(.refused(1, code, "no", retryAfter: hint)) == [.fail(1, code, "no")])
@@ -138,7 +140,8 @@ import Wire
             driver.step(.submit(1, deadline: .milliseconds(40)))
             driver.step(.disconnected("no coordinator at x:1: refused"))
             let out = driver.wake()
-            #expect(out.contains { if case .fail(1, .deadlineExceeded, let why) = $0 { why.contains("x:1: refused") } else { false } })
+            #expect(
+                out.contains { if case .fail(1, .deadlineExceeded, let why) = $0 { why.contains("x:1: refused") } else { false } })
         },
         Case("each request has its own deadline") {
             var driver = Driver.connected()
