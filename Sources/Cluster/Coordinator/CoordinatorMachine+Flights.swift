@@ -224,7 +224,9 @@ extension CoordinatorMachine {
         count { $0.microBatchesReplayed += 1 }
         requests[flight.request]?.replays += 1
         requests[flight.request]?.lastSetback = why
-        requests[flight.request]?.waiting.prepend(flight.piece)
+        // In the order of the pieces: what waits behind it was not sent yet, so the place is near the front.
+        let place = request.waiting.firstIndex { $0 > flight.piece } ?? request.waiting.endIndex
+        requests[flight.request]?.waiting.insert(flight.piece, at: place)
         enterRotation(flight.request)
     }
 
