@@ -314,14 +314,14 @@ extension CoordinatorMachine {
     /// The first plan waits for all listed workers, at most the join timeout.
     mutating func openStartGate(_ now: Instant, _ out: inout [Directive]) {
         guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
-        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
-        guard !missing.isEmpty else {
+        guard nodes.values.contains(where: { $0.state != .ready }) else {
             isStartGateOpen = true
             if planDueAt != nil { planDueAt = now }
             return
         }
         guard now - startedAt >= configuration.joinTimeout else { return }
         isStartGateOpen = true
+        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
         let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
         log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons], &out)
     }
