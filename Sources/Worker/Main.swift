@@ -7,7 +7,8 @@ internal import Transport
 @main
 struct WorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "amp4ec-worker", abstract: "Hosts one partition of a model: runs it and streams its activations to the next stage.",
+        commandName: "amp4ec-worker",
+        abstract: "Hosts one partition of a model: runs it and streams its activations to the next stage.",
         discussion: """
             Prints "listening on HOST:PORT" once it takes connections, and runs until SIGTERM or SIGINT, which let running work finish first.
 

@@ -21,7 +21,8 @@ struct WorkerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Most bytes of partition archives to keep; least recently used ones go first.", valueName: "size"))
     var cacheLimit = ByteSize(bytes: 2 << 30)
 
-    @Option(help: ArgumentHelp("Memory that this worker may use; by default what its cgroup or the host allows.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp("Memory that this worker may use; by default what its cgroup or the host allows.", valueName: "size"))
     var memoryLimit: ByteSize?
 
     @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))

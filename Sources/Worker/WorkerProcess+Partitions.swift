@@ -142,7 +142,8 @@ extension WorkerProcess {
 
     /// Lets go of released partitions, the longest unused first, until there are few enough and the new one fits.
     private func makeRoom(for bytes: UInt64) {
-        var idle = loaded.filter { $0.value.isReleased && !isInUse($0.key) }.sorted { $0.value.lastUsed < $1.value.lastUsed }.map(\.key)
+        var idle = loaded.filter { $0.value.isReleased && !isInUse($0.key) }.sorted { $0.value.lastUsed < $1.value.lastUsed }.map(
+            \.key)
         while !idle.isEmpty, idle.count > Self.idlePartitionLimit || bytes > min(sample.memoryAvailableBytes, memoryLimit) {
             let key = idle.removeFirst()
             loaded[key] = nil
@@ -168,9 +169,11 @@ extension WorkerProcess {
     private var heartbeat: Heartbeat {
         Heartbeat(
             sequence: heartbeatSequence, cpuUsedCores: sample.cpuUsedCores, cpuQuotaCores: sample.quotaCores,
-            cpuThrottledShare: sample.throttledShare, processCPUCores: sample.processCPUCores, memoryUsedBytes: sample.memoryUsedBytes,
+            cpuThrottledShare: sample.throttledShare, processCPUCores: sample.processCPUCores,
+            memoryUsedBytes: sample.memoryUsedBytes,
             memoryLimitBytes: min(sample.memoryLimitBytes, memoryLimit), processResidentBytes: sample.processResidentBytes,
-            networkReceivedBytes: sample.networkReceivedBytes, networkSentBytes: sample.networkSentBytes, queued: UInt32(machine.queuedCount),
+            networkReceivedBytes: sample.networkReceivedBytes, networkSentBytes: sample.networkSentBytes,
+            queued: UInt32(machine.queuedCount),
             executing: UInt32(machine.executingCount), completed: machine.completed,
             partitions: loaded.sorted { $0.key.firstLayer < $1.key.firstLayer }.map { key, ready in
                 PartitionStatistics(
@@ -179,7 +182,8 @@ extension WorkerProcess {
             },
             links: links.sorted { $0.key < $1.key }.map { peer, link in
                 LinkStatistics(
-                    peer: peer, isConnected: peer == LinkState.coordinatorName || machine.isPeerConnected(peer), messages: link.messages,
+                    peer: peer, isConnected: peer == LinkState.coordinatorName || machine.isPeerConnected(peer),
+                    messages: link.messages,
                     rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
                     compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0)
             })

@@ -80,7 +80,8 @@ final class WorkerProcess {
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] signal in stop(signal) }
-        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) { [unowned self] connection in
+        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) {
+            [unowned self] connection in
             accept(connection)
         }
         self.listener = listener
@@ -92,7 +93,8 @@ final class WorkerProcess {
                 "memory_limit": "\(ByteSize(bytes: Int(clamping: memoryLimit)))", "executors": "\(executorCount)",
                 "torch": "\(TorchEngine.libtorchVersion)", "instructions": "\(TorchEngine.instructionSet)",
             ])
-        logger.warning("no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        logger.warning(
+            "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
         try loop.run()
@@ -181,6 +183,8 @@ final class WorkerProcess {
             cores: sample.quotaCores, speed: coreSpeed, memoryLimitBytes: memoryLimit,
             memoryAvailableBytes: min(sample.memoryAvailableBytes, memoryLimit), executors: UInt32(executorCount),
             slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
-            inventory: archives.map { HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil) })
+            inventory: archives.map {
+                HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil)
+            })
     }
 }

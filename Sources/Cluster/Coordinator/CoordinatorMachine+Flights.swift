@@ -151,6 +151,7 @@ extension CoordinatorMachine {
             out.append(.dropResult(key))
             return
         }
+        for trace in traces { nodes[NodeID(trace.node)]?.timing.add(trace) }
         request.pieces[flight.piece].isDone = true
         request.remaining -= 1
         out.append(.takeResult(key, flight.request, piece: flight.piece))
