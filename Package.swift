@@ -57,7 +57,7 @@ let package = Package(
         // The kernel's interfaces that Swift's Glibc module leaves out (epoll, eventfd, signalfd): headers only.
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CImages", linkerSettings: [.linkedLibrary("turbojpeg"), .linkedLibrary("spng")]),
+        .systemLibrary(name: "CImages", providers: [.apt(["libturbojpeg0-dev", "libspng-dev"])]),
         .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(
             name: "CTorch",
@@ -80,20 +80,25 @@ let package = Package(
         pure("Transport", ["Wire", "Tensors", "CLinux", collections]),
         .target(
             name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
-        pure("Shell", ["Wire", "Tensors", arguments, logging]),
+        pure("Shell", ["Cluster", "Planning", "Wire", "Tensors", arguments, logging]),
+        pure("Topology", ["Shell", yams]),
         pure("Arrays", ["Tensors", "CZlib"]),
+        pure("Digest", ["CCrypto"]),
+        pure("Resources"),
         pure("Images", ["Tensors", "CImages"]),
+
+        pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
 
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging, yams,
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell", "Topology", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Shell", arguments, logging],
+            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", arguments, logging],
             swiftSettings: swift),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
@@ -101,19 +106,22 @@ let package = Package(
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "AMP4ECClient", "Cluster", "Planning", "Inference", "Arrays", "Images", "Tensors", "Shell", arguments, logging,
+                "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Tensors", "Shell", "Wire", arguments,
+                logging,
             ],
             swiftSettings: swift),
 
-        tests("TensorsTests", ["Tensors", "Arrays", "Images"]),
+        tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
+        tests("ShellTests", ["Shell", arguments, logging]),
+        tests("TopologyTests", ["Topology", "Shell"]),
         tests("PlanningTests", ["Planning"]),
-        tests("WireTests", ["Wire", "Tensors", "CWire"]),
+        tests("WireTests", ["Wire", "Tensors", "CZstd"]),
         tests("TransportTests", ["Transport", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
         tests("SimulationTests", ["Cluster", "TestKit"]),
         tests("CoordinatorTests", ["Coordinator", "Planning"]),
-        tests("WorkerTests", ["Worker"]),
+        tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Arrays", "Tensors", "Wire", "Transport"]),
         tests("TidyTests", []),
     ],

@@ -2791,7 +2791,7 @@ const ProtobufCMessageDescriptor amp4ec__welcome__descriptor =
   (ProtobufCMessageInit) amp4ec__welcome__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__refused__field_descriptors[2] =
+static const ProtobufCFieldDescriptor amp4ec__refused__field_descriptors[4] =
 {
   {
     "code",
@@ -2817,15 +2817,41 @@ static const ProtobufCFieldDescriptor amp4ec__refused__field_descriptors[2] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "term",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Refused, term),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_held",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Refused, is_held),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__refused__field_indices_by_name[] = {
   0,   /* field[0] = code */
+  3,   /* field[3] = is_held */
   1,   /* field[1] = message */
+  2,   /* field[2] = term */
 };
 static const ProtobufCIntRange amp4ec__refused__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor amp4ec__refused__descriptor =
 {
@@ -2835,7 +2861,7 @@ const ProtobufCMessageDescriptor amp4ec__refused__descriptor =
   "Amp4ec__Refused",
   "amp4ec",
   sizeof(Amp4ec__Refused),
-  2,
+  4,
   amp4ec__refused__field_descriptors,
   amp4ec__refused__field_indices_by_name,
   1,  amp4ec__refused__number_ranges,

@@ -1,4 +1,60 @@
+internal import ArgumentParser
+internal import Glibc
+internal import Logging
+internal import Shell
+internal import Topology
+internal import Transport
+
 @main
-enum Main {
-    static func main() {}
+struct CoordinatorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "amp4ec-coordinator",
+        abstract: "Partitions one model over the workers of a topology and serves clients.",
+        discussion: """
+            Prints "listening on HOST:PORT" once it takes connections and "ready: N stages on M nodes" once the model serves. Every option \
+            may also stand in the compose file's top-level x-amp4ec or in a --config file; the command line wins.
+
+            Exit: 0 done, 1 failed, 64 wrong usage, 65 bad model or topology.
+            """, version: ProductVersion.current)
+
+    @OptionGroup var options: CoordinatorOptions
+
+    func run() throws {
+        try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
+        let settings = try CoordinatorSettings(options)
+        EventLoop.blockSignals([SIGTERM, SIGINT])
+        options.logging.start()
+        let process = try CoordinatorProcess(settings: settings, logger: Logger(label: "coordinator"))
+        try process.run()
+    }
+
+    static func main() async {
+        let own = Array(CommandLine.arguments.dropFirst())
+        await runCommand(CoordinatorCommand.self, arguments: (try? OptionFiles.merged(own)) ?? own)
+    }
+}
+
+/// Options that stand in files, put before the user's own arguments.
+enum OptionFiles {
+    /// - Throws: the file's problem; ``CoordinatorSettings`` reports it again once the arguments are parsed.
+    static func merged(_ own: [String]) throws -> [String] {
+        var values = OptionValues()
+        if let config = value(of: "config", in: own) {
+            values = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known)
+        }
+        let topology = value(of: "topology", in: own) ?? values["topology"]
+        if let topology, case .compose(let path) = try TopologySource(parsing: topology) {
+            let file = try ComposeFile.read(path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
+            values = values.over(file.coordinatorOptions)
+        }
+        return values.arguments(notGivenIn: own) + own
+    }
+
+    static func value(of name: String, in arguments: [String]) -> String? {
+        for (index, argument) in arguments.enumerated() {
+            if argument == "--\(name)", arguments.indices.contains(index + 1) { return arguments[index + 1] }
+            if argument.hasPrefix("--\(name)=") { return String(argument.dropFirst(name.count + 3)) }
+        }
+        return nil
+    }
 }

@@ -25,10 +25,10 @@ extension Tensor {
     /// Joins tensors along `dimension`; all other extents and the dtype must agree.
     public static func concatenate(_ parts: [Tensor], dimension: Int) throws(TensorError) -> Tensor {
         guard let first = parts.first else { throw TensorError(.invalidShape, "there is nothing to join") }
-        guard parts.count > 1 else { return first }
         guard first.shape.indices.contains(dimension) else {
             throw TensorError(.invalidShape, "dimension \(dimension) does not exist in shape \(first.shape)")
         }
+        guard parts.count > 1 else { return first }
         var joined = first.shape
         joined[dimension] = 0
         for part in parts {

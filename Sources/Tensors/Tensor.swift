@@ -20,7 +20,8 @@ public struct Tensor: Sendable {
         guard byteOffset >= 0, byteOffset <= storage.byteCount, storage.byteCount - byteOffset >= needed else {
             throw TensorError(
                 .sizeMismatch,
-                "a \(dtype.name)\(shape) tensor needs \(needed) bytes, but \(max(0, storage.byteCount - byteOffset)) are there")
+                "a \(dtype.name)\(shape) tensor needs \(needed) bytes from offset \(byteOffset), but the storage has \(storage.byteCount)"
+            )
         }
         self.dtype = dtype
         self.shape = shape

@@ -20,7 +20,7 @@ extension Dimension: CustomStringConvertible, Codable {
     init(text: some StringProtocol) throws(TensorError) {
         if text == "N" {
             self = .batch
-        } else if let extent = Int(text), extent >= 0 {
+        } else if let extent = Int(text), extent >= 0, text.first != "+" {
             self = .fixed(extent)
         } else if let first = text.first, first.isLetter, text.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) {
             self = .free(String(text))
@@ -79,11 +79,30 @@ public struct TensorSpec: Sendable, Hashable, Codable, CustomStringConvertible {
                 do { shape.append(try Dimension(text: String(trimmed))) } catch { throw malformed(error.message) }
             }
         }
-        guard shape.count <= Tensor.maximumRank else {
-            throw malformed("\(shape.count) dimensions are over the limit of \(Tensor.maximumRank)")
+        let name = String(text[..<colon])
+        if let problem = TensorSpec.problem(name: name, shape: shape) { throw malformed(problem) }
+        self.init(name: name, dtype: dtype, shape: shape)
+    }
+
+    /// What no declaration may have, whether it comes from the command line or from a manifest.
+    private static func problem(name: String, shape: [Dimension]) -> String? {
+        if name.isEmpty { return "the name is empty" }
+        if name.contains(where: { $0.isWhitespace || $0 == ":" }) { return "the name \"\(name)\" holds a blank or a colon" }
+        if shape.count > Tensor.maximumRank { return "\(shape.count) dimensions are over the limit of \(Tensor.maximumRank)" }
+        if shape.count(where: { $0 == .batch }) > 1 { return "N stands twice" }
+        return nil
+    }
+
+    private enum CodingKeys: String, CodingKey { case name, dtype, shape }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let name = try container.decode(String.self, forKey: .name)
+        let shape = try container.decode([Dimension].self, forKey: .shape)
+        if let problem = TensorSpec.problem(name: name, shape: shape) {
+            throw TensorError(.malformedSpec, "\"\(name)\" in the manifest: \(problem); export the model again")
         }
-        guard shape.filter({ $0 == .batch }).count <= 1 else { throw malformed("N stands twice") }
-        self.init(name: String(text[..<colon]), dtype: dtype, shape: shape)
+        self.init(name: name, dtype: try container.decode(DType.self, forKey: .dtype), shape: shape)
     }
 
     /// Where the batch dimension stands, or `nil` when the tensor goes along whole.

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import func Glibc.pow
 
 /// Decides for one link whether activations go compressed.
 ///

@@ -129,7 +129,6 @@ public struct FrameReassembler: Sendable {
     public mutating func received(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Progress {
         guard var frame = current else { preconditionFailure("payload is read only within a frame") }
         precondition(bytes.count <= frame.remainingByteCount, "the caller reads no further than the frame's end")
-        // Out of the optional while it is changed; the state is read once more at the frame's end.
         frame.checksum.update(bytes)
         frame.remainingByteCount -= bytes.count
         guard frame.remainingByteCount == 0 else {

@@ -166,8 +166,14 @@ public struct HeldPartition: Sendable, Hashable {
 public struct Refused: Sendable, Hashable {
     public var code: StatusCode
     public var message: String
-    public init(code: StatusCode, message: String) {
+    /// With ``StatusCode/superseded``: the highest term that the worker has obeyed.
+    public var term: UInt64
+    /// With ``StatusCode/superseded``: whether a living coordinator holds the worker now.
+    public var isHeld: Bool
+    public init(code: StatusCode, message: String, term: UInt64 = 0, isHeld: Bool = false) {
         self.code = code
         self.message = message
+        self.term = term
+        self.isHeld = isHeld
     }
 }

@@ -333,10 +333,18 @@ struct  Amp4ec__Refused
   ProtobufCMessage base;
   Amp4ec__StatusCode code;
   char *message;
+  /*
+   * With STATUS_SUPERSEDED: the highest term that the worker has obeyed.
+   */
+  uint64_t term;
+  /*
+   * With STATUS_SUPERSEDED: whether a living coordinator holds the worker now.
+   */
+  protobuf_c_boolean is_held;
 };
 #define AMP4EC__REFUSED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__refused__descriptor) \
-    , AMP4EC__STATUS_CODE__STATUS_CODE_UNSPECIFIED, (char *)protobuf_c_empty_string }
+    , AMP4EC__STATUS_CODE__STATUS_CODE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0 }
 
 
 struct  Amp4ec__PartitionStatistics

@@ -2,13 +2,13 @@
 ///
 /// The exponents of neighbouring activations are alike and their mantissas are not: side by side, zstd finds the former and passes over the
 /// latter. Works on one block, so that source and target stay in cache; O(n), four lanes of SSE2 or NEON by the compiler.
-enum ByteShuffle {
+package enum ByteShuffle {
     /// One byte position of a block is then 128 KiB, which is zstd's own block: each is coded with statistics of its own.
-    static let blockElementCount = 128 << 10
+    package static let blockElementCount = 128 << 10
     private static let lanes = 16
 
     /// `source` and `target` hold `count` elements of `width` bytes and do not overlap.
-    static func shuffle(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int, width: Int) {
+    package static func shuffle(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int, width: Int) {
         let done = count / lanes * lanes
         switch width {
         case 2: split(source, target, count, done, as: SIMD16<UInt16>.self)
@@ -26,7 +26,7 @@ enum ByteShuffle {
     }
 
     /// The inverse of ``shuffle(_:to:count:width:)``.
-    static func unshuffle(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int, width: Int) {
+    package static func unshuffle(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int, width: Int) {
         let done = count / lanes * lanes
         switch width {
         case 2: join(source, target, count, done, as: SIMD16<UInt16>.self)
@@ -46,7 +46,7 @@ enum ByteShuffle {
     @inline(__always)
     private static func split<Scalar: FixedWidthInteger & UnsignedInteger & SIMDScalar>(
         _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ count: Int, _ done: Int, as type: SIMD16<Scalar>.Type
-    ) where Scalar.SIMD16Storage: Sendable {
+    ) {
         let width = MemoryLayout<Scalar>.size
         var index = 0
         while index < done {
@@ -63,7 +63,7 @@ enum ByteShuffle {
     @inline(__always)
     private static func join<Scalar: FixedWidthInteger & UnsignedInteger & SIMDScalar>(
         _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ count: Int, _ done: Int, as type: SIMD16<Scalar>.Type
-    ) where Scalar.SIMD16Storage: Sendable {
+    ) {
         let width = MemoryLayout<Scalar>.size
         var index = 0
         while index < done {

@@ -108,9 +108,13 @@ extension Refused: WireConvertible {
     func write(to c: inout Amp4ec__Refused, in arena: WireArena) throws(WireError) {
         c.code = Amp4ec__StatusCode(rawValue: code.rawValue)
         c.message = try arena.text(message)
+        c.term = term
+        c.is_held = isHeld ? 1 : 0
     }
 
     init(reading c: Amp4ec__Refused) throws(WireError) {
-        self.init(code: try Field.value(c.code.rawValue, "refused.code"), message: try Field.text(c.message, "refused.message"))
+        self.init(
+            code: try Field.value(c.code.rawValue, "refused.code"), message: try Field.text(c.message, "refused.message"),
+            term: c.term, isHeld: c.is_held != 0)
     }
 }

@@ -7,8 +7,7 @@ extension PartitionKey: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__PartitionKey>) { amp4ec__partition_key__init(pointer) }
 
     func write(to c: inout Amp4ec__PartitionKey, in arena: WireArena) throws(WireError) {
-        try Bound.digest(modelDigest, "partition.model_digest")
-        c.model_digest = try arena.name(modelDigest, "partition.model_digest")
+        c.model_digest = try arena.digest(modelDigest, "partition.model_digest")
         c.first_layer = try Bound.layer(firstLayer, "partition.first_layer")
         c.end_layer = try Bound.layer(endLayer, "partition.end_layer")
         c.toolchain = try arena.name(toolchain, "partition.toolchain")

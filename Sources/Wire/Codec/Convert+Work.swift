@@ -83,8 +83,7 @@ extension PartitionData: WireConvertible {
 
     func write(to c: inout Amp4ec__PartitionData, in arena: WireArena) throws(WireError) {
         c.key = try arena.make(key)
-        try Bound.digest(contentDigest, "partition_data.content_digest")
-        c.content_digest = try arena.name(contentDigest, "partition_data.content_digest")
+        c.content_digest = try arena.digest(contentDigest, "partition_data.content_digest")
     }
 
     init(reading c: Amp4ec__PartitionData) throws(WireError) {

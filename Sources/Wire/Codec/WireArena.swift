@@ -108,13 +108,23 @@ extension WireArena {
 
     /// A name as a C string. It identifies something, so it is never cut: one that is too long is an error.
     func name(_ value: String, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
-        guard value.utf8.count <= WireLimits.nameByteCount else {
+        let count = value.utf8.count
+        guard count <= WireLimits.nameByteCount else {
             throw WireError(
-                .limitExceeded,
-                "\(field) of \(value.utf8.count) bytes is over the limit of \(WireLimits.nameByteCount); take a shorter name")
+                .limitExceeded, "\(field) of \(count) bytes is over the limit of \(WireLimits.nameByteCount); take a shorter name")
         }
-        guard !value.utf8.contains(0) else { throw WireError(.invalidValue, "\(field) contains a zero byte") }
-        return try cString(value.utf8, count: value.utf8.count)
+        let pointer = try cString(value.utf8, count: count)
+        guard UnsafeBufferPointer(start: pointer, count: count).allSatisfy({ $0 != 0 }) else {
+            throw WireError(.invalidValue, "\(field) contains a zero byte")
+        }
+        return pointer
+    }
+
+    /// A digest as a C string.
+    func digest(_ value: String, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
+        let pointer = try name(value, field)
+        try Bound.digest(UnsafeRawBufferPointer(start: pointer, count: value.utf8.count), field)
+        return pointer
     }
 
     /// A text for people as a C string: cut at a character's end to ``WireLimits/textByteCount``, and at a zero byte.

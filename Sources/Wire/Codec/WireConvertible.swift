@@ -25,15 +25,16 @@ enum Bound {
         return UInt32(value)
     }
 
+    static let digestByteCount = 64
+
     /// SHA-256 as 64 lower-case hexadecimal digits: one spelling for one archive.
-    static func digest(_ value: String, _ field: StaticString) throws(WireError) {
-        let isDigest =
-            value.utf8.count == 64
-            && value.utf8.allSatisfy {
-                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
-            }
+    static func digest(_ value: UnsafeRawBufferPointer, _ field: StaticString) throws(WireError) {
+        var isDigest = value.count == digestByteCount
+        for byte in value {
+            isDigest = isDigest && (byte &- UInt8(ascii: "0") <= 9 || byte &- UInt8(ascii: "a") <= 5)
+        }
         guard isDigest else {
-            throw WireError(.invalidValue, "\(field) is no SHA-256 in 64 lower-case hexadecimal digits")
+            throw WireError(.invalidValue, "\(field) is no SHA-256 in \(digestByteCount) lower-case hexadecimal digits")
         }
     }
 
@@ -59,24 +60,32 @@ enum Field {
     }
 
     static func digest(_ pointer: UnsafeMutablePointer<CChar>?, _ field: StaticString) throws(WireError) -> String {
-        let value = try name(pointer, field)
-        try Bound.digest(value, field)
-        return value
+        let bytes = try bytes(pointer, atMost: WireLimits.nameByteCount, field)
+        try Bound.digest(bytes, field)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     private static func string(
         _ pointer: UnsafeMutablePointer<CChar>?, atMost limit: Int, _ field: StaticString
     ) throws(WireError) -> String {
-        guard let pointer else { return "" }
-        // protobuf-c ends every string with a zero byte; looking one byte beyond the limit is enough.
-        var length = 0
-        while length <= limit, pointer[length] != 0 { length += 1 }
-        guard length <= limit else { throw WireError(.limitExceeded, "\(field) is over the limit of \(limit) bytes") }
-        let bytes = UnsafeRawBufferPointer(start: pointer, count: length)
+        let bytes = try bytes(pointer, atMost: limit, field)
+        // Nearly every name is ASCII, which is valid as it is; the general check costs as much as all the rest of a name.
+        if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
         guard let value = String(validating: bytes, as: UTF8.self) else {
             throw WireError(.invalidValue, "\(field) is not valid UTF-8")
         }
         return value
+    }
+
+    private static func bytes(
+        _ pointer: UnsafeMutablePointer<CChar>?, atMost limit: Int, _ field: StaticString
+    ) throws(WireError) -> UnsafeRawBufferPointer {
+        guard let pointer else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        // protobuf-c ends every string with a zero byte; looking one byte beyond the limit is enough.
+        var length = 0
+        while length <= limit, pointer[length] != 0 { length += 1 }
+        guard length <= limit else { throw WireError(.limitExceeded, "\(field) is over the limit of \(limit) bytes") }
+        return UnsafeRawBufferPointer(start: pointer, count: length)
     }
 
     static func quantity(_ value: Double, _ field: StaticString) throws(WireError) -> Double {

@@ -1,0 +1,45 @@
+# The verbs of this repository; `make` alone lists them. Each brings what it needs first, so on a fresh machine
+# `make demo` or `make test` is all there is to type. Everything is built once, in the release configuration.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build test test-cluster demo bench lint format mutants clean models
+# Two verbs at once (make -j) would wait for the same build folder in each other's way.
+.NOTPARALLEL:
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
+
+setup: ## install what is missing: packages, libtorch (.libtorch/); quick when all is there
+	@scripts/setup
+
+build: setup ## build amp4ec, amp4ec-worker and amp4ec-coordinator into .build/release/
+	@swift build -c release
+
+models: setup
+	@scripts/test-models
+
+test: build models ## the unit tests and the simulations
+	@scripts/run-tests --skip '^ClusterTests\.'
+
+test-cluster: build models ## the tests that start real processes
+	@scripts/run-tests --filter '^ClusterTests\.'
+
+demo: build ## photos in, labels out, over three worker processes on this machine
+	@scripts/demo
+
+bench: build ## measure this machine; prints a table
+	@scripts/bench
+
+lint: setup ## check formats, generated code and scripts; changes nothing
+	@scripts/lint
+
+format: setup ## put every Swift, C and C++ file into the repository's format
+	@scripts/lint --fix
+
+mutants: setup models ## break the sources in each known way (Mutants/) and see that a test fails
+	@scripts/mutants
+
+clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv)
+	@rm -rf .build .build-mutants .models dist

@@ -1,0 +1,73 @@
+internal import AMP4ECClient
+internal import ArgumentParser
+internal import Shell
+internal import Tensors
+
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Sends requests as fast as they are answered, checks every reply, and prints one JSON object.",
+        discussion: """
+            A reply is right when it is within --tolerance (largest difference by largest magnitude) of the reference: the items' rows of \
+            --verify, else the first reply to the same input.
+
+            Exit: 0 all right, 1 errors or mismatches.
+            """)
+
+    @OptionGroup var connection: ClientOptions
+
+    @Option(help: "Items in each request.")
+    var batch = 8
+
+    @Option(help: "Requests outstanding at once.")
+    var concurrency = 4
+
+    @Option(help: ArgumentHelp("How long to send; requests under way at the end are waited for.", valueName: "time"))
+    var duration: Duration?
+
+    @Option(help: "How many requests to send, instead of --duration.")
+    var requests: Int?
+
+    @Option(help: ArgumentHelp("Items to draw batches from: .npy, or .npz with one array for each input; made up without it.", valueName: "file"))
+    var input: String?
+
+    @Option(help: ArgumentHelp("Reference outputs of those items, from `amp4ec reference`.", valueName: "file"))
+    var verify: String?
+
+    @Option(help: "Distinct batches that are sent in turn.")
+    var distinct = 16
+
+    @Option(help: "Chooses which items make a batch, and made-up items.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Largest relative error of a right reply.")
+    var tolerance = 1e-4
+
+    @Flag(help: "Print the summary for people too, on stderr.")
+    var verbose = false
+
+    mutating func validate() throws {
+        guard batch >= 1, concurrency >= 1, distinct >= 1 else {
+            throw ValidationError("--batch, --concurrency and --distinct must be at least 1")
+        }
+        guard (duration == nil) != (requests == nil) else { throw ValidationError("give one of --duration and --requests") }
+        if let requests, requests < 1 { throw ValidationError("--requests must be at least 1") }
+        guard verify == nil || input != nil else { throw ValidationError("--verify needs the --input that the reference was made from") }
+        guard tolerance >= 0 else { throw ValidationError("--tolerance must not be negative") }
+    }
+
+    func run() async throws {
+        let client = try connection.makeClient(patience: nil)
+        defer { client.close() }
+        let manifest = try await reporting { () throws(ClientError) in try await client.model() }
+        let workload = try Workload(
+            manifest: manifest, input: input, reference: verify, batch: batch, distinct: distinct, seed: seed)
+        let run = BenchRun(client: client, workload: workload, tolerance: tolerance, seed: seed)
+        let report = await run.run(concurrency: concurrency, duration: duration, requests: requests)
+        try JSONOutput.print(report)
+        if verbose { StandardStream.error.writeLine(report.summary) }
+        guard report.errors == 0, report.mismatches == 0 else {
+            throw CommandFailure(
+                .failure, "\(report.errors) errors and \(report.mismatches) mismatches" + (report.firstProblem.map { "; the first: \($0)" } ?? ""))
+        }
+    }
+}

@@ -1,0 +1,148 @@
+internal import AMP4ECClient
+internal import Tensors
+internal import Wire
+
+/// What `amp4ec bench` prints. Field names are the contract.
+struct BenchReport: Encodable, Sendable {
+    struct Latency: Encodable, Sendable {
+        var p50: Double
+        var p95: Double
+        var p99: Double
+        var max: Double
+    }
+
+    var requests: Int
+    var errors: Int
+    var retries: UInt64
+    var itemsPerSecond: Double
+    var latency: Latency
+    /// Longest time without a reply.
+    var longestGapMs: Double
+    var mismatches: Int
+    var distinctInputs: Int
+    var tolerance: Double
+    var largestRelativeError: Double
+    var durationSeconds: Double
+    var replayedMicroBatches: Int
+    var firstProblem: String?
+
+    enum CodingKeys: String, CodingKey {
+        case requests, errors, retries, mismatches, tolerance
+        case itemsPerSecond = "items_per_second"
+        case latency = "latency_ms"
+        case longestGapMs = "longest_gap_ms"
+        case distinctInputs = "distinct_inputs"
+        case largestRelativeError = "largest_relative_error"
+        case durationSeconds = "duration_seconds"
+        case replayedMicroBatches = "replayed_micro_batches"
+        case firstProblem = "first_problem"
+    }
+
+    var summary: String {
+        "\(requests) requests, \(errors) errors, \(mismatches) mismatches, \(StatusReport.decimal(itemsPerSecond)) items/s, "
+            + "p50 \(StatusReport.decimal(latency.p50)) ms, p99 \(StatusReport.decimal(latency.p99)) ms, "
+            + "longest gap \(StatusReport.decimal(longestGapMs)) ms"
+    }
+}
+
+/// One measurement: `concurrency` requests outstanding until the time or the count is reached.
+///
+/// ## Concurrency model
+/// An actor: the tasks that wait for replies hand their outcomes to it.
+actor BenchRun {
+    private let client: AMP4ECClient
+    private let workload: Workload
+    private let tolerance: Double
+    private let clock = ContinuousClock()
+    private var random: UInt64
+    private var issued = 0
+    private var latencies: [Double] = []
+    private var errors = 0
+    private var mismatches = 0
+    private var replays = 0
+    private var largestError = 0.0
+    private var firstReplies: [Int: [Tensor]] = [:]
+    private var firstProblem: String?
+    private var lastReply: ContinuousClock.Instant
+    private var longestGap: Duration = .zero
+
+    init(client: AMP4ECClient, workload: Workload, tolerance: Double, seed: UInt64) {
+        self.client = client
+        self.workload = workload
+        self.tolerance = tolerance
+        random = seed
+        lastReply = clock.now
+    }
+
+    func run(concurrency: Int, duration: Duration?, requests: Int?) async -> BenchReport {
+        let start = clock.now
+        lastReply = start
+        let end = duration.map { start.advanced(by: $0) }
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<concurrency { group.addTask { await self.worker(until: end, limit: requests) } }
+        }
+        let elapsed = clock.now - start
+        let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
+        let sorted = latencies.sorted()
+        func percentile(_ share: Double) -> Double {
+            sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int((Double(sorted.count) * share).rounded(.down)))]
+        }
+        return BenchReport(
+            requests: issued, errors: errors, retries: await client.retries(),
+            itemsPerSecond: Double(latencies.count * workload.batchSize) / max(seconds, 1e-9),
+            latency: .init(p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99), max: sorted.last ?? 0),
+            longestGapMs: Self.milliseconds(longestGap), mismatches: mismatches, distinctInputs: workload.batches.count,
+            tolerance: tolerance, largestRelativeError: largestError, durationSeconds: seconds, replayedMicroBatches: replays,
+            firstProblem: firstProblem)
+    }
+
+    private func worker(until end: ContinuousClock.Instant?, limit: Int?) async {
+        while let index = next(until: end, limit: limit) {
+            let began = clock.now
+            do throws(ClientError) {
+                let result = try await client.infer(workload.batches[index].inputs)
+                finished(index, result, took: clock.now - began)
+            } catch {
+                failed(error)
+            }
+        }
+    }
+
+    /// The next batch, or `nil` at the end.
+    private func next(until end: ContinuousClock.Instant?, limit: Int?) -> Int? {
+        if let end, clock.now >= end { return nil }
+        if let limit, issued >= limit { return nil }
+        issued += 1
+        // Each batch once first, so that all have a first reply; then at random.
+        if issued <= workload.batches.count { return issued - 1 }
+        random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Int((random >> 33) % UInt64(workload.batches.count))
+    }
+
+    private func finished(_ index: Int, _ result: InferenceResult, took: Duration) {
+        latencies.append(Self.milliseconds(took))
+        longestGap = max(longestGap, clock.now - lastReply)
+        lastReply = clock.now
+        replays += Int(result.timing.replays)
+        let expected = workload.batches[index].expected ?? firstReplies[index]
+        guard let expected else {
+            firstReplies[index] = result.outputs
+            return
+        }
+        let error = Comparison.relativeError(result.outputs, expected)
+        largestError = max(largestError, error)
+        if error > tolerance {
+            mismatches += 1
+            if firstProblem == nil { firstProblem = "a reply to input \(index) is off by \(error) (relative)" }
+        }
+    }
+
+    private func failed(_ error: ClientError) {
+        errors += 1
+        if firstProblem == nil { firstProblem = "\(error.code): \(error.message)" }
+    }
+
+    private static func milliseconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) * 1e3 + Double(duration.components.attoseconds) / 1e15
+    }
+}

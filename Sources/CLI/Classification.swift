@@ -1,0 +1,119 @@
+internal import Arrays
+internal import Images
+internal import Shell
+internal import Tensors
+
+/// One class that a picture was given.
+struct Classification: Encodable, Sendable {
+    var label: String
+    var index: Int
+    var score: Double
+}
+
+/// What a picture was recognised as, for people and for `--json`.
+struct ImageResult: Encodable, Sendable {
+    var file: String
+    var labels: [Classification]
+
+    var line: String {
+        let best = labels.map { "\($0.label) \(Self.percent($0.score))" }.joined(separator: ", ")
+        return "\(file): \(best)"
+    }
+
+    private static func percent(_ score: Double) -> String {
+        let tenths = Int((score * 1000).rounded())
+        return "\(tenths / 10).\(tenths % 10) %"
+    }
+}
+
+/// Pictures in, tensors out, and back to labels, by the model's manifest.
+struct ImageClassifier {
+    let manifest: ModelManifest
+    let top: Int
+
+    /// - Throws: ``CommandFailure`` (bad data) where the model does not take pictures.
+    init(manifest: ModelManifest, top: Int) throws(CommandFailure) {
+        guard manifest.preprocessing != nil, manifest.inputs.count == 1 else {
+            throw CommandFailure(
+                .badData,
+                "model \"\(manifest.name)\" has no image preprocessing in its manifest; give its inputs as --input FILE.npz instead")
+        }
+        self.manifest = manifest
+        self.top = top
+    }
+
+    /// One picture as a batch of one.
+    func tensor(ofFile path: String) throws(CommandFailure) -> Tensor {
+        guard let preprocessing = manifest.preprocessing else { throw CommandFailure(.badData, "the model takes no pictures") }
+        do {
+            let bytes = try FileBytes.read(path, limit: 256 << 20)
+            let image = try ImageDecoder.decode(bytes, name: path)
+            let item = try ImagePreprocessor.tensor(from: image, preprocessing: preprocessing, dtype: manifest.inputs[0].dtype)
+            return try ImagePreprocessor.batch([item])
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(.badData, "\(error)")
+        }
+    }
+
+    /// The best classes of the first item.
+    func result(file: String, _ outputs: [Tensor]) throws(CommandFailure) -> ImageResult {
+        guard let scores = outputs.first?.values(as: Float.self) else {
+            throw CommandFailure(.failure, "the model's first output is not float32, so it cannot be read as class scores")
+        }
+        let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(top)
+        let labels = order.map { index in
+            let known = manifest.labels.flatMap { $0.indices.contains(index) ? $0[index] : nil }
+            return Classification(label: known ?? "class \(index)", index: index, score: Double(scores[index]))
+        }
+        return ImageResult(file: file, labels: labels)
+    }
+}
+
+/// Arrays of a file as the model's inputs.
+enum ArrayInputs {
+    /// - Returns: tensors and their names; a single `.npy` has no name and is the only input.
+    static func read(_ path: String, for manifest: ModelManifest) throws(CommandFailure) -> (tensors: [Tensor], names: [String]) {
+        let file: ArrayFile
+        do { file = try ArrayFile.read(path) } catch { throw CommandFailure(.badData, "\(error)") }
+        switch file {
+        case .single(let tensor):
+            guard manifest.inputs.count == 1 else {
+                let names = manifest.inputs.map(\.name).joined(separator: ", ")
+                throw CommandFailure(
+                    .badData, "\(path) holds one array, but model \"\(manifest.name)\" takes \(manifest.inputs.count) (\(names)): write a .npz")
+            }
+            return ([tensor], [manifest.inputs[0].name])
+        case .named(let arrays):
+            return (arrays.map(\.tensor), arrays.map(\.name))
+        }
+    }
+
+    /// The arrays in the model's order.
+    static func ordered(_ path: String, for manifest: ModelManifest) throws(CommandFailure) -> [Tensor] {
+        let (tensors, names) = try read(path, for: manifest)
+        var result: [Tensor] = []
+        for spec in manifest.inputs {
+            guard let index = names.firstIndex(of: spec.name) else {
+                throw CommandFailure(
+                    .badData, "\(path) has no array \"\(spec.name)\"; it has \(names.joined(separator: ", "))")
+            }
+            do { try spec.check(tensors[index]) } catch { throw CommandFailure(.badData, "\(path): \(error.message)") }
+            result.append(tensors[index])
+        }
+        return result
+    }
+
+    static func write(_ path: String, _ outputs: [Tensor], names: [String]) throws(CommandFailure) {
+        do {
+            if path.hasSuffix(".npy"), outputs.count == 1 {
+                try NPY.write(path, outputs[0])
+            } else {
+                try NPZ.write(path, zip(names, outputs).map { (name: $0, tensor: $1) })
+            }
+        } catch {
+            throw CommandFailure(.failure, "\(error)")
+        }
+    }
+}

@@ -1,0 +1,47 @@
+internal import AMP4ECClient
+internal import ArgumentParser
+internal import Shell
+internal import Wire
+
+/// How the coordinator is reached; shared by the commands that talk to one.
+struct ClientOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The coordinator's address.", valueName: "addr"))
+    var coordinator = HostPort(host: "127.0.0.1", port: 9100)
+
+    @Option(help: ArgumentHelp("Time that each request may take.", valueName: "time"))
+    var deadline = Duration.seconds(60)
+
+    @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
+    var clusterSecretFile: String?
+
+    @Flag(help: "Talk plain text with public addresses too.")
+    var insecure = false
+
+    /// - Parameter patience: connections tried before a command gives up; `nil` until the deadline.
+    func makeClient(patience: Int? = 3) throws -> AMP4ECClient {
+        try ClusterSecret.checkNotGiven(option: clusterSecretFile, environment: ProcessEnvironment.current)
+        var options = AMP4ECClient.Options()
+        options.name = "amp4ec"
+        options.deadline = deadline
+        options.maximumConnectFailures = patience
+        options.allowsPublicPlainText = insecure
+        do { return try AMP4ECClient(coordinator: coordinator.description, options: options) } catch { throw CommandFailure(error) }
+    }
+}
+
+extension CommandFailure {
+    init(_ error: ClientError) {
+        let status: ExitStatus =
+            switch error.code {
+            case .unavailable, .unauthenticated: .unreachable
+            case .invalidArgument: .badData
+            default: .failure
+            }
+        self.init(status, error.message)
+    }
+}
+
+/// Runs `body` with client errors turned into the command's exit statuses.
+func reporting<Value>(_ body: () async throws(ClientError) -> Value) async throws(CommandFailure) -> Value {
+    do { return try await body() } catch { throw CommandFailure(error) }
+}

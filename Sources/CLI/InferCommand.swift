@@ -1,0 +1,106 @@
+internal import AMP4ECClient
+internal import ArgumentParser
+internal import Shell
+internal import Tensors
+
+struct InferCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "infer", abstract: "Runs the served model on pictures or arrays.",
+        discussion: "Pictures print their best labels, a line each. All requests are outstanding at once.")
+
+    @OptionGroup var connection: ClientOptions
+
+    @Argument(help: "JPEG and PNG files.")
+    var images: [String] = []
+
+    @Option(help: ArgumentHelp("Inputs instead of pictures: .npz with one array for each input, or .npy for a single one.", valueName: "file"))
+    var input: String?
+
+    @Option(help: ArgumentHelp("Where the outputs go (.npz, or .npy for a single one).", valueName: "file"))
+    var output: String?
+
+    @Option(help: "Labels for each picture.")
+    var top = 5
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    mutating func validate() throws {
+        guard images.isEmpty != (input == nil) else { throw ValidationError("give either pictures or --input FILE") }
+        guard output == nil || input != nil else { throw ValidationError("--output goes with --input") }
+        guard top >= 1 else { throw ValidationError("--top must be at least 1") }
+    }
+
+    func run() async throws {
+        let client = try connection.makeClient()
+        defer { client.close() }
+        let manifest = try await reporting { () throws(ClientError) in try await client.model() }
+        if let input {
+            try await runArrays(input, client, manifest)
+        } else {
+            try await runImages(client, manifest)
+        }
+    }
+
+    private func runImages(_ client: AMP4ECClient, _ manifest: ModelManifest) async throws {
+        let classifier = try ImageClassifier(manifest: manifest, top: top)
+        var tensors: [Tensor] = []
+        for path in images { tensors.append(try classifier.tensor(ofFile: path)) }
+        // All at once: the pipeline is full, and replies may come in any order.
+        let replies = await withTaskGroup(of: (Int, Result<[Tensor], ClientError>).self) { group in
+            for (index, tensor) in tensors.enumerated() {
+                group.addTask {
+                    do throws(ClientError) { return (index, .success(try await client.infer([tensor]).outputs)) } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            var all = [Result<[Tensor], ClientError>?](repeating: nil, count: tensors.count)
+            for await (index, reply) in group { all[index] = reply }
+            return all
+        }
+        var results: [ImageResult] = []
+        for (path, reply) in zip(images, replies) {
+            switch reply {
+            case .success(let outputs): results.append(try classifier.result(file: path, outputs))
+            case .failure(let error): throw CommandFailure(ClientError(error.code, "\(path): \(error.message)"))
+            case nil: break
+            }
+        }
+        if json {
+            try JSONOutput.print(Report(model: manifest.name, results: results))
+        } else {
+            for result in results { StandardStream.output.writeLine(result.line) }
+        }
+    }
+
+    private struct Report: Encodable {
+        var model: String
+        var results: [ImageResult]
+    }
+
+    private func runArrays(_ path: String, _ client: AMP4ECClient, _ manifest: ModelManifest) async throws {
+        let (tensors, names) = try ArrayInputs.read(path, for: manifest)
+        let result = try await reporting { () throws(ClientError) in try await client.infer(tensors, names: names) }
+        if let output { try ArrayInputs.write(output, result.outputs, names: result.names) }
+        let described = zip(result.names, result.outputs).map { OutputDescription(name: $0, dtype: $1.dtype.name, shape: $1.shape) }
+        if json {
+            try JSONOutput.print(ArrayReport(model: manifest.name, outputs: described, file: output))
+        } else {
+            for item in described { StandardStream.output.writeLine("\(item.name): \(item.dtype)\(item.shape)") }
+            if let output { StandardStream.output.writeLine("written to \(output)") }
+        }
+    }
+
+    private struct OutputDescription: Encodable {
+        var name: String
+        var dtype: String
+        var shape: [Int]
+    }
+
+    private struct ArrayReport: Encodable {
+        var model: String
+        var outputs: [OutputDescription]
+        var file: String?
+    }
+}

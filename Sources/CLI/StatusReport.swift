@@ -1,0 +1,113 @@
+internal import Cluster
+internal import Planning
+internal import Shell
+
+/// `amp4ec status` for people.
+enum StatusReport {
+    static func text(_ status: ClusterStatus) -> String {
+        var lines = ["state: \(status.state)" + (status.cause.map { " (\($0))" } ?? "")]
+        if let model = status.model {
+            lines.append(
+                "model: \(model.name) (\(model.digest.prefix(12))), \(ByteSize(bytes: Int(clamping: model.weightBytes))) of weights, \(model.batching)")
+        }
+        lines.append("")
+        lines += nodes(status.nodes)
+        if let plan = status.plan { lines += [""] + self.plan(plan) }
+        if !status.links.isEmpty { lines += [""] + links(status.links) }
+        let counters = status.counters
+        lines += [
+            "",
+            "requests: \(counters.requestsCompleted) completed, \(counters.requestsFailed) failed, \(counters.requestsRejected) rejected, \(status.requestsInFlight) in flight",
+            "micro-batches: \(counters.microBatchesDispatched) dispatched, \(counters.microBatchesReplayed) replayed; plans: \(counters.plans)",
+        ]
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func nodes(_ nodes: [ClusterStatus.Node]) -> [String] {
+        var table = TextTable(["node", "address", "state", "cores", "cpu", "memory", "process", "queue", "partitions", "weights"])
+        for node in nodes {
+            let partitions = node.partitions.filter(\.isLoaded)
+            table.add([
+                node.name.description, node.address, node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
+                decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes), size(node.memory.processBytes),
+                "\(node.load)", partitions.map(\.layers).joined(separator: " "), size(partitions.reduce(0) { $0 + $1.weightBytes }),
+            ])
+        }
+        return table.lines
+    }
+
+    private static func plan(_ plan: ClusterStatus.PlanStatus) -> [String] {
+        var table = TextTable(["stage", "layers", "nodes", "predicted ms", "weights", "bytes in"])
+        for (index, stage) in plan.stages.enumerated() {
+            table.add([
+                "\(index)", "\(stage.firstLayer)–\(stage.lastLayer)", stage.replicas.map(\.description).joined(separator: " "),
+                decimal(stage.cost), size(UInt64(clamping: stage.parameterBytes)), size(UInt64(clamping: stage.inputBytes)),
+            ])
+        }
+        let head =
+            "plan \(plan.generation) (\(plan.strategy)): micro-batches of \(plan.microBatch), predicted \(decimal(plan.predictedItemsPerSecond)) items/s, "
+            + "latency \(decimal(plan.predictedLatencyMs)) ms"
+        return [head] + table.lines
+    }
+
+    private static func links(_ links: [ClusterStatus.Link]) -> [String] {
+        var table = TextTable(["link", "messages", "raw", "on the wire", "compressed", "bandwidth"])
+        for link in links {
+            table.add([
+                "\(link.from) → \(link.to)" + (link.connected ? "" : " (down)"), "\(link.messages)", size(link.rawBytes), size(link.wireBytes),
+                "\(Int((link.compressedShare * 100).rounded())) %",
+                link.bandwidthBytesPerSecond > 0 ? size(UInt64(link.bandwidthBytesPerSecond)) + "/s" : "–",
+            ])
+        }
+        return table.lines
+    }
+
+    static func size(_ bytes: UInt64) -> String { ByteSize(bytes: Int(clamping: bytes)).rounded }
+    static func decimal(_ value: Double) -> String {
+        guard value.isFinite else { return "–" }
+        let hundredths = Int((value * 100).rounded())
+        let fraction = abs(hundredths % 100)
+        return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction)"
+    }
+}
+
+/// Columns that line up.
+struct TextTable {
+    private var rows: [[String]]
+
+    init(_ head: [String]) { rows = [head] }
+
+    mutating func add(_ row: [String]) { rows.append(row) }
+
+    var lines: [String] {
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return rows.map { row in
+            zip(row, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }.joined(separator: "  ")
+                .trimmedEnd
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmedEnd: String {
+        var text = self
+        while text.last == " " { text.removeLast() }
+        return text
+    }
+}
+
+extension ByteSize {
+    /// `12.3 MiB`: for tables.
+    var rounded: String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+        var value = Double(bytes)
+        var unit = 0
+        while value >= 1024, unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        if unit == 0 { return "\(bytes) B" }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+    }
+}

@@ -1,0 +1,122 @@
+public import Cluster
+public import Tensors
+internal import Transport
+public import Wire
+
+/// A connection to a coordinator: any number of requests outstanding at once, replies in any order.
+///
+///     let client = try AMP4ECClient(coordinator: "gateway:9100")
+///     let result = try await client.infer([image])
+///
+/// A lost connection is opened again and what was not answered is sent again (requests are idempotent), until each request's deadline.
+/// Cancelling the task cancels the request on the coordinator and at the workers.
+///
+/// ## Concurrency model
+/// `Sendable`: any task may call it. One thread of its own runs the sockets and the ``ClientMachine``.
+public final class AMP4ECClient: Sendable {
+    public struct Options: Sendable {
+        /// Shown in the coordinator's log.
+        public var name = "amp4ec-client"
+        /// For requests that name none.
+        public var deadline: Duration = .seconds(60)
+        /// Connections tried in a row before requests fail with ``Wire/StatusCode/unavailable``; `nil` tries until the deadline.
+        public var maximumConnectFailures: Int?
+        /// Talk plain text with public addresses too.
+        public var allowsPublicPlainText = false
+        public init() {}
+    }
+
+    private let options: Options
+    private let thread: LoopThread
+    private let session: SessionPort
+
+    /// - Parameter coordinator: `host:port`, `:port` or `port`.
+    /// - Throws: ``ClientError`` for an address that does not parse, or when the process has no threads or descriptors left.
+    public init(coordinator: String, options: Options = Options()) throws(ClientError) {
+        self.options = options
+        let port = SessionPort()
+        session = port
+        do {
+            _ = try Endpoint(coordinator)
+            thread = try LoopThread(name: "amp4ec-client") { loop in
+                port.attach(ClientSession(loop: loop, coordinator: coordinator, options: options))
+            }
+        } catch {
+            throw ClientError(.invalidArgument, error.message)
+        }
+    }
+
+    deinit { thread.stop() }
+
+    /// Runs the model once.
+    /// - Parameters:
+    ///   - inputs: in the model's order, or in any order with `names`.
+    ///   - deadline: from now to the reply; the coordinator gives up then too.
+    public func infer(_ inputs: [Tensor], names: [String] = [], deadline: Duration? = nil) async throws(ClientError) -> InferenceResult {
+        let id = session.nextNumber()
+        let request = ClientSession.Request(inputs: inputs, names: names, deadline: deadline ?? options.deadline)
+        let result: Result<InferenceResult, ClientError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isTaken = session.post(.infer(id, request) { continuation.resume(returning: $0) })
+                if !isTaken {
+                    continuation.resume(returning: .failure(ClientError(.resourceExhausted, "the client is closed or far too many requests wait")))
+                }
+            }
+        } onCancel: {
+            _ = session.post(.cancel(id))
+        }
+        return try result.get()
+    }
+
+    /// What the served model takes and gives.
+    public func model() async throws(ClientError) -> ModelManifest {
+        try await document(.model)
+    }
+
+    /// The state of the cluster.
+    public func status() async throws(ClientError) -> ClusterStatus {
+        try await document(.status)
+    }
+
+    /// Requests that were sent more than once since the start.
+    public func retries() async -> UInt64 {
+        await withCheckedContinuation { continuation in
+            if !session.post(.retries { continuation.resume(returning: $0) }) { continuation.resume(returning: 0) }
+        }
+    }
+
+    /// Fails what is outstanding and closes the connection.
+    public func close() { _ = session.post(.close) }
+
+    private func document<Document: Decodable & Sendable>(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> Document {
+        let id = session.nextNumber()
+        let deadline = options.deadline
+        let result: Result<TensorStorage, ClientError> = await withCheckedContinuation { continuation in
+            let isTaken = session.post(.document(id, kind, deadline) { continuation.resume(returning: $0) })
+            if !isTaken { continuation.resume(returning: .failure(ClientError(.resourceExhausted, "the client is closed"))) }
+        }
+        return try DocumentDecoder.decode(result.get())
+    }
+}
+
+/// One reply.
+public struct InferenceResult: Sendable {
+    /// In the model's order.
+    public let outputs: [Tensor]
+    public let names: [String]
+    /// Where the time went on the coordinator's side.
+    public let timing: RequestTiming
+}
+
+/// Why a request got no reply.
+public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
+    public let code: StatusCode
+    public let message: String
+
+    public init(_ code: StatusCode, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    public var description: String { message }
+}

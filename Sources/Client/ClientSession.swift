@@ -1,0 +1,224 @@
+internal import Cluster
+internal import Tensors
+internal import Transport
+internal import Wire
+
+/// The client's shell: one connection and the tensors of outstanding requests around a ``ClientMachine``.
+///
+/// ## Concurrency model
+/// Lives on the client's loop thread; commands come through a mailbox.
+final class ClientSession: ConnectionHandler {
+    /// Commands that may wait for the thread.
+    static let commandCapacity = 65_536
+
+    struct Request: Sendable {
+        var inputs: [Tensor]
+        var names: [String]
+        var deadline: Duration
+    }
+
+    enum DocumentKind: Sendable { case model, status }
+
+    enum Command: Sendable {
+        case infer(UInt64, Request, completion: @Sendable (Result<InferenceResult, ClientError>) -> Void)
+        case cancel(UInt64)
+        case document(UInt64, DocumentKind, Duration, completion: @Sendable (Result<TensorStorage, ClientError>) -> Void)
+        case retries(completion: @Sendable (UInt64) -> Void)
+        case close
+    }
+
+    private struct Outstanding {
+        var request: Request
+        var completion: @Sendable (Result<InferenceResult, ClientError>) -> Void
+        var reply: InferenceResult?
+    }
+
+    /// A question about the cluster: travels as a request of the machine, so that it waits, is sent again and has a deadline alike.
+    private struct Question {
+        var kind: DocumentKind
+        var completion: @Sendable (Result<TensorStorage, ClientError>) -> Void
+        var reply: TensorStorage?
+    }
+
+    private let loop: EventLoop
+    private let address: String
+    private let options: AMP4ECClient.Options
+    private let incarnation = IncarnationID(bits: UInt128.random(in: 0...UInt128.max))
+    private var machine: ClientMachine
+    private var outstanding: [UInt64: Outstanding] = [:]
+    private var questions: [UInt64: Question] = [:]
+    private var connection: Connection?
+    private var wakeTimer: Timer?
+    private var pendingEvents: [ClientMachine.Event] = []
+    private var isStepping = false
+
+    init(loop: EventLoop, coordinator: String, options: AMP4ECClient.Options) {
+        self.loop = loop
+        address = coordinator
+        self.options = options
+        var configuration = ClientMachine.Configuration()
+        configuration.maximumConnectFailures = options.maximumConnectFailures
+        machine = ClientMachine(configuration: configuration)
+    }
+
+    /// The loop keeps the session alive through the mailbox's handler.
+    func start() -> Mailbox<Command> {
+        loop.mailbox(capacity: Self.commandCapacity) { self.handle($0) }
+    }
+
+    private func handle(_ command: Command) {
+        switch command {
+        case .infer(let id, let request, let completion):
+            outstanding[id] = Outstanding(request: request, completion: completion)
+            step(.submit(id, deadline: request.deadline))
+        case .cancel(let id): step(.cancel(id))
+        case .document(let id, let kind, let deadline, let completion):
+            questions[id] = Question(kind: kind, completion: completion)
+            step(.submit(id, deadline: deadline))
+        case .retries(let completion): completion(machine.retries)
+        case .close: step(.close)
+        }
+    }
+
+    // MARK: Machine
+
+    private func step(_ event: ClientMachine.Event) {
+        pendingEvents.append(event)
+        guard !isStepping else { return }
+        isStepping = true
+        while !pendingEvents.isEmpty {
+            let next = pendingEvents.removeFirst()
+            for directive in machine.step(next, now: now) { carryOut(directive) }
+        }
+        isStepping = false
+        armWakeTimer()
+    }
+
+    private var now: Instant { Instant(nanoseconds: Int64(clamping: LoopTime.current().nanoseconds)) }
+
+    private func armWakeTimer() {
+        guard let wake = machine.nextWake, wake < .distantFuture else { return }
+        let deadline = LoopTime(nanoseconds: UInt64(max(0, wake.nanoseconds)))
+        if let wakeTimer, wakeTimer.isPending {
+            if wakeTimer.deadline <= deadline { return }
+            wakeTimer.cancel()
+        }
+        wakeTimer = loop.schedule(at: deadline) { [weak self] in self?.step(.tick) }
+    }
+
+    private func carryOut(_ directive: ClientMachine.Directive) {
+        switch directive {
+        case .connect: connect()
+        case .send(let id, let deadline): send(id, deadline)
+        case .sendCancel(let id):
+            connection?.cancelSend(tag: id)
+            connection?.send(.cancelRequest(CancelRequest(id: id)))
+        case .succeed(let id):
+            if let entry = outstanding.removeValue(forKey: id), let reply = entry.reply { entry.completion(.success(reply)) }
+            if let question = questions.removeValue(forKey: id), let reply = question.reply { question.completion(.success(reply)) }
+        case .fail(let id, let code, let message):
+            outstanding.removeValue(forKey: id)?.completion(.failure(ClientError(code, message)))
+            questions.removeValue(forKey: id)?.completion(.failure(ClientError(code, message)))
+        case .disconnect: connection?.closeAfterFlush(.requested("the client closes"))
+        }
+    }
+
+    private func connect() {
+        let hello = Hello(
+            role: .client, channel: .data, name: options.name, software: ClientVersion.current, incarnation: incarnation)
+        var dialing = Dialer.Settings()
+        dialing.connection.outgoingByteLimit = 4 << 30
+        let allowsPublic = options.allowsPublicPlainText
+        dialing.objection = { address in
+            address.isPublic && !allowsPublic ? "it is a public address, and the connection would be plain text" : nil
+        }
+        Dialer(loop: loop, addresses: [address], hello: hello, settings: dialing) { welcome in
+            welcome.role == .coordinator ? nil : "a worker answers here, not a coordinator"
+        } completion: { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success((let opened, _)):
+                connection = opened
+                opened.handler = self
+                step(.connected)
+            case .failure(let failure): step(.disconnected("no coordinator at \(address): \(failure.message)"))
+            }
+        }
+    }
+
+    private func send(_ id: UInt64, _ deadline: Duration) {
+        guard let connection else { return }
+        if let question = questions[id] {
+            connection.send(question.kind == .model ? .modelRequest(ModelRequest(id: id)) : .statusRequest(StatusRequest(id: id)))
+            return
+        }
+        guard let request = outstanding[id]?.request else { return }
+        do {
+            let outgoing = try OutgoingPayload.raw(request.inputs)
+            let milliseconds = UInt32(clamping: max(1, Int64(deadline.milliseconds)))
+            let message = Message.inferRequest(
+                InferRequest(id: id, deadlineMilliseconds: milliseconds, names: request.names, tensors: outgoing.headers))
+            connection.send(message, payload: outgoing.payload, tag: id) { [weak self] outcome in
+                if case .refused(let error) = outcome { self?.step(.refused(id, .invalidArgument, error.message, retryAfter: .zero)) }
+            }
+        } catch {
+            step(.refused(id, .invalidArgument, error.message, retryAfter: .zero))
+        }
+    }
+
+    // MARK: ConnectionHandler
+
+    func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
+        switch message {
+        case .inferReply(let reply) where outstanding[reply.id] != nil: .accept(TensorStorage(byteCount: payloadByteCount))
+        case .statusReply(let reply) where questions[reply.id] != nil: .accept(TensorStorage(byteCount: payloadByteCount))
+        case .modelReply(let reply) where questions[reply.id] != nil: .accept(TensorStorage(byteCount: payloadByteCount))
+        // An answer to what was cancelled or has run out of time.
+        default: .discard
+        }
+    }
+
+    func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
+        switch message {
+        case .inferReply(let reply): received(reply, payload)
+        case .inferError(let error):
+            step(.refused(error.id, error.code, error.message, retryAfter: .milliseconds(Int64(error.retryAfterMilliseconds))))
+        case .statusReply(let reply): received(document: payload, for: reply.id)
+        case .modelReply(let reply): received(document: payload, for: reply.id)
+        default: break
+        }
+    }
+
+    private func received(_ reply: InferReply, _ payload: TensorStorage?) {
+        guard outstanding[reply.id] != nil else { return }
+        do {
+            let storage = payload ?? TensorStorage(byteCount: 0)
+            let outputs = try PayloadLayout(reply.tensors).tensors(in: storage)
+            outstanding[reply.id]?.reply = InferenceResult(outputs: outputs, names: reply.names, timing: reply.timing)
+            step(.replied(reply.id))
+        } catch {
+            step(.refused(reply.id, .internalError, "the reply cannot be read: \(error.message)", retryAfter: .zero))
+        }
+    }
+
+    private func received(document payload: TensorStorage?, for id: UInt64) {
+        guard questions[id] != nil else { return }
+        guard let payload else {
+            // The coordinator has no answer yet (the model is being analysed).
+            return step(.refused(id, .unavailable, "the coordinator has no answer yet", retryAfter: .milliseconds(200)))
+        }
+        questions[id]?.reply = payload
+        step(.replied(id))
+    }
+
+    func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        guard connection === self.connection else { return }
+        self.connection = nil
+        step(.disconnected("the connection to \(address) closed: \(reason)"))
+    }
+}
+
+enum ClientVersion {
+    /// Shown in the coordinator's log.
+    static let current = "amp4ec-client/1"
+}

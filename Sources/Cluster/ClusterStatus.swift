@@ -1,0 +1,172 @@
+public import Planning
+
+/// What `amp4ec status --json` prints and the dashboard reads. Field names are the contract; they only grow.
+public struct ClusterStatus: Sendable, Hashable, Codable {
+    public struct Partition: Sendable, Hashable, Codable {
+        public var layers: String
+        public var archiveBytes: UInt64
+        public var weightBytes: UInt64
+        public var isLoaded: Bool
+        public var runs: UInt64
+        public var items: UInt64
+        public var meanMilliseconds: Double
+
+        enum CodingKeys: String, CodingKey {
+            case layers
+            case archiveBytes = "archive_bytes"
+            case weightBytes = "weight_bytes"
+            case isLoaded = "loaded"
+            case runs, items
+            case meanMilliseconds = "mean_ms"
+        }
+    }
+
+    public struct Link: Sendable, Hashable, Codable {
+        public var from: String
+        public var to: String
+        public var connected: Bool
+        public var messages: UInt64
+        public var rawBytes: UInt64
+        public var wireBytes: UInt64
+        public var bandwidthBytesPerSecond: Double
+        public var compressedShare: Double
+
+        enum CodingKeys: String, CodingKey {
+            case from, to, connected, messages
+            case rawBytes = "raw_bytes"
+            case wireBytes = "wire_bytes"
+            case bandwidthBytesPerSecond = "bandwidth_bytes_per_second"
+            case compressedShare = "compressed_share"
+        }
+
+        public init(
+            from: String, to: String, connected: Bool, messages: UInt64, rawBytes: UInt64, wireBytes: UInt64,
+            bandwidthBytesPerSecond: Double, compressedShare: Double
+        ) {
+            self.from = from
+            self.to = to
+            self.connected = connected
+            self.messages = messages
+            self.rawBytes = rawBytes
+            self.wireBytes = wireBytes
+            self.bandwidthBytesPerSecond = bandwidthBytesPerSecond
+            self.compressedShare = compressedShare
+        }
+    }
+
+    public struct CPU: Sendable, Hashable, Codable {
+        public var usedCores: Double
+        public var quotaCores: Double
+        public var throttledShare: Double
+
+        enum CodingKeys: String, CodingKey {
+            case usedCores = "used_cores"
+            case quotaCores = "quota_cores"
+            case throttledShare = "throttled_share"
+        }
+    }
+
+    public struct Memory: Sendable, Hashable, Codable {
+        public var usedBytes: UInt64
+        public var limitBytes: UInt64
+        public var processBytes: UInt64
+
+        enum CodingKeys: String, CodingKey {
+            case usedBytes = "used_bytes"
+            case limitBytes = "limit_bytes"
+            case processBytes = "process_bytes"
+        }
+    }
+
+    public struct Node: Sendable, Hashable, Codable {
+        public var name: NodeID
+        public var address: String
+        public var state: String
+        public var cause: String
+        public var capability: Double
+        public var cpu: CPU
+        public var memory: Memory
+        /// Micro-batches reserved on the node now.
+        public var load: Int
+        public var queued: UInt32
+        public var executing: UInt32
+        public var completed: UInt64
+        public var roundTripMs: Double?
+        public var partitions: [Partition]
+
+        enum CodingKeys: String, CodingKey {
+            case name, address, state, cause, capability, cpu, memory, load, queued, executing, completed
+            case roundTripMs = "round_trip_ms"
+            case partitions
+        }
+    }
+
+    public struct Stage: Sendable, Hashable, Codable {
+        public var firstLayer: Int
+        public var lastLayer: Int
+        public var replicas: [NodeID]
+        /// Predicted milliseconds of one micro-batch.
+        public var cost: Double
+        public var parameterBytes: Int
+        /// Bytes of one micro-batch that come in.
+        public var inputBytes: Int
+
+        enum CodingKeys: String, CodingKey {
+            case firstLayer = "first_layer"
+            case lastLayer = "last_layer"
+            case replicas, cost
+            case parameterBytes = "parameter_bytes"
+            case inputBytes = "input_bytes"
+        }
+    }
+
+    public struct PlanStatus: Sendable, Hashable, Codable {
+        public var generation: UInt64
+        public var stages: [Stage]
+        public var microBatch: Int
+        public var predictedItemsPerSecond: Double
+        public var predictedLatencyMs: Double
+        public var strategy: String
+        public var reasons: [String]
+
+        enum CodingKeys: String, CodingKey {
+            case generation, stages, strategy, reasons
+            case microBatch = "micro_batch"
+            case predictedItemsPerSecond = "predicted_items_per_second"
+            case predictedLatencyMs = "predicted_latency_ms"
+        }
+    }
+
+    public struct Model: Sendable, Hashable, Codable {
+        public var name: String
+        public var digest: String
+        public var weightBytes: UInt64
+        public var inputs: [String]
+        public var outputs: [String]
+        /// `splittable`, or why a request is never cut.
+        public var batching: String
+
+        enum CodingKeys: String, CodingKey {
+            case name, digest, inputs, outputs, batching
+            case weightBytes = "weight_bytes"
+        }
+    }
+
+    public var state: String
+    public var cause: String?
+    public var model: Model?
+    public var nodes: [Node]
+    public var plan: PlanStatus?
+    public var links: [Link]
+    public var requestsInFlight: Int
+    public var microBatchesInFlight: Int
+    public var heldBytes: Int
+    public var counters: Counters
+
+    enum CodingKeys: String, CodingKey {
+        case state, cause, model, nodes, plan, links, counters
+        case requestsInFlight = "requests_in_flight"
+        case microBatchesInFlight = "micro_batches_in_flight"
+        case heldBytes = "held_bytes"
+    }
+}

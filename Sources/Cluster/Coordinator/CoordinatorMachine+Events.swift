@@ -1,0 +1,201 @@
+public import Planning
+public import Tensors
+public import Wire
+
+extension CoordinatorMachine {
+    public struct Configuration: Sendable {
+        public var name: String
+        public var software: String
+        public var incarnation: IncarnationID
+        public var compression: CompressionMode
+        /// Silence after which a node gets no new work.
+        public var suspectAfter: Duration = .seconds(1)
+        /// Silence after which a node counts as lost (`--heartbeat-timeout`).
+        public var lostAfter: Duration = .seconds(2)
+        /// How long the first plan waits for all listed workers.
+        public var joinTimeout: Duration = .seconds(5)
+        /// Joins within this time are one plan.
+        public var joinWindow: Duration = .milliseconds(200)
+        public var defaultDeadline: Duration = .seconds(60)
+        public var maximumDeadline: Duration = .seconds(3_600)
+        /// Requests held at once, over all clients.
+        public var maximumRequests = 1_024
+        /// Bytes of inputs and outputs held at once, over all clients.
+        public var maximumRequestBytes = 1 << 30
+        /// A micro-batch is sent at most this many times; a rejection or a loss costs one.
+        public var maximumAttempts: UInt32 = 32
+        public var pingInterval: Duration = .seconds(1)
+        public var redialFirst: Duration = .milliseconds(250)
+        public var redialLongest: Duration = .seconds(5)
+
+        public init(name: String, software: String, incarnation: IncarnationID, compression: CompressionMode) {
+            self.name = name
+            self.software = software
+            self.incarnation = incarnation
+            self.compression = compression
+        }
+    }
+
+    public enum Event: Sendable {
+        /// The topology, whole, as it stands now.
+        case targets([Target])
+        case modelReady(ServedModel)
+        /// A dialled worker said welcome.
+        case connected(NodeID, Channel, ConnectionID, Welcome)
+        case dialFailed(NodeID, DialFailure)
+        case connectionClosed(ConnectionID, cause: String)
+        /// Bytes came from a worker: it lives.
+        case heard(ConnectionID)
+        case received(ConnectionID, Message)
+        case planned(UInt64, PlanOutcome)
+        case archiveUnavailable(PartitionKey, String)
+        /// A client's request header is here, its payload is not yet.
+        case requestAnnounced(ConnectionID, InferRequest)
+        /// The payload is complete and decoded.
+        case requestArrived(RequestID)
+        case requestBroken(RequestID, String)
+        case resultArrived(WorkKey, [HopTrace])
+        case resultBroken(WorkKey, String)
+        /// The kernel has the last byte of the reply, or the client is gone.
+        case replySent(RequestID)
+        case drain
+        case tick
+    }
+
+    public enum Directive: Sendable, Hashable {
+        /// Resolve, connect, say hello, and answer with `connected` or `dialFailed`.
+        case dial(NodeID, [String], Hello)
+        case send(ConnectionID, Message)
+        case close(ConnectionID, String)
+        /// Compute a plan off the loop and answer with `planned`.
+        case plan(PlanOrder)
+        /// Cut the partition if that is not done yet and send its archive on the data connection.
+        case sendArchive(ConnectionID, PartitionKey)
+        /// Take the payload of the announced request and keep it until `forget`.
+        case accept(RequestID, ConnectionID, clientNumber: UInt64)
+        /// Send the micro-batch: items `range` of the request.
+        case dispatch(Work, ConnectionID, RequestID, Range<Int>)
+        /// Stop sending a micro-batch that may still be on its way out.
+        case abandonDispatch(WorkKey, ConnectionID)
+        /// Put the result in its place in the request.
+        case takeResult(WorkKey, RequestID, piece: Int)
+        case dropResult(WorkKey)
+        /// All pieces are in: join them and reply, then answer `replySent`.
+        case reply(RequestID, ConnectionID, clientNumber: UInt64, RequestTiming)
+        case forget(RequestID)
+        /// A plan serves now.
+        case serving(stages: Int, nodes: Int)
+        case drained
+        case log(LogLine)
+    }
+
+    /// A worker of the topology.
+    public struct Target: Sendable, Hashable {
+        public var name: NodeID
+        /// `host:port`, most likely first.
+        public var addresses: [String]
+        public init(name: NodeID, addresses: [String]) {
+            self.name = name
+            self.addresses = addresses
+        }
+    }
+
+    public struct DialFailure: Sendable, Hashable {
+        public var channel: Channel
+        public var message: String
+        public var refusal: Refused?
+        public init(channel: Channel, message: String, refusal: Refused? = nil) {
+            self.channel = channel
+            self.message = message
+            self.refusal = refusal
+        }
+    }
+
+    /// What the planner is asked.
+    public struct PlanOrder: Sendable, Hashable {
+        public var generation: UInt64
+        public var nodes: [PlanningNode]
+        /// Pairs that cannot connect.
+        public var brokenLinks: Set<NodeLink>
+        /// Whether requests are waiting: then measuring candidates is left for later.
+        public var isUrgent: Bool
+    }
+
+    public enum PlanOutcome: Sendable {
+        case plan(PlannedDeployment)
+        case failure(String)
+    }
+}
+
+/// A directed pair of nodes.
+public struct NodeLink: Sendable, Hashable {
+    public var from: NodeID
+    public var to: NodeID
+    public init(from: NodeID, to: NodeID) {
+        self.from = from
+        self.to = to
+    }
+}
+
+/// The model that is served, as far as routing and checking requests needs it.
+public struct ServedModel: Sendable, Hashable {
+    public enum Batching: Sendable, Hashable {
+        /// Items are independent: a request may be cut into micro-batches.
+        case splittable
+        /// A micro-batch is a whole request; the text says why.
+        case whole(String)
+    }
+    public var name: String
+    public var digest: String
+    public var inputs: [TensorSpec]
+    public var outputs: [TensorSpec]
+    public var batching: Batching
+    /// Bytes of all parameters, for `status`.
+    public var weightBytes: UInt64
+
+    public init(
+        name: String, digest: String, inputs: [TensorSpec], outputs: [TensorSpec], batching: Batching, weightBytes: UInt64
+    ) {
+        self.name = name
+        self.digest = digest
+        self.inputs = inputs
+        self.outputs = outputs
+        self.batching = batching
+        self.weightBytes = weightBytes
+    }
+}
+
+/// A plan with what its deployment needs.
+public struct PlannedDeployment: Sendable {
+    public struct Stage: Sendable, Hashable {
+        public var partition: PartitionKey
+        public var replicas: [NodeID]
+        /// Predicted resident bytes on each replica.
+        public var residentBytes: UInt64
+        public var warmups: [[TensorHeader]]
+        /// Activation bytes that one item brings to this stage.
+        public var inputBytesPerItem: Int
+
+        public init(
+            partition: PartitionKey, replicas: [NodeID], residentBytes: UInt64, warmups: [[TensorHeader]], inputBytesPerItem: Int
+        ) {
+            self.partition = partition
+            self.replicas = replicas
+            self.residentBytes = residentBytes
+            self.warmups = warmups
+            self.inputBytesPerItem = inputBytesPerItem
+        }
+    }
+    public var plan: Plan
+    public var stages: [Stage]
+    /// Items of one micro-batch.
+    public var microBatch: Int
+    public var outputBytesPerItem: Int
+
+    public init(plan: Plan, stages: [Stage], microBatch: Int, outputBytesPerItem: Int) {
+        self.plan = plan
+        self.stages = stages
+        self.microBatch = microBatch
+        self.outputBytesPerItem = outputBytesPerItem
+    }
+}

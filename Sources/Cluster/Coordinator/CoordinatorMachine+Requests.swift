@@ -1,0 +1,205 @@
+internal import DequeModule
+internal import HeapModule
+internal import Planning
+internal import Tensors
+internal import Wire
+
+/// Admission, the in-flight table, deadlines, cancellation, and the one reply.
+extension CoordinatorMachine {
+    /// When the in-flight table is full, a slot is free after about this long.
+    static let retryHint: Duration = .milliseconds(100)
+    /// Deadlines of requests that are long answered stay in the heap until there are this many too many.
+    static let staleDeadlineSlack = 1_024
+
+    mutating func announced(_ connection: ConnectionID, _ request: InferRequest, _ now: Instant, _ out: inout [Directive]) {
+        switch admission(of: request, from: connection, now) {
+        case .refused(let error):
+            count { $0.requestsRejected += 1 }
+            out.append(.send(connection, .inferError(error)))
+        case .admitted(let items, let bytes, let inputBytes):
+            let id = RequestID(nextRequest)
+            nextRequest += 1
+            var wanted = configuration.defaultDeadline
+            if request.deadlineMilliseconds > 0 {
+                wanted = min(.milliseconds(Int64(request.deadlineMilliseconds)), configuration.maximumDeadline)
+            }
+            requests[id] = Request(
+                id: id, client: connection, clientNumber: request.id, items: items, bytes: bytes, inputBytes: inputBytes,
+                deadline: now + wanted, admittedAt: now)
+            requestOfClient[ClientRequest(connection: connection, number: request.id)] = id
+            requestsOfConnection[connection, default: []].insert(id)
+            deadlines.insert(Deadline(at: now + wanted, request: id))
+            heldBytes += bytes
+            out.append(.accept(id, connection, clientNumber: request.id))
+        }
+    }
+
+    private enum Admission {
+        case admitted(items: Int, bytes: Int, inputBytes: Int)
+        case refused(InferError)
+    }
+
+    private func admission(of request: InferRequest, from connection: ConnectionID, _ now: Instant) -> Admission {
+        func refuse(_ code: StatusCode, _ message: String, retryAfter: Duration = .zero) -> Admission {
+            .refused(
+                InferError(
+                    id: request.id, code: code, message: message,
+                    retryAfterMilliseconds: UInt32(clamping: Int(retryAfter.milliseconds))))
+        }
+        guard let model else {
+            return refuse(.unavailable, "the model is still being analysed; try again", retryAfter: .seconds(1))
+        }
+        guard !isDraining else { return refuse(.unavailable, "the coordinator is shutting down", retryAfter: .seconds(1)) }
+        guard requestOfClient[ClientRequest(connection: connection, number: request.id)] == nil else {
+            return refuse(
+                .invalidArgument, "request \(request.id) is already outstanding on this connection; number each request anew")
+        }
+        let items: Int
+        do { items = try model.check(request) } catch { return refuse(.invalidArgument, error.message) }
+        guard requests.count < configuration.maximumRequests else {
+            return refuse(
+                .resourceExhausted,
+                "\(requests.count) requests are in flight, which is the limit; try again in \(Self.retryHint.readable)",
+                retryAfter: Self.retryHint)
+        }
+        let inputBytes = request.tensors.reduce(0) { $0 + ((try? Tensor.byteCount(of: $1.dtype, shape: $1.shape)) ?? 0) }
+        let outputBytes = (active?.deployment.outputBytesPerItem ?? 0) * items
+        let bytes = inputBytes + outputBytes
+        guard bytes <= configuration.maximumRequestBytes else {
+            return refuse(
+                .invalidArgument,
+                "the request takes \(bytes) bytes, over the limit of \(configuration.maximumRequestBytes); send fewer items at once"
+            )
+        }
+        guard heldBytes + bytes <= configuration.maximumRequestBytes else {
+            return refuse(
+                .resourceExhausted,
+                "\(heldBytes) bytes of requests are in flight; \(bytes) more would pass the limit of \(configuration.maximumRequestBytes)",
+                retryAfter: Self.retryHint)
+        }
+        return .admitted(items: items, bytes: bytes, inputBytes: inputBytes)
+    }
+
+    mutating func requestArrived(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+        guard requests[id]?.phase == .receiving else { return }
+        requests[id]?.phase = .running
+        enterRotation(id)
+    }
+
+    mutating func enterRotation(_ id: RequestID) {
+        guard let request = requests[id], request.phase == .running, !request.isInRotation else { return }
+        requests[id]?.isInRotation = true
+        rotation.append(id)
+    }
+
+    mutating func expireRequests(_ now: Instant, _ out: inout [Directive]) {
+        while let next = deadlines.min, next.at <= now {
+            deadlines.removeMin()
+            guard let request = requests[next.request], request.phase != .replying else { continue }
+            finish(next.request, with: .deadlineExceeded, deadlineMessage(request, now), now, &out)
+        }
+        if deadlines.count > 2 * requests.count + Self.staleDeadlineSlack {
+            let living = deadlines.unordered.filter { requests[$0.request] != nil }
+            deadlines = Heap(living)
+        }
+    }
+
+    private func deadlineMessage(_ request: Request, _ now: Instant) -> String {
+        let waited = (now - request.admittedAt).readable
+        if request.phase == .receiving { return "no answer within \(waited): the request's own bytes did not arrive in time" }
+        if active == nil {
+            return "no answer within \(waited): no plan serves (\(planFailure ?? missingNodes))"
+        }
+        let done = request.pieces.count { $0.isDone }
+        let setback = request.lastSetback.map { "; last setback: \($0)" } ?? ""
+        return "no answer within \(waited): \(done) of \(request.pieces.count) micro-batches were done\(setback)"
+    }
+
+    /// Answers with an error and ends the request.
+    mutating func finish(_ id: RequestID, with code: StatusCode, _ message: String, _ now: Instant, _ out: inout [Directive]) {
+        guard let request = requests[id], request.phase != .replying else { return }
+        let hint: UInt32 = code == .unavailable || code == .resourceExhausted ? UInt32(Self.retryHint.milliseconds) : 0
+        out.append(
+            .send(
+                request.client,
+                .inferError(InferError(id: request.clientNumber, code: code, message: message, retryAfterMilliseconds: hint))))
+        count { $0.requestsFailed += 1 }
+        remove(id, now, &out)
+    }
+
+    /// The client left or cancelled: nobody is told.
+    mutating func drop(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+        guard let request = requests[id] else { return }
+        // A reply on its way out belongs to the connection; the shell says `replySent` when that ends.
+        guard request.phase != .replying else { return }
+        count { $0.requestsCancelled += 1 }
+        remove(id, now, &out)
+    }
+
+    /// Takes the request out of every table and its micro-batches out of the cluster.
+    mutating func remove(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+        guard let request = requests.removeValue(forKey: id) else { return }
+        heldBytes -= request.bytes
+        requestOfClient[ClientRequest(connection: request.client, number: request.clientNumber)] = nil
+        requestsOfConnection[request.client]?.remove(id)
+        if requestsOfConnection[request.client]?.isEmpty == true { requestsOfConnection[request.client] = nil }
+        for (index, piece) in request.pieces.enumerated() where !piece.isDone && piece.attempt > 0 {
+            abandon(workKey(request, index, piece.attempt), now, &out)
+        }
+        out.append(.forget(id))
+    }
+
+    func workKey(_ request: Request, _ piece: Int, _ attempt: UInt32) -> WorkKey {
+        WorkKey(
+            session: session, client: request.client.number, request: request.id.number, microBatch: UInt32(piece), attempt: attempt
+        )
+    }
+
+    mutating func replySent(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+        guard requests[id]?.phase == .replying else { return }
+        remove(id, now, &out)
+    }
+
+    mutating func cancelled(_ connection: ConnectionID, _ number: UInt64, _ now: Instant, _ out: inout [Directive]) {
+        guard let id = requestOfClient[ClientRequest(connection: connection, number: number)] else { return }
+        drop(id, now, &out)
+    }
+}
+
+extension ServedModel {
+    /// Checks a request's tensors against the declared inputs.
+    /// - Returns: items along the batch dimension (1 where the model has none).
+    func check(_ request: InferRequest) throws(TensorError) -> Int {
+        guard request.tensors.count == inputs.count else {
+            throw TensorError(
+                .specMismatch,
+                "the model takes \(inputs.count) inputs (\(inputs.map(\.description).joined(separator: ", "))), but \(request.tensors.count) were given"
+            )
+        }
+        guard request.names.isEmpty || request.names.count == inputs.count else {
+            throw TensorError(.specMismatch, "\(request.names.count) names were given for \(request.tensors.count) inputs")
+        }
+        var items: Int?
+        for (position, spec) in inputs.enumerated() {
+            let index = try index(of: spec, at: position, in: request)
+            let header = request.tensors[index]
+            guard let count = try spec.check(dtype: header.dtype, shape: header.shape) else { continue }
+            if let items, items != count {
+                throw TensorError(
+                    .specMismatch, "the inputs disagree about the batch: \"\(spec.name)\" has \(count) items, another has \(items)")
+            }
+            items = count
+        }
+        return items ?? 1
+    }
+
+    private func index(of spec: TensorSpec, at position: Int, in request: InferRequest) throws(TensorError) -> Int {
+        guard !request.names.isEmpty else { return position }
+        guard let index = request.names.firstIndex(of: spec.name) else {
+            throw TensorError(
+                .specMismatch,
+                "input \"\(spec.name)\" is missing; the request names \(request.names.joined(separator: ", "))")
+        }
+        return index
+    }
+}

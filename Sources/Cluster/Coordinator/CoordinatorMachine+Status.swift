@@ -1,0 +1,87 @@
+public import Planning
+internal import Tensors
+internal import Wire
+
+extension CoordinatorMachine {
+    /// The state of everything, as an operator wants to see it. `ownLinks` are the coordinator's own connections.
+    public func status(ownLinks: [ClusterStatus.Link] = []) -> ClusterStatus {
+        let known = nodes.values.sorted { $0.id < $1.id }
+        return ClusterStatus(
+            state: isDraining ? "draining" : active != nil ? "serving" : "waiting", cause: active == nil ? waitingCause : nil,
+            model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(Self.describe),
+            links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
+            heldBytes: heldBytes, counters: counters)
+    }
+
+    private var waitingCause: String {
+        if model == nil { return "the model is being analysed" }
+        if let planFailure { return planFailure }
+        if candidate != nil { return "partitions are being deployed" }
+        return missingNodes
+    }
+
+    private static func describe(_ model: ServedModel) -> ClusterStatus.Model {
+        let batching =
+            switch model.batching {
+            case .splittable: "splittable"
+            case .whole(let why): why
+            }
+        return ClusterStatus.Model(
+            name: model.name, digest: model.digest, weightBytes: model.weightBytes, inputs: model.inputs.map(\.description),
+            outputs: model.outputs.map(\.description), batching: batching)
+    }
+
+    private static func describe(_ node: Node) -> ClusterStatus.Node {
+        let beat = node.heartbeat
+        let cores = node.profile?.cores ?? 0
+        let partitions = (beat?.partitions ?? []).map { partition in
+            ClusterStatus.Partition(
+                layers: "\(partition.key.firstLayer)..<\(partition.key.endLayer)", archiveBytes: partition.archiveBytes,
+                weightBytes: partition.weightBytes, isLoaded: partition.isLoaded, runs: partition.runs, items: partition.items,
+                meanMilliseconds: partition.runs > 0 ? Double(partition.computeNanoseconds) / Double(partition.runs) / 1e6 : 0)
+        }
+        return ClusterStatus.Node(
+            name: node.id, address: node.addresses.first ?? "", state: node.state.name, cause: node.cause,
+            capability: cores * (node.profile?.speed ?? 0),
+            cpu: .init(
+                usedCores: beat?.cpuUsedCores ?? 0, quotaCores: beat?.cpuQuotaCores ?? cores,
+                throttledShare: beat?.cpuThrottledShare ?? 0),
+            memory: .init(
+                usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
+                processBytes: beat?.processResidentBytes ?? 0),
+            load: node.flights.count, queued: beat?.queued ?? 0, executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
+            roundTripMs: node.roundTrip?.milliseconds, partitions: partitions)
+    }
+
+    private static func describe(_ active: ActivePlan) -> ClusterStatus.PlanStatus {
+        let plan = active.deployment.plan
+        return ClusterStatus.PlanStatus(
+            generation: active.generation,
+            stages: plan.stages.map { stage in
+                ClusterStatus.Stage(
+                    firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
+                    cost: stage.predictedMilliseconds, parameterBytes: stage.parameterBytes.bytes,
+                    inputBytes: stage.inputBytes.bytes)
+            },
+            microBatch: active.deployment.microBatch, predictedItemsPerSecond: plan.itemsPerSecond,
+            predictedLatencyMs: plan.latencyMilliseconds, strategy: plan.strategy.rawValue, reasons: plan.reasons)
+    }
+
+    private static func links(_ node: Node) -> [ClusterStatus.Link] {
+        (node.heartbeat?.links ?? []).map { link in
+            ClusterStatus.Link(
+                from: node.id.description, to: link.peer, connected: link.isConnected, messages: link.messages,
+                rawBytes: link.rawBytes,
+                wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond,
+                compressedShare: link.compressedShare)
+        }
+    }
+
+    /// Whether a plan serves now (readiness).
+    public var isServing: Bool { active != nil && !isDraining }
+    /// For the shell's and the simulator's checks.
+    public var requestCount: Int { requests.count }
+    public var flightCount: Int { flights.count }
+    public var heldByteCount: Int { heldBytes }
+    public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
+}

@@ -1,0 +1,135 @@
+internal import DequeModule
+internal import HeapModule
+internal import Planning
+internal import Tensors
+public import Wire
+
+/// A coordinator's decisions: who is alive, what is deployed where, which micro-batch goes which way, and what each client is told.
+///
+/// Contract. Feed every event in the order in which it happened, with a time that never goes back, and carry out the returned
+/// directives in order; call ``step(_:now:)`` with ``Event/tick`` no later than ``nextWake``. The machine holds no tensor and no socket:
+/// a request's input stays with the shell under its ``RequestID`` from ``Directive/accept(_:_:_:)`` until ``Directive/forget(_:)``, so
+/// that any micro-batch of it can be sent again. Exactly one reply (or error) reaches the client for each accepted request, unless the
+/// client has left or cancelled.
+///
+/// Invariants. A micro-batch has at most one attempt that counts; results of other attempts are dropped. A reservation (slot and bytes
+/// at each hop) lives from dispatch until the result, a `Dropped`, a rejection, a failure, or the node's loss (DESIGN 5.3).
+public struct CoordinatorMachine: Sendable {
+    let configuration: Configuration
+    public let session: SessionID
+    public internal(set) var term: UInt64 = 1
+
+    // Membership.
+    var nodes: [NodeID: Node] = [:]
+    var nodeOfConnection: [ConnectionID: NodeID] = [:]
+    var peerTableVersion: UInt64 = 0
+    var brokenLinks: Set<NodeLink> = []
+    var startedAt: Instant?
+    var isStartGateOpen = false
+
+    // Deployment.
+    var model: ServedModel?
+    var active: ActivePlan?
+    var candidate: CandidatePlan?
+    var planGeneration: UInt64 = 0
+    var planInProgress: UInt64?
+    var planDueAt: Instant?
+    var planFailure: String?
+    /// When a node that was left out of plans may take part again.
+    var rejoinAt: Instant?
+
+    // Requests.
+    var requests: [RequestID: Request] = [:]
+    var requestOfClient: [ClientRequest: RequestID] = [:]
+    var requestsOfConnection: [ConnectionID: Set<RequestID>] = [:]
+    var rotation: Deque<RequestID> = []
+    var deadlines: Heap<Deadline> = []
+    var nextRequest: UInt64 = 1
+    var heldBytes = 0
+    var flights: [WorkKey: Flight] = [:]
+    /// Abandoned flights in the order of their abandonment.
+    var abandoned: Deque<Abandonment> = []
+    var lastStep: Instant?
+    var isDraining = false
+
+    public private(set) var counters = Counters()
+
+    public init(configuration: Configuration, session: SessionID) {
+        self.configuration = configuration
+        self.session = session
+    }
+
+    /// Advances by one event.
+    public mutating func step(_ event: Event, now: Instant) -> [Directive] {
+        var out: [Directive] = []
+        if startedAt == nil { startedAt = now }
+        forgiveOwnPause(now)
+        switch event {
+        case .targets(let targets): adopt(targets, now, &out)
+        case .modelReady(let served):
+            model = served
+            requestPlan(now, after: .zero)
+        case .connected(let node, let channel, let connection, let welcome):
+            connected(node, channel, connection, welcome, now, &out)
+        case .dialFailed(let node, let failure): dialFailed(node, failure, now, &out)
+        case .connectionClosed(let connection, let cause): connectionClosed(connection, cause, now, &out)
+        case .heard(let connection): heard(connection, now, &out)
+        case .received(let connection, let message): received(connection, message, now, &out)
+        case .planned(let generation, let outcome): planned(generation, outcome, now, &out)
+        case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, now, &out)
+        case .requestAnnounced(let connection, let request): announced(connection, request, now, &out)
+        case .requestArrived(let id): requestArrived(id, now, &out)
+        case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, now, &out)
+        case .resultArrived(let key, let traces): resultArrived(key, traces, now, &out)
+        case .resultBroken(let key, let message): workFailed(key, node: nil, .internalError, message, now, &out)
+        case .replySent(let id): replySent(id, now, &out)
+        case .drain:
+            isDraining = true
+            log(.info, "draining: no new requests are taken", ["outstanding": "\(requests.count)"], &out)
+        case .tick: break
+        }
+        advance(now, &out)
+        return out
+    }
+
+    /// Everything that happens because time has passed or state has changed, whatever the event was.
+    private mutating func advance(_ now: Instant, _ out: inout [Directive]) {
+        watchNodes(now, &out)
+        reclaimAbandoned(now)
+        expireRequests(now, &out)
+        startPlanning(now, &out)
+        dispatch(now, &out)
+        if isDraining, requests.isEmpty { out.append(.drained) }
+    }
+
+    func log(_ level: LogLine.Level, _ message: String, _ metadata: [String: String], _ out: inout [Directive]) {
+        out.append(.log(LogLine(level, message, metadata)))
+    }
+
+    mutating func count(_ change: (inout Counters) -> Void) { change(&counters) }
+}
+
+/// Totals since the start, for `status` and metrics.
+public struct Counters: Sendable, Hashable, Codable {
+    public var requestsCompleted: UInt64 = 0
+    public var requestsFailed: UInt64 = 0
+    public var requestsRejected: UInt64 = 0
+    public var requestsCancelled: UInt64 = 0
+    public var microBatchesDispatched: UInt64 = 0
+    public var microBatchesReplayed: UInt64 = 0
+    public var resultsDropped: UInt64 = 0
+    public var plans: UInt64 = 0
+    public var nodesLost: UInt64 = 0
+
+    enum CodingKeys: String, CodingKey {
+        case requestsCompleted = "requests_completed"
+        case requestsFailed = "requests_failed"
+        case requestsRejected = "requests_rejected"
+        case requestsCancelled = "requests_cancelled"
+        case microBatchesDispatched = "micro_batches_dispatched"
+        case microBatchesReplayed = "micro_batches_replayed"
+        case resultsDropped = "results_dropped"
+        case plans
+        case nodesLost = "nodes_lost"
+    }
+}

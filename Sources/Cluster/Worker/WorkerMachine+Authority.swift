@@ -1,0 +1,131 @@
+internal import Wire
+
+/// Whom the worker obeys (DESIGN section 6, fencing): the highest (term, session); everybody else is told who holds it.
+extension WorkerMachine {
+    mutating func opened(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
+        switch hello.role {
+        case .client:
+            out.append(
+                .refuse(
+                    connection,
+                    Refused(
+                        code: .failedPrecondition,
+                        message: "this is worker \"\(name)\", which takes no inference requests; connect to the coordinator")))
+        case .worker:
+            guard hello.channel == .data else {
+                out.append(
+                    .refuse(
+                        connection,
+                        Refused(code: .failedPrecondition, message: "workers open data connections to each other, no others")))
+                return
+            }
+            accept(connection, hello, &out)
+        case .coordinator:
+            openedByCoordinator(connection, hello, &out)
+        }
+    }
+
+    private mutating func openedByCoordinator(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
+        guard let offered = hello.claim else {
+            out.append(
+                .refuse(
+                    connection, Refused(code: .invalidArgument, message: "a coordinator's hello must carry its term and session")))
+            return
+        }
+        if let current = claim, offered.session != current.session {
+            let isHeld = control != nil
+            guard offered.isAbove(current) else {
+                let holder =
+                    isHeld
+                    ? "coordinator \"\(holderName)\" holds this worker" : "a coordinator of a later term has held this worker"
+                out.append(
+                    .refuse(
+                        connection,
+                        Refused(
+                            code: .superseded,
+                            message: "\(holder) (term \(current.term)); stop it first, or start again with a later term",
+                            term: current.term, isHeld: isHeld)))
+                return
+            }
+            supersede(&out)
+        }
+        if claim?.session != offered.session {
+            log(
+                .info, "obeying a coordinator",
+                ["coordinator": hello.name, "term": "\(offered.term)", "session": offered.session.description], &out)
+        }
+        claim = offered
+        holderName = hello.name
+        if let assigned = hello.assignedName, !isNameAssigned { rename(assigned) }
+        switch hello.channel {
+        case .control:
+            if let old = control, old != connection { drop(old, "replaced by a newer control connection", &out) }
+            control = connection
+        case .data:
+            if let old = resultChannel, old != connection { drop(old, "replaced by a newer data connection", &out) }
+            resultChannel = connection
+        }
+        accept(connection, hello, &out)
+    }
+
+    private mutating func accept(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
+        connections[connection] = hello
+        out.append(
+            .send(
+                connection,
+                .welcome(
+                    Welcome(
+                        role: .worker, name: name, software: configuration.software, incarnation: configuration.incarnation,
+                        term: claim?.term ?? 0))))
+    }
+
+    /// Ends everything that belongs to the coordinator obeyed so far.
+    private mutating func supersede(_ out: inout [Directive]) {
+        for old in [control, resultChannel].compactMap({ $0 }) { drop(old, "superseded by a later term", &out) }
+        control = nil
+        resultChannel = nil
+        peerTableVersion = 0
+        for key in work.keys.sorted(by: { $0.microBatch < $1.microBatch }) { cancel(key, report: false, &out) }
+    }
+
+    private mutating func drop(_ connection: ConnectionID, _ why: String, _ out: inout [Directive]) {
+        connections[connection] = nil
+        out.append(.close(connection, why))
+    }
+
+    mutating func closed(_ connection: ConnectionID, _ out: inout [Directive]) {
+        connections[connection] = nil
+        if connection == control {
+            control = nil
+            log(.warning, "the coordinator's control connection closed; keeping partitions and waiting for it", [:], &out)
+        }
+        if connection == resultChannel { resultChannel = nil }
+        for (node, state) in peers {
+            if case .connected(connection) = state.link { peerFailed(node, "the connection closed", &out) }
+        }
+    }
+
+    mutating func received(_ connection: ConnectionID, _ message: Message, _ now: Instant, _ out: inout [Directive]) {
+        if case .ping(let ping) = message {
+            out.append(.send(connection, .pong(ping)))
+            return
+        }
+        // Orders count only on the control connection of the coordinator that is obeyed.
+        guard connection == control else { return }
+        switch message {
+        case .peerTable(let table): adopt(table, &out)
+        case .loadPartition(let order): load(order, &out)
+        case .releasePartition(let order): out.append(.releasePartition(order.key))
+        case .cancelWork(let order):
+            for key in order.keys { cancel(key, report: true, &out) }
+        default: break
+        }
+    }
+}
+
+extension CoordinatorClaim {
+    /// Whether this claim beats `other`: a later term, or, in the same term, the larger session (a fixed, arbitrary rule that all workers share).
+    func isAbove(_ other: CoordinatorClaim) -> Bool {
+        (term, session.bits) > (other.term, other.session.bits)
+    }
+}

@@ -1,0 +1,209 @@
+internal import DequeModule
+public import Wire
+
+/// A worker's decisions: whom it obeys, what it runs next, where a result goes, what it refuses.
+///
+/// Contract. Feed every event in the order in which it happened, with a time that never goes back, and carry out the returned
+/// directives in order. The machine holds no payload and no socket: a micro-batch's bytes stay with the shell, under its ``WorkKey``,
+/// from ``Event/workArrived(_:_:bytes:)`` until a directive ends it (``Directive/release(_:)``). For each arrived micro-batch exactly
+/// one `release` follows. It keeps no routing state: the route stands in the micro-batch.
+///
+/// The phases of a micro-batch: preparing (the shell decodes) → queued → executing → forwarding → released.
+/// (DESIGN: the worker is a store, an executor and a forwarder.)
+public struct WorkerMachine: Sendable {
+    public struct Configuration: Sendable {
+        /// The name given by `--name`; otherwise the coordinator's first hello gives one.
+        public var name: String?
+        public var fallbackName: String
+        public var software: String
+        public var incarnation: IncarnationID
+        /// Micro-batches that run at the same time.
+        public var executors: Int
+        /// Micro-batches held at once, in any phase.
+        public var slots: Int
+        /// Activation bytes held at once.
+        public var slotBytes: Int
+
+        public init(
+            name: String?, fallbackName: String, software: String, incarnation: IncarnationID, executors: Int, slots: Int,
+            slotBytes: Int
+        ) {
+            self.name = name
+            self.fallbackName = fallbackName
+            self.software = software
+            self.incarnation = incarnation
+            self.executors = executors
+            self.slots = slots
+            self.slotBytes = slotBytes
+        }
+    }
+
+    /// Cancelled keys remembered, so that a micro-batch that arrives after its cancellation is dropped. The coordinator's window bounds
+    /// how many can be under way; older entries can no longer arrive.
+    static let tombstoneLimit = 4_096
+
+    let configuration: Configuration
+    public private(set) var name: String
+    var isNameAssigned: Bool
+
+    // Authority.
+    var claim: CoordinatorClaim?
+    var holderName = ""
+    var control: ConnectionID?
+    var resultChannel: ConnectionID?
+    var connections: [ConnectionID: Hello] = [:]
+
+    // Work.
+    var work: [WorkKey: WorkItem] = [:]
+    var ready: Deque<WorkKey> = []
+    var heldBytes = 0
+    var executing = 0
+    var tombstones = RecentSet<WorkKey>(limit: WorkerMachine.tombstoneLimit)
+    public private(set) var completed: UInt64 = 0
+
+    // Partitions and peers.
+    var partitions: [PartitionKey: PartitionPhase] = [:]
+    var peers: [String: PeerState] = [:]
+    var peerTableVersion: UInt64 = 0
+    var isDraining = false
+
+    public init(configuration: Configuration, loaded: [PartitionKey] = []) {
+        precondition(configuration.executors > 0 && configuration.slots > 0 && configuration.slotBytes > 0)
+        self.configuration = configuration
+        self.name = configuration.name ?? configuration.fallbackName
+        self.isNameAssigned = configuration.name != nil
+        for key in loaded { partitions[key] = .loaded }
+    }
+
+    /// Advances by one event.
+    public mutating func step(_ event: Event, now: Instant) -> [Directive] {
+        var out: [Directive] = []
+        switch event {
+        case .opened(let connection, let hello): opened(connection, hello, &out)
+        case .closed(let connection): closed(connection, &out)
+        case .received(let connection, let message): received(connection, message, now, &out)
+        case .workArrived(let connection, let header, let bytes): arrived(connection, header, bytes, now, &out)
+        case .prepared(let key): prepared(key, now, &out)
+        case .prepareFailed(let key, let code, let message): fail(key, code, message, now, &out)
+        case .executed(let key): executed(key, now, &out)
+        case .executionFailed(let key, let code, let message):
+            executing -= 1
+            fail(key, code, message, now, &out)
+        case .forwarded(let key): forwarded(key, &out)
+        case .peerOpened(let node, let connection): peerOpened(node, connection, &out)
+        case .peerFailed(let node, let message): peerFailed(node, message, &out)
+        case .archiveStored(let key): archiveStored(key, &out)
+        case .archiveRefused(let key, let code, let message): loadFailed(key, code, message, &out)
+        case .loaded(let key, let report): loaded(key, report, &out)
+        case .loadFailed(let key, let code, let message): loadFailed(key, code, message, &out)
+        case .drain:
+            isDraining = true
+            log(.info, "draining: no new work is taken", ["in_flight": "\(work.count)"], &out)
+        }
+        startExecutions(now, &out)
+        if isDraining, work.isEmpty { out.append(.drained) }
+        return out
+    }
+
+    func log(_ level: LogLine.Level, _ message: String, _ metadata: [String: String] = [:], _ out: inout [Directive]) {
+        out.append(.log(LogLine(level, message, metadata)))
+    }
+
+    mutating func rename(_ assigned: String) {
+        name = assigned
+        isNameAssigned = true
+    }
+
+    mutating func countCompleted() { completed += 1 }
+
+    /// Micro-batches waiting for an executor.
+    public var queuedCount: Int { ready.count }
+    public var executingCount: Int { executing }
+    /// Micro-batches held in any phase; bounded by the configuration's slots.
+    public var heldCount: Int { work.count }
+    public var heldByteCount: Int { heldBytes }
+    public var loadedPartitions: [PartitionKey] { partitions.filter { $0.value == .loaded }.map(\.key) }
+    public func isPeerConnected(_ node: String) -> Bool { if case .connected = peers[node]?.link { true } else { false } }
+}
+
+extension WorkerMachine {
+    public enum Event: Sendable {
+        /// A connection that was accepted said hello.
+        case opened(ConnectionID, Hello)
+        case closed(ConnectionID)
+        /// A control message (anything that has no payload).
+        case received(ConnectionID, Message)
+        /// A micro-batch is complete in the shell's memory; `bytes` is what it takes there.
+        case workArrived(ConnectionID, Work, bytes: Int)
+        case prepared(WorkKey)
+        case prepareFailed(WorkKey, StatusCode, String)
+        case executed(WorkKey)
+        case executionFailed(WorkKey, StatusCode, String)
+        /// The kernel has the last byte of the forwarded activation or result.
+        case forwarded(WorkKey)
+        case peerOpened(String, ConnectionID)
+        case peerFailed(String, String)
+        case archiveStored(PartitionKey)
+        case archiveRefused(PartitionKey, StatusCode, String)
+        case loaded(PartitionKey, PartitionReport)
+        case loadFailed(PartitionKey, StatusCode, String)
+        /// SIGTERM.
+        case drain
+    }
+
+    public enum Directive: Sendable, Hashable {
+        case send(ConnectionID, Message)
+        case refuse(ConnectionID, Refused)
+        case close(ConnectionID, String)
+        /// Make the tensors ready to run (decode them); answer `prepared` or `prepareFailed`.
+        case prepare(WorkKey)
+        /// Run it; answer `executed` or `executionFailed`.
+        case execute(WorkKey, PartitionKey)
+        /// Send the activation on, with this work header; answer `forwarded`.
+        case forward(WorkKey, peer: String, ConnectionID, route: [Hop])
+        /// Send the result to the coordinator; answer `forwarded`.
+        case giveResult(WorkKey, ConnectionID)
+        /// Forget the micro-batch's bytes.
+        case release(WorkKey)
+        case dial(PeerTable.Peer)
+        /// Close the data connection to a peer that is gone from the table.
+        case hangUp(ConnectionID)
+        /// Load an archive that the store holds; answer `loaded` or `loadFailed`. `archiveMissing` is answered by the machine itself.
+        case load(LoadPartition)
+        case releasePartition(PartitionKey)
+        /// Everything that was accepted is done and the process may end.
+        case drained
+        case log(LogLine)
+    }
+
+    struct WorkItem: Sendable {
+        enum Phase: Sendable { case preparing, queued, executing, forwarding }
+        var header: Work
+        var bytes: Int
+        var deadline: Instant
+        var phase: Phase
+        var isCancelled = false
+        /// The peer that it waits for or is being sent to.
+        var nextNode: String?
+    }
+
+    enum PartitionPhase: Sendable, Hashable {
+        /// Asked for; the archive is not here.
+        case missing(LoadPartition)
+        case loading(LoadPartition)
+        case loaded
+    }
+
+    struct PeerState: Sendable {
+        enum Link: Sendable {
+            case idle
+            case dialing
+            case connected(ConnectionID)
+            case failed(String)
+        }
+        var peer: PeerTable.Peer
+        var link: Link = .idle
+        /// Micro-batches that wait for the connection.
+        var waiting: [WorkKey] = []
+    }
+}

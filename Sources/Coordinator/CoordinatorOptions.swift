@@ -1,0 +1,155 @@
+internal import ArgumentParser
+internal import Cluster
+internal import Inference
+internal import Planning
+internal import Shell
+internal import Tensors
+internal import Topology
+internal import Wire
+
+/// `--micro-batch auto|N`.
+enum MicroBatchOption: ExpressibleByArgument, CustomStringConvertible {
+    case auto
+    case items(Int)
+
+    init?(argument: String) {
+        if argument == "auto" {
+            self = .auto
+        } else if let count = Int(argument), count >= 1, count <= 4_096 {
+            self = .items(count)
+        } else {
+            return nil
+        }
+    }
+    var description: String {
+        switch self {
+        case .auto: "auto"
+        case .items(let count): "\(count)"
+        }
+    }
+    var defaultValueDescription: String { description }
+}
+
+/// What the command line sets (DESIGN section 12).
+struct CoordinatorOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Compose file, or dns:NAME:PORT.", valueName: "file"))
+    var topology: String?
+
+    @Option(help: ArgumentHelp("Workers, instead of a topology: HOST:PORT,HOST:PORT.", valueName: "addrs"))
+    var workers: String?
+
+    @Option(help: ArgumentHelp("TorchScript file to serve.", valueName: "file"))
+    var model: String?
+
+    @Option(help: ArgumentHelp("Input of a model without a manifest, once for each: name:float32[N,3,224,224].", valueName: "spec"))
+    var input: [String] = []
+
+    @Option(help: ArgumentHelp("Address for clients; port 0 takes a free one.", valueName: "addr"))
+    var listen = HostPort(host: nil, port: 9100)
+
+    @Option(help: ArgumentHelp("O0 runs the model as saved (bit-exact), O1 folds and fuses.", valueName: "level"))
+    var optimize = "O1"
+
+    @Option(help: "How the model is partitioned: optimal, or ralos (the paper's).")
+    var strategy = PlanStrategy.optimal
+
+    @Option(help: "pipeline: one partition for each worker; auto: any mix.")
+    var shape = PlanShape.pipeline
+
+    @Option(help: "What a plan is to be good at.")
+    var objective = PlanObjective.throughput
+
+    @Option(help: "What a layer costs: profiled (measured), macs, or paper.")
+    var cost = CostModel.profiled
+
+    @Option(help: ArgumentHelp("Items that travel together, or auto.", valueName: "items"))
+    var microBatch = MicroBatchOption.auto
+
+    @Option(help: "Whether activations are compressed; auto measures what pays on each link.")
+    var compress = CompressionMode.auto
+
+    @Option(help: ArgumentHelp("Silence after which a worker counts as lost.", valueName: "time"))
+    var heartbeatTimeout = Duration.seconds(2)
+
+    @Option(help: ArgumentHelp("How long the first plan waits for all listed workers.", valueName: "time"))
+    var joinTimeout = Duration.seconds(5)
+
+    @Option(help: ArgumentHelp("For requests that name no deadline.", valueName: "time"))
+    var deadline = Duration.seconds(60)
+
+    @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
+    var clusterSecretFile: String?
+
+    @Flag(help: "Talk plain text with public addresses too.")
+    var insecure = false
+
+    @Option(help: ArgumentHelp("YAML file with any of these options.", valueName: "file"))
+    var config: String?
+
+    @OptionGroup var logging: LoggingOptions
+
+    /// What a compose file's `x-amp4ec` and a `--config` file may set.
+    static let known: [KnownOption] = [
+        KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
+        KnownOption("listen"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
+        KnownOption("cost"), KnownOption("micro-batch"), KnownOption("compress"), KnownOption("heartbeat-timeout"),
+        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("cluster-secret-file", .path), KnownOption("insecure", .flag),
+        KnownOption("log-level"),
+    ]
+}
+
+/// The options, checked and read: what the process runs on.
+struct CoordinatorSettings {
+    enum Workers {
+        case listed([WorkerService])
+        case dns(name: String, port: UInt16)
+    }
+
+    let options: CoordinatorOptions
+    let workers: Workers
+    let modelPath: String
+    let inputs: [TensorSpec]
+    let level: OptimizationLevel
+
+    init(_ options: CoordinatorOptions) throws {
+        self.options = options
+        if let config = options.config { _ = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known) }
+        switch (options.topology, options.workers) {
+        case (nil, nil):
+            throw CommandFailure(.usage, "no workers: give --topology compose.yaml, --topology dns:NAME:PORT or --workers HOST:PORT,…")
+        case (.some, .some): throw CommandFailure(.usage, "--topology and --workers exclude each other; give one of them")
+        case (nil, let list?): workers = .listed(try WorkerList.parse(list))
+        case (let source?, nil):
+            switch try TopologySource(parsing: source) {
+            case .dns(let name, let port): workers = .dns(name: name, port: port)
+            case .compose(let path):
+                let file = try ComposeFile.read(path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
+                workers = .listed(file.workers.filter { !$0.annotation.exclude })
+            }
+        }
+        guard let model = options.model else {
+            throw CommandFailure(.usage, "no model: give --model FILE.pt, or model: under x-amp4ec in the compose file")
+        }
+        modelPath = model
+        do { inputs = try options.input.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
+            throw CommandFailure(.usage, "\(error)")
+        }
+        guard let level = OptimizationLevel.allCases.first(where: { $0.name == options.optimize }) else {
+            let known = OptimizationLevel.allCases.map(\.name).joined(separator: " or ")
+            let why = options.optimize == "O2" ? "O2 (int8) does not exist yet" : "there is no level \"\(options.optimize)\""
+            throw CommandFailure(.usage, "--optimize: \(why); use \(known)")
+        }
+        self.level = level
+        guard options.heartbeatTimeout >= .milliseconds(500) else {
+            throw CommandFailure(.usage, "--heartbeat-timeout must be at least 500ms: heartbeats come every 250 ms")
+        }
+    }
+
+    /// The topology as the machine wants it; a worker's own `--name` goes before the service's name.
+    static func targets(_ services: [WorkerService]) -> [CoordinatorMachine.Target] {
+        services.map { service in
+            CoordinatorMachine.Target(
+                name: NodeID(service.declaredNodeName ?? service.name), addresses: service.candidateAddresses.map(\.description))
+        }
+    }
+}

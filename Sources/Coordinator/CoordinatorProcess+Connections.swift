@@ -1,0 +1,148 @@
+internal import Cluster
+internal import Logging
+internal import Planning
+internal import Shell
+internal import Tensors
+internal import Transport
+internal import Wire
+
+/// One connection of the coordinator, and what is known of its other end.
+final class PeerConnection {
+    let id: ConnectionID
+    let connection: Connection
+    /// The worker at the other end.
+    var node: NodeID?
+    /// A client that has said hello.
+    var isClient = false
+    var reportedLife: LoopTime
+
+    init(_ connection: Connection) {
+        self.connection = connection
+        id = ConnectionID(connection.id)
+        reportedLife = connection.lastReceived
+    }
+}
+
+extension CoordinatorProcess: ConnectionHandler {
+    var connectionOptions: ConnectionOptions {
+        var settings = ConnectionOptions()
+        // A reply waits for its client; a whole deployment waits for its worker.
+        settings.outgoingByteLimit = 1 << 30
+        return settings
+    }
+
+    func accept(_ connection: Connection) -> any ConnectionHandler {
+        if let refusal = PublicAddressPolicy.refusal(ofPeer: connection.peerAddress.hostDescription, insecure: options.insecure) {
+            logger.warning("peer refused", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(refusal)"])
+            connection.refuse(.unauthenticated, refusal)
+        } else {
+            peers[ConnectionID(connection.id)] = PeerConnection(connection)
+        }
+        return self
+    }
+
+    func dial(_ node: NodeID, _ addresses: [String], _ hello: Hello) {
+        var dialing = Dialer.Settings()
+        dialing.connection = connectionOptions
+        dialing.objection = { [insecure = options.insecure] in
+            PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
+        }
+        Dialer(loop: loop, addresses: addresses, hello: hello, settings: dialing) { welcome in
+            welcome.role == .worker ? nil : "a \(welcome.role) answers here, not a worker"
+        } completion: { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success((let connection, let welcome)):
+                let peer = PeerConnection(connection)
+                peer.node = node
+                peers[peer.id] = peer
+                connection.handler = self
+                step(.connected(node, hello.channel, peer.id, welcome))
+            case .failure(let failure):
+                step(.dialFailed(node, .init(channel: hello.channel, message: failure.message, refusal: failure.refusal)))
+            }
+        }
+    }
+
+    func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
+        guard let peer = peers[ConnectionID(connection.id)] else { return .discard }
+        switch message {
+        case .inferRequest(let request):
+            guard peer.isClient else { return .close(.requested("a request before the hello")) }
+            step(.requestAnnounced(peer.id, request))
+            guard announced[ClientRequest(connection: peer.id, number: request.id)] != nil else { return .discard }
+            return .accept(TensorStorage(byteCount: payloadByteCount))
+        case .workResult(let result):
+            guard peer.node != nil else { return .close(.requested("only workers send results")) }
+            if machine.wants(result.key) { return .accept(TensorStorage(byteCount: payloadByteCount)) }
+            step(.resultArrived(result.key, result.trace))
+            return .discard
+        default: return .discard
+        }
+    }
+
+    func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
+        guard let peer = peers[ConnectionID(connection.id)] else { return }
+        if peer.node != nil {
+            fromWorker(message, payload, peer)
+        } else if peer.isClient {
+            fromClient(message, payload, peer)
+        } else if case .hello(let hello) = message {
+            greet(hello, peer)
+        } else {
+            connection.refuse(.failedPrecondition, "the first message must be a hello")
+        }
+    }
+
+    func connection(_ connection: Connection, didAbort message: Message) {
+        guard case .inferRequest(let request) = message else { return }
+        step(.received(ConnectionID(connection.id), .cancelRequest(CancelRequest(id: request.id))))
+    }
+
+    func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
+        logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
+        step(.connectionClosed(peer.id, cause: "\(reason)"))
+    }
+
+    private func greet(_ hello: Hello, _ peer: PeerConnection) {
+        guard hello.role == .client else {
+            return peer.connection.refuse(
+                .failedPrecondition, "this is a coordinator, which dials its workers itself: list the worker in the topology")
+        }
+        peer.isClient = true
+        peer.connection.send(
+            .welcome(
+                Welcome(
+                    role: .coordinator, name: "coordinator", software: ProductVersion.current, incarnation: incarnation, term: machine.term)))
+    }
+
+    private func fromWorker(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {
+        if peer.connection.lastReceived > peer.reportedLife {
+            peer.reportedLife = peer.connection.lastReceived
+            step(.heard(peer.id))
+        }
+        if case .workResult(let result) = message {
+            resultArrived(result, payload)
+        } else {
+            step(.received(peer.id, message))
+        }
+    }
+
+    private func fromClient(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {
+        switch message {
+        case .inferRequest(let request):
+            let key = ClientRequest(connection: peer.id, number: request.id)
+            // A request without payload bytes was not announced before.
+            if payload == nil, announced[key] == nil { step(.requestAnnounced(peer.id, request)) }
+            guard let id = announced[key] else { return }
+            requestArrived(id, request, payload)
+        case .statusRequest(let request):
+            peer.connection.send(.statusReply(StatusReply(id: request.id)), payload: statusDocument.map { OutgoingPayload($0) } ?? .empty)
+        case .modelRequest(let request):
+            peer.connection.send(.modelReply(ModelReply(id: request.id)), payload: manifestDocument.map { OutgoingPayload($0) } ?? .empty)
+        case .ping(let ping): peer.connection.send(.pong(ping))
+        default: step(.received(peer.id, message))
+        }
+    }
+}

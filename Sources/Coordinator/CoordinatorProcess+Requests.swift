@@ -1,0 +1,162 @@
+internal import Cluster
+internal import Planning
+internal import Tensors
+internal import Transport
+internal import Wire
+
+extension CoordinatorProcess {
+    struct ClientRequest: Hashable {
+        var connection: ConnectionID
+        var number: UInt64
+    }
+
+    /// A request's tensors: the input until the reply is out, and the results as they come.
+    struct RequestPayload {
+        var client: ConnectionID
+        var number: UInt64
+        /// In the model's order.
+        var inputs: [Tensor] = []
+        var names: [String] = []
+        var pieces: [Int: [Tensor]] = [:]
+    }
+
+    /// The coordinator's own direction of one link, with its measured codec policy.
+    struct LinkState {
+        var policy: CompressionPolicy
+        var messages: UInt64 = 0
+        var compressed: UInt64 = 0
+        var rawBytes: UInt64 = 0
+        var wireBytes: UInt64 = 0
+        var bandwidth: Double = 0
+    }
+
+    // MARK: Requests
+
+    func requestArrived(_ id: RequestID, _ request: InferRequest, _ storage: TensorStorage?) {
+        requests[id]?.names = request.names
+        guard let storage else { return requestDecoded(id, .success([])) }
+        if request.tensors.allSatisfy({ $0.encoding == .raw }) {
+            requestDecoded(id, Result { () throws(WireError) in try PayloadLayout(request.tensors).tensors(in: storage) })
+            return
+        }
+        let answers = answers
+        let isTaken = codec.decode(request.tensors, in: storage) { result, _ in _ = answers?.post(.requestDecoded(id, result)) }
+        if !isTaken { step(.requestBroken(id, "the codec's queue is full")) }
+    }
+
+    func requestDecoded(_ id: RequestID, _ result: Result<[Tensor], WireError>) {
+        guard let payload = requests[id], let served else { return }
+        switch result {
+        case .success(let tensors):
+            // Tensors of no bytes need no payload; all others are there.
+            let names = payload.names
+            requests[id]?.inputs =
+                names.isEmpty ? tensors : served.inputs.compactMap { spec in names.firstIndex(of: spec.name).map { tensors[$0] } }
+            guard requests[id]?.inputs.count == served.inputs.count else {
+                return step(.requestBroken(id, "the request carries \(tensors.count) tensors, the model takes \(served.inputs.count)"))
+            }
+            step(.requestArrived(id))
+        case .failure(let error): step(.requestBroken(id, error.message))
+        }
+    }
+
+    // MARK: Micro-batches
+
+    func dispatch(_ work: Work, on connection: ConnectionID, _ request: RequestID, _ range: Range<Int>) {
+        guard let payload = requests[request], let served, let node = work.route.first.map({ NodeID($0.node) }) else { return }
+        let tensors: [Tensor]
+        do { tensors = try Batching.slice(payload.inputs, served.inputs, range) } catch {
+            return step(.requestBroken(request, error.message))
+        }
+        var link = links[node] ?? LinkState(policy: CompressionPolicy(mode: options.compress))
+        let decision = link.policy.decide(rawBytes: tensors.reduce(0) { $0 + $1.byteCount })
+        links[node] = link
+        let encoding: TensorEncoding
+        let level: Int
+        var isSample = false
+        switch decision {
+        case .raw: return transmit(work, node, connection, tensors.map { EncodedSegment(raw: $0) }, isCompressed: false)
+        case .compress(let chosen, let chosenLevel): (encoding, level) = (chosen, chosenLevel)
+        case .sample(let chosen, let chosenLevel): (encoding, level, isSample) = (chosen, chosenLevel, true)
+        }
+        let answers = answers
+        let isTaken = codec.encode(tensors, as: encoding, level: level, measuresDecoding: isSample) { encoded in
+            _ = answers?.post(.encoded(work.key, node, connection, work, encoded))
+        }
+        if !isTaken { transmit(work, node, connection, tensors.map { EncodedSegment(raw: $0) }, isCompressed: false) }
+    }
+
+    func sendEncoded(_ key: WorkKey, _ node: NodeID, _ connection: ConnectionID, _ work: Work, _ encoded: CodecQueue.Encoded) {
+        links[node]?.policy.observe(codec: encoded.sample)
+        // Abandoned while it was compressed: nobody wants it any more.
+        guard machine.wants(key) else { return }
+        transmit(work, node, connection, encoded.segments, isCompressed: encoded.isCompressed)
+    }
+
+    private func transmit(
+        _ header: Work, _ node: NodeID, _ id: ConnectionID, _ segments: [EncodedSegment], isCompressed: Bool
+    ) {
+        guard let connection = peers[id]?.connection else { return }
+        let outgoing: (payload: OutgoingPayload, headers: [TensorHeader])
+        do { outgoing = try OutgoingPayload.encoded(segments) } catch {
+            return step(.resultBroken(header.key, "the micro-batch cannot be sent: \(error.message)"))
+        }
+        var work = header
+        work.tensors = outgoing.headers
+        links[node]?.messages += 1
+        links[node]?.compressed += isCompressed ? 1 : 0
+        links[node]?.rawBytes += UInt64(outgoing.headers.reduce(0) { $0 + ((try? Tensor.byteCount(of: $1.dtype, shape: $1.shape)) ?? 0) })
+        links[node]?.wireBytes += UInt64(outgoing.payload.byteCount)
+        let tag = nextTag
+        nextTag += 1
+        sendTags[work.key] = tag
+        connection.send(.work(work), payload: outgoing.payload, tag: tag) { [weak self] outcome in
+            guard let self else { return }
+            if sendTags[work.key] == tag { sendTags[work.key] = nil }
+            guard case .written = outcome, let rate = connection.deliveryRate(), rate > 0 else { return }
+            links[node]?.bandwidth = rate
+            links[node]?.policy.observe(bandwidthBytesPerSecond: rate)
+        }
+    }
+
+    // MARK: Results
+
+    func resultArrived(_ result: WorkResult, _ storage: TensorStorage?) {
+        guard let storage else { return resultDecoded(result, .success([])) }
+        if result.tensors.allSatisfy({ $0.encoding == .raw }) {
+            resultDecoded(result, Result { () throws(WireError) in try PayloadLayout(result.tensors).tensors(in: storage) })
+            return
+        }
+        let answers = answers
+        let isTaken = codec.decode(result.tensors, in: storage) { tensors, _ in _ = answers?.post(.resultDecoded(result, tensors)) }
+        if !isTaken { step(.resultBroken(result.key, "the codec's queue is full")) }
+    }
+
+    func resultDecoded(_ result: WorkResult, _ tensors: Result<[Tensor], WireError>) {
+        switch tensors {
+        case .success(let outputs):
+            guard outputs.count == served?.outputs.count else {
+                return step(.resultBroken(result.key, "the last stage gave \(outputs.count) outputs where \(served?.outputs.count ?? 0) are declared"))
+            }
+            results[result.key] = outputs
+            step(.resultArrived(result.key, result.trace))
+        case .failure(let error): step(.resultBroken(result.key, error.message))
+        }
+    }
+
+    func reply(_ id: RequestID, on connection: ConnectionID, _ number: UInt64, _ timing: RequestTiming) {
+        guard let payload = requests[id], let served else { return }
+        guard let client = peers[connection]?.connection else { return step(.replySent(id)) }
+        do {
+            let parts = payload.pieces.sorted { $0.key < $1.key }.map(\.value)
+            let outputs = try Batching.join(parts, served.outputs)
+            let outgoing = try OutgoingPayload.raw(outputs)
+            let message = Message.inferReply(
+                InferReply(id: number, names: served.outputs.map(\.name), tensors: outgoing.headers, timing: timing))
+            client.send(message, payload: outgoing.payload) { [weak self] _ in self?.step(.replySent(id)) }
+        } catch {
+            let failure = InferError(id: number, code: .internalError, message: "the parts of the reply do not join: \(error)")
+            client.send(.inferError(failure)) { [weak self] _ in self?.step(.replySent(id)) }
+        }
+    }
+}

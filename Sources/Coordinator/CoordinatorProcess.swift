@@ -1,0 +1,309 @@
+internal import Cluster
+internal import Foundation
+internal import Glibc
+internal import Logging
+internal import Planning
+internal import Profiling
+internal import Resources
+internal import Shell
+internal import Tensors
+internal import Topology
+internal import Transport
+internal import Wire
+
+/// The coordinator's shell: sockets, tensors and the planner thread around a ``CoordinatorMachine``, whose directives it carries out.
+///
+/// ## Concurrency model
+/// Lives on the loop's thread. The planner thread (analysis, plans, cutting) and the codec thread get `Sendable` values and answer
+/// through a mailbox.
+final class CoordinatorProcess {
+    /// Heartbeats and results come far more often; this only bounds how late silence is noticed.
+    static let lifeCheckInterval: Duration = .milliseconds(100)
+    static let dnsInterval: Duration = .seconds(5)
+    /// Answers of the threads that may wait: a few for each micro-batch under way.
+    static let mailboxCapacity = 65_536
+    /// Share of the memory limit that requests in flight may take.
+    static let requestMemoryShare = 0.25
+    /// A link to this machine itself is as fast as its memory; what else is not known yet counts as a gigabit.
+    static let loopbackLink = Link(bandwidthBytesPerSecond: 2e9, latencyMs: 0.02)
+
+    let settings: CoordinatorSettings
+    let options: CoordinatorOptions
+    let logger: Logger
+    let loop: EventLoop
+    let service: ModelService
+    let incarnation = IncarnationID(bits: RandomBits.next128())
+    var machine: CoordinatorMachine
+    var peers: [ConnectionID: PeerConnection] = [:]
+    var requests: [RequestID: RequestPayload] = [:]
+    var announced: [ClientRequest: RequestID] = [:]
+    var results: [WorkKey: [Tensor]] = [:]
+    var links: [NodeID: LinkState] = [:]
+    var sendTags: [WorkKey: UInt64] = [:]
+    var nextTag: UInt64 = 1
+    let planner: TaskQueue
+    let codec: CodecQueue
+    var answers: Mailbox<Answer>?
+    var listener: Listener?
+    var served: ServedModel?
+    var manifestDocument: TensorStorage?
+    var pendingEvents: [CoordinatorMachine.Event] = []
+    var isStepping = false
+    var wakeTimer: Transport.Timer?
+    var hasServed = false
+    var isStopping = false
+
+    /// What a thread has done.
+    enum Answer: Sendable {
+        case prepared(Result<ModelService.Prepared, Failure>)
+        case planned(UInt64, CoordinatorMachine.PlanOutcome)
+        case archive(PartitionKey, ConnectionID, Result<ReadyArchive, Failure>)
+        case requestDecoded(RequestID, Result<[Tensor], WireError>)
+        case resultDecoded(WorkResult, Result<[Tensor], WireError>)
+        case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
+    }
+
+    struct Failure: Error, Sendable { let message: String }
+
+    struct ReadyArchive: Sendable {
+        let storage: TensorStorage
+        let digest: String
+    }
+
+    init(settings: CoordinatorSettings, logger: Logger) throws {
+        self.settings = settings
+        options = settings.options
+        self.logger = logger
+        loop = try EventLoop()
+        var microBatch: Int?
+        if case .items(let count) = options.microBatch { microBatch = count }
+        service = try ModelService(
+            path: settings.modelPath, inputs: settings.inputs, level: settings.level,
+            choices: .init(
+                strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost, microBatch: microBatch))
+        planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
+        codec = try CodecQueue(capacity: Self.mailboxCapacity)
+        var configuration = CoordinatorMachine.Configuration(
+            name: "coordinator@\(HostName.current)", software: ProductVersion.current, incarnation: incarnation,
+            compression: options.compress)
+        configuration.lostAfter = options.heartbeatTimeout
+        configuration.suspectAfter = options.heartbeatTimeout / 2
+        configuration.joinTimeout = options.joinTimeout
+        configuration.defaultDeadline = options.deadline
+        configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
+        machine = CoordinatorMachine(configuration: configuration, session: SessionID(bits: RandomBits.next128()))
+    }
+
+    private static func memoryLimitBytes() throws -> UInt64 {
+        var probe = try ResourceProbe()
+        return probe.sample(at: LoopTime.current().nanoseconds).memoryForProcessBytes
+    }
+
+    /// Serves until SIGTERM or SIGINT; outstanding requests are finished first.
+    func run() throws {
+        answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
+        try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] in stop($0) }
+        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) { [unowned self] in accept($0) }
+        self.listener = listener
+        StandardStream.output.writeLine("listening on \(listener.address)")
+        logger.info(
+            "coordinator started",
+            metadata: ["address": "\(listener.address)", "model": "\(settings.modelPath)", "digest": "\(service.digest.prefix(12))"])
+        logger.warning("no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        startAnalysis()
+        switch settings.workers {
+        case .listed(let services): step(.targets(CoordinatorSettings.targets(services)))
+        case .dns(let name, let port):
+            resolve(Endpoint(host: name, port: port))
+            loop.every(Self.dnsInterval) { [unowned self] in resolve(Endpoint(host: name, port: port)) }
+        }
+        loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
+        try loop.run()
+        planner.shutDown(discardingQueued: true)
+        codec.shutDown()
+        loop.shutDown()
+    }
+
+    private func listenAddress() throws -> SocketAddress {
+        guard let host = options.listen.host else { return .any(port: options.listen.port) }
+        guard let address = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)).first else {
+            throw CommandFailure(.failure, "--listen: \(host) has no address")
+        }
+        return address
+    }
+
+    /// Every address behind the name is a worker.
+    private func resolve(_ endpoint: Endpoint) {
+        Resolver.resolve(endpoint, on: loop) { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success(let addresses):
+                step(.targets(addresses.map { .init(name: NodeID($0.description), addresses: [$0.description]) }))
+            case .failure(let error): logger.warning("the workers' name does not resolve", metadata: ["cause": "\(error.message)"])
+            }
+        }
+    }
+
+    private func startAnalysis() {
+        let service = service
+        let answers = answers
+        _ = planner.submit {
+            let result = Result { () throws(Failure) in
+                do { return try service.prepare() } catch { throw Failure(message: "\(error)") }
+            }
+            _ = answers?.post(.prepared(result))
+        }
+    }
+
+    private func stop(_ signal: Int32) {
+        guard !isStopping else {
+            logger.warning("second signal: stopping at once")
+            return loop.stop()
+        }
+        isStopping = true
+        logger.info("stopping", metadata: ["signal": "\(signal)"])
+        listener?.close()
+        step(.drain)
+    }
+
+    // MARK: Machine
+
+    /// Feeds the machine; events that arise while its directives are carried out come after them.
+    func step(_ event: CoordinatorMachine.Event) {
+        pendingEvents.append(event)
+        guard !isStepping else { return }
+        isStepping = true
+        while !pendingEvents.isEmpty {
+            let next = pendingEvents.removeFirst()
+            for directive in machine.step(next, now: now) { carryOut(directive) }
+        }
+        isStepping = false
+        armWakeTimer()
+    }
+
+    var now: Instant { Instant(nanoseconds: Int64(clamping: LoopTime.current().nanoseconds)) }
+
+    private func armWakeTimer() {
+        guard let wake = machine.nextWake else { return }
+        let deadline = LoopTime(nanoseconds: UInt64(max(0, wake.nanoseconds)))
+        if let wakeTimer, wakeTimer.isPending {
+            // A timer that fires too early only costs a step.
+            if wakeTimer.deadline <= deadline { return }
+            wakeTimer.cancel()
+        }
+        wakeTimer = loop.schedule(at: deadline) { [weak self] in self?.step(.tick) }
+    }
+
+    private func carryOut(_ directive: CoordinatorMachine.Directive) {
+        switch directive {
+        case .dial(let node, let addresses, let hello): dial(node, addresses, hello)
+        case .send(let id, let message): peers[id]?.connection.send(message)
+        case .close(let id, let why): peers[id]?.connection.close(.requested(why))
+        case .plan(let order): plan(order)
+        case .sendArchive(let id, let key): sendArchive(key, on: id)
+        case .accept(let id, let connection, let number):
+            announced[ClientRequest(connection: connection, number: number)] = id
+            requests[id] = RequestPayload(client: connection, number: number)
+        case .dispatch(let work, let id, let request, let range): dispatch(work, on: id, request, range)
+        case .abandonDispatch(let key, let id):
+            if let tag = sendTags.removeValue(forKey: key) { peers[id]?.connection.cancelSend(tag: tag) }
+        case .takeResult(let key, let request, let piece): requests[request]?.pieces[piece] = results.removeValue(forKey: key)
+        case .dropResult(let key): results[key] = nil
+        case .reply(let id, let connection, let number, let timing): reply(id, on: connection, number, timing)
+        case .forget(let id):
+            if let payload = requests.removeValue(forKey: id) {
+                announced[ClientRequest(connection: payload.client, number: payload.number)] = nil
+            }
+        case .serving(let stages, let nodes):
+            if !hasServed { StandardStream.output.writeLine("ready: \(stages) stages on \(nodes) nodes") }
+            hasServed = true
+        case .drained: loop.stop()
+        case .log(let line): logger.log(line)
+        }
+    }
+
+    private func plan(_ order: CoordinatorMachine.PlanOrder) {
+        let service = service
+        let answers = answers
+        let table = linkTable(order)
+        _ = planner.submit { _ = answers?.post(.planned(order.generation, service.plan(order, links: table))) }
+    }
+
+    /// What is known of the links: those to loopback addresses are fast, broken ones are out.
+    private func linkTable(_ order: CoordinatorMachine.PlanOrder) -> LinkTable {
+        let isLocal = peers.values.allSatisfy { $0.node == nil || $0.connection.peerAddress.isLoopback }
+        var table = LinkTable(common: isLocal ? Self.loopbackLink : .gigabit)
+        for link in order.brokenLinks { table.set(.unreachable, from: .node(link.from), to: .node(link.to)) }
+        return table
+    }
+
+    private func sendArchive(_ key: PartitionKey, on connection: ConnectionID) {
+        let service = service
+        let answers = answers
+        _ = planner.submit {
+            let result = Result { () throws(Failure) in
+                do {
+                    let storage = try service.archive(of: key)
+                    return ReadyArchive(storage: storage, digest: ArchiveDigest.of(storage))
+                } catch {
+                    throw Failure(message: "\(error)")
+                }
+            }
+            _ = answers?.post(.archive(key, connection, result))
+        }
+    }
+
+    private func receive(_ answer: Answer) {
+        switch answer {
+        case .prepared(.success(let prepared)):
+            served = prepared.served
+            manifestDocument = document(of: prepared.served)
+            if case .whole(let why) = prepared.served.batching {
+                logger.info("requests are not split", metadata: ["cause": "\(why)"])
+            }
+            step(.modelReady(prepared.served))
+        case .prepared(.failure(let failure)):
+            logger.error("the model cannot be served", metadata: ["cause": "\(failure.message)"])
+            analysisFailure = failure.message
+            loop.stop()
+        case .planned(let generation, let outcome): step(.planned(generation, outcome))
+        case .archive(let key, let connection, .success(let archive)):
+            peers[connection]?.connection.send(
+                .partitionData(PartitionData(key: key, contentDigest: archive.digest)), payload: OutgoingPayload(archive.storage))
+        case .archive(let key, _, .failure(let failure)): step(.archiveUnavailable(key, failure.message))
+        case .requestDecoded(let id, let result): requestDecoded(id, result)
+        case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
+        case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
+        }
+    }
+
+    /// Set when the process must end with an error.
+    var analysisFailure: String?
+
+    private func document(of served: ServedModel) -> TensorStorage? {
+        let manifest = ModelManifest(
+            name: served.name, inputs: served.inputs, outputs: served.outputs, preprocessing: service.manifest.preprocessing,
+            labels: service.manifest.labels)
+        return (try? JSONEncoder().encode(manifest)).map { TensorStorage(copying: Array($0)) }
+    }
+
+    /// Bytes count as life even in the middle of a long message.
+    private func reportLife() {
+        for peer in peers.values where peer.node != nil && peer.connection.lastReceived > peer.reportedLife {
+            peer.reportedLife = peer.connection.lastReceived
+            step(.heard(peer.id))
+        }
+    }
+
+    var statusDocument: TensorStorage? {
+        let own = links.sorted { $0.key < $1.key }.map { node, link in
+            ClusterStatus.Link(
+                from: "coordinator", to: node.description, connected: machine.state(of: node) == .ready, messages: link.messages,
+                rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
+                compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0)
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return (try? encoder.encode(machine.status(ownLinks: own))).map { TensorStorage(copying: Array($0)) }
+    }
+}

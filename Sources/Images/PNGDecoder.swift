@@ -1,0 +1,53 @@
+internal import CImages
+internal import Tensors
+
+/// PNG by libspng: all colour types, bit depths and interlacing, checksums verified.
+enum PNGDecoder {
+    /// Text and profiles are of no use here; a larger one is an attack.
+    private static let maximumChunkByteCount = 16 << 20
+
+    static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
+        let context = try Context(name: name)
+        try context.check(spng_set_chunk_limits(context.pointer, maximumChunkByteCount, maximumChunkByteCount))
+        try context.check(spng_set_png_buffer(context.pointer, bytes.baseAddress, bytes.count))
+        var header = spng_ihdr()
+        try context.check(spng_get_ihdr(context.pointer, &header))
+        let (width, height) = (Int(header.width), Int(header.height))
+        let pixels = try ImageDecoder.storage(width: width, height: height, name: name)
+        let format = Int32(SPNG_FMT_RGB8.rawValue)
+        var needed = 0
+        try context.check(spng_decoded_image_size(context.pointer, format, &needed))
+        guard needed == pixels.byteCount else {
+            throw ImageError(
+                .malformed, file: name,
+                problem: "its \(width) × \(height) pixels would take \(needed) bytes instead of \(pixels.byteCount)",
+                fix: "save the picture again")
+        }
+        try context.check(spng_decode_image(context.pointer, pixels.pointer, needed, format, 0))
+        return RGBImage(width: width, height: height, storage: pixels)
+    }
+
+    /// Owns one decoder.
+    private final class Context {
+        let pointer: OpaquePointer
+        private let name: String
+
+        init(name: String) throws(ImageError) {
+            guard let pointer = spng_ctx_new(0) else {
+                throw ImageError(.malformed, file: name, problem: "libspng could not start", fix: "check the free memory")
+            }
+            self.pointer = pointer
+            self.name = name
+        }
+
+        deinit { spng_ctx_free(pointer) }
+
+        func check(_ result: Int32) throws(ImageError) {
+            guard result != 0 else { return }
+            let message = spng_strerror(result).map { String(cString: $0) } ?? "error \(result)"
+            throw ImageError(
+                .malformed, file: name, problem: "the PNG cannot be decoded (\(message))",
+                fix: "copy the file again, or save it again")
+        }
+    }
+}

@@ -1,0 +1,24 @@
+internal import Glibc
+internal import Tensors
+
+extension TensorStorage {
+    /// A file's content without reading it ahead; pages come as they are touched.
+    static func mapping(path: String) throws(InferenceError) -> TensorStorage {
+        func failure(_ code: InferenceError.Code, _ what: String) -> InferenceError { InferenceError(code, what) }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(.notAnArchive, "cannot be opened: \(String(cString: strerror(errno)))") }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            throw failure(.notAnArchive, "cannot be examined: \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw failure(.notAnArchive, "is not a file") }
+        guard status.st_size > 0 else { throw failure(.notAnArchive, "is empty") }
+        let count = Int(status.st_size)
+        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            throw failure(.outOfMemory, "cannot be mapped: \(String(cString: strerror(errno)))")
+        }
+        nonisolated(unsafe) let mapped = start
+        return TensorStorage(borrowing: start, byteCount: count) { munmap(mapped, count) }
+    }
+}

@@ -1,0 +1,49 @@
+/// One direction between two processes.
+public struct Link: Sendable, Hashable, Codable {
+    /// 0 where the pair cannot connect: a link of infinite cost.
+    public var bandwidthBytesPerSecond: Double
+    public var latencyMs: Double
+
+    public init(bandwidthBytesPerSecond: Double, latencyMs: Double = 0) {
+        self.bandwidthBytesPerSecond = bandwidthBytesPerSecond
+        self.latencyMs = latencyMs
+    }
+
+    public static let unreachable = Link(bandwidthBytesPerSecond: 0)
+    /// Until something is measured: Gigabit Ethernet's payload rate and a switch's round trip.
+    public static let gigabit = Link(bandwidthBytesPerSecond: 117e6, latencyMs: 0.1)
+
+    /// Milliseconds for which `bytes` keep the link busy; infinite where it is unusable (bandwidth not positive, or not a number).
+    public func occupancyMs(_ bytes: Double) -> Double {
+        guard bandwidthBytesPerSecond > 0 else { return .infinity }
+        return bytes / bandwidthBytesPerSecond * 1000
+    }
+}
+
+/// The links of a cluster: one rule for all pairs, and exceptions.
+public struct LinkTable: Sendable, Hashable {
+    public enum Endpoint: Sendable, Hashable {
+        case coordinator
+        case node(NodeID)
+    }
+    struct Direction: Sendable, Hashable {
+        var from: Endpoint
+        var to: Endpoint
+    }
+
+    public var common: Link
+    private(set) var exceptions: [Direction: Link] = [:]
+    /// Nodes with an exception towards another node: never taken as interchangeable.
+    private(set) var irregularNodes: Set<NodeID> = []
+
+    public init(common: Link = .gigabit) { self.common = common }
+
+    public mutating func set(_ link: Link, from: Endpoint, to: Endpoint) {
+        exceptions[Direction(from: from, to: to)] = link
+        if case .node(let first) = from, case .node(let second) = to { irregularNodes.formUnion([first, second]) }
+    }
+
+    public func link(from: Endpoint, to: Endpoint) -> Link {
+        exceptions.isEmpty ? common : exceptions[Direction(from: from, to: to)] ?? common
+    }
+}

@@ -1,0 +1,141 @@
+/// What a path over (boundary, state) is judged by. All values are 0 or more; infinite means not allowed.
+protocol PathScore {
+    func combined(_ path: Double, _ step: Double) -> Double
+    func stage(_ block: PipelineModel.Block, on kind: Int) -> Double
+    /// From and to kinds of nodes, or ``PipelineModel/coordinator``.
+    func transfer(at boundary: Int, from: Int, to: Int) -> Double
+    /// Whether no node could take the block, nor any longer one.
+    func isHopeless(_ block: PipelineModel.Block) -> Bool
+}
+
+/// One stage of a chain: segments from boundary to boundary on a kind of node.
+struct PathStep: Equatable {
+    var from: Int
+    var to: Int
+    var kind: Int
+}
+
+/// The best chains of stages from the input to the output, by dynamic programming.
+///
+/// With f(b, q) the best value of a chain that ends at boundary b in automaton state q on node kind k(q):
+///
+///     g(b, q) = min over predecessors p of q:  f(b, p) ⊕ transfer(b, k(p) → k(q))
+///     f(b, q) = min over a < b:                g(a, q) ⊕ stage([a, b), k(q))
+///
+/// where ⊕ is max (bottleneck) or + (latency). Both are monotone, so the best chain consists of best chains: exact over the
+/// automaton's paths. Complexity: O(K²·Q + K·E) for K boundaries, Q states and E pairs of states, and less where
+/// ``PathScore/isHopeless(_:)`` ends the inner loop. Ties keep the first found: shorter last stages, earlier kinds.
+struct PathSearch<Score: PathScore> {
+    private let automaton: PathAutomaton
+    private let boundaryCount: Int
+    /// Values of whole chains by their last state, the result's way to the coordinator included.
+    let totals: [Double]
+    private let begins: [Int32]
+    private let previous: [Int32]
+
+    init(model: PipelineModel, automaton: PathAutomaton, score: Score) {
+        let states = automaton.stateCount
+        let last = model.segmentCount
+        var reached = [Double](repeating: .infinity, count: (last + 1) * states)
+        var opened = [Double](repeating: .infinity, count: (last + 1) * states)
+        var begins = [Int32](repeating: -1, count: (last + 1) * states)
+        var previous = [Int32](repeating: -1, count: (last + 1) * states)
+
+        for boundary in 0...last {
+            if boundary > 0 {
+                Self.extend(
+                    to: boundary, model: model, automaton: automaton, score: score, opened: opened, reached: &reached,
+                    begins: &begins)
+            }
+            guard boundary < last else { break }
+            for (kind, range) in automaton.statesOfKind.enumerated() {
+                let fromCoordinator =
+                    boundary == 0 ? score.transfer(at: 0, from: PipelineModel.coordinator, to: kind) : .infinity
+                for state in range {
+                    var best = automaton.mayBegin[state] ? fromCoordinator : .infinity
+                    var chosen: Int32 = -1
+                    for before in automaton.predecessors[state] where boundary > 0 {
+                        let value = reached[boundary * states + before]
+                        guard value < best else { continue }
+                        let total = score.combined(value, score.transfer(at: boundary, from: automaton.kinds[before], to: kind))
+                        if total < best {
+                            best = total
+                            chosen = Int32(before)
+                        }
+                    }
+                    opened[boundary * states + state] = best
+                    previous[boundary * states + state] = chosen
+                }
+            }
+        }
+        self.automaton = automaton
+        self.boundaryCount = last + 1
+        self.begins = begins
+        self.previous = previous
+        self.totals = (0..<states).map { state in
+            let value = reached[last * states + state]
+            guard value.isFinite else { return .infinity }
+            return score.combined(
+                value, score.transfer(at: last, from: automaton.kinds[state], to: PipelineModel.coordinator))
+        }
+    }
+
+    /// f(boundary, ·) from g: the block grows backwards from the boundary.
+    private static func extend(
+        to boundary: Int, model: PipelineModel, automaton: PathAutomaton, score: Score, opened: [Double], reached: inout [Double],
+        begins: inout [Int32]
+    ) {
+        let states = automaton.stateCount
+        var block = PipelineModel.Block(from: boundary, to: boundary, milliseconds: 0, parameterBytes: 0, peakBytes: 0)
+        opened.withUnsafeBufferPointer { opened in
+            reached.withUnsafeMutableBufferPointer { reached in
+                begins.withUnsafeMutableBufferPointer { begins in
+                    for from in stride(from: boundary - 1, through: 0, by: -1) {
+                        block.absorb(from, of: model)
+                        block.from = from
+                        if score.isHopeless(block) { break }
+                        for (kind, range) in automaton.statesOfKind.enumerated() {
+                            let stage = score.stage(block, on: kind)
+                            guard stage.isFinite else { continue }
+                            for state in range {
+                                let value = score.combined(opened[from * states + state], stage)
+                                if value < reached[boundary * states + state] {
+                                    reached[boundary * states + state] = value
+                                    begins[boundary * states + state] = Int32(from)
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The state with the lowest total among those that are allowed; equal totals prefer fewer stages.
+    func bestState(where isAllowed: (_ used: Int) -> Bool = { _ in true }) -> Int? {
+        var best: Int?
+        for state in totals.indices where totals[state].isFinite && isAllowed(automaton.used[state]) {
+            guard let known = best else {
+                best = state
+                continue
+            }
+            if (totals[state], automaton.used[state]) < (totals[known], automaton.used[known]) { best = state }
+        }
+        return best
+    }
+
+    /// The stages of the best chain that ends in `state`, first stage first.
+    func path(to state: Int) -> [PathStep] {
+        let states = automaton.stateCount
+        var steps: [PathStep] = []
+        var boundary = boundaryCount - 1
+        var current = Int32(state)
+        while current >= 0, boundary > 0 {
+            let from = Int(begins[boundary * states + Int(current)])
+            steps.append(PathStep(from: from, to: boundary, kind: automaton.kinds[Int(current)]))
+            current = previous[from * states + Int(current)]
+            boundary = from
+        }
+        return steps.reversed()
+    }
+}

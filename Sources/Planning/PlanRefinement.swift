@@ -1,0 +1,70 @@
+/// Plans, asks for measurements of the stages that were never timed, corrects the profile, and plans again until the plan holds.
+///
+/// An optimised partition is fused across its layers, so the first plan rests on sums that mislead. The plan holds when all of its
+/// stages were measured as partitions. Because a correction can make the planner go round in circles, it ends after
+/// ``maximumRounds`` with the plan whose *measured* bottleneck was the lowest.
+///
+///     var refinement = PlanRefinement(request)
+///     while case .measure(let ranges) = try refinement.next() { refinement.record(measure(ranges)) }
+public struct PlanRefinement: Sendable {
+    /// In each round the cutter cuts and times one partition for each node: four rounds stay within a start's patience.
+    public static let maximumRounds = 4
+
+    public enum Step: Sendable, Hashable {
+        /// Time these ranges as partitions on the reference node, then ``record(_:)`` them.
+        case measure([LayerRange])
+        case done(Plan)
+    }
+
+    private let request: PlanRequest
+    private var measured: [LayerRange: Double] = [:]
+    /// In the order in which they came: the newest is met exactly.
+    private var measurements: [RangeMeasurement] = []
+    private var proposed: [Plan] = []
+    /// Ranges asked for and not answered, so that a measurement that fails does not make it ask for ever.
+    private var asked: Set<LayerRange> = []
+
+    public init(_ request: PlanRequest) { self.request = request }
+
+    /// The profile with every measurement so far in it.
+    public var profile: ModelProfile { request.profile.corrected(by: measurements) }
+
+    /// Only the profiled cost model can be corrected: the other two are done at once.
+    public mutating func next() throws(PlanningError) -> Step {
+        var current = request
+        current.profile = profile
+        let plan = try Planner.plan(current)
+        guard request.costModel == .profiled else { return .done(plan) }
+        let missing = plan.stages.map(\.layers).filter { measured[$0] == nil && !asked.contains($0) }
+        if missing.isEmpty || proposed.count >= Self.maximumRounds { return .done(try best(or: plan)) }
+        proposed.append(plan)
+        asked.formUnion(missing)
+        return .measure(missing)
+    }
+
+    /// Takes the times of ranges; one that is no positive number is left out.
+    public mutating func record(_ results: [RangeMeasurement]) {
+        for result in results where result.milliseconds > 0 && result.milliseconds.isFinite {
+            measured[result.range] = result.milliseconds
+            measurements.append(result)
+        }
+    }
+
+    /// The plan with the lowest bottleneck among those whose stages were all measured, each judged by its own measurements.
+    private func best(or plan: Plan) throws(PlanningError) -> Plan {
+        var best: Plan?
+        for candidate in proposed + [plan] {
+            let times = candidate.stages.compactMap { stage in
+                measured[stage.layers].map { RangeMeasurement(range: stage.layers, milliseconds: $0) }
+            }
+            guard times.count == candidate.stages.count else { continue }
+            var judged = request
+            judged.profile = request.profile.corrected(by: times)
+            var result = try Planner.evaluate(candidate.stages.map { ($0.layers, $0.replicas[0]) }, judged)
+            result.exactness = candidate.exactness
+            result.reasons = candidate.reasons + ["stage times were measured as partitions"]
+            if best.map({ result.bottleneckMilliseconds < $0.bottleneckMilliseconds }) ?? true { best = result }
+        }
+        return best ?? plan
+    }
+}

@@ -1,0 +1,262 @@
+public import Cluster
+internal import Digest
+public import Inference
+public import Planning
+internal import Shell
+internal import Synchronization
+public import Tensors
+public import Wire
+
+/// The model on the coordinator's side: analysed once, planned over, and cut into partitions on demand.
+///
+/// ## Concurrency model
+/// `Sendable`; its calls block for milliseconds to seconds and are made on the planner thread. What changes is under a mutex.
+public final class ModelService: Sendable {
+    /// Timed passes of one analysis, and of one partition; the median counts.
+    static let repetitions = 5
+    /// Archives kept in memory, so that a node that returns is served at once.
+    static let archiveCacheLimit = 16
+    /// `--micro-batch auto`: small enough to stay in the cache, large enough to hide the fixed costs (DESIGN section 9).
+    public static let automaticMicroBatch = 4
+
+    public let model: TorchModel
+    let engine = TorchEngine()
+    public let digest: String
+    public let level: OptimizationLevel
+    public let manifest: ModelManifest
+    public let samples: SampleInputs
+    private let choices: PlanChoices
+    private let state = Mutex(State())
+
+    struct State {
+        var archives: [(range: Range<Int>, archive: TensorStorage)] = []
+        var prepared: Prepared?
+    }
+
+    /// What an analysis gave.
+    public struct Prepared: Sendable {
+        public var served: ServedModel
+        public var profile: ModelProfile
+        public var analysis: ModelAnalysis
+        public var microBatch: Int
+    }
+
+    /// What the user chose about plans.
+    public struct PlanChoices: Sendable {
+        public var strategy: PlanStrategy
+        public var shape: PlanShape
+        public var objective: PlanObjective
+        public var cost: CostModel
+        /// `nil` leaves it to ``automaticMicroBatch``.
+        public var microBatch: Int?
+
+        public init(
+            strategy: PlanStrategy = .optimal, shape: PlanShape = .pipeline, objective: PlanObjective = .throughput,
+            cost: CostModel = .profiled, microBatch: Int? = nil
+        ) {
+            self.strategy = strategy
+            self.shape = shape
+            self.objective = objective
+            self.cost = cost
+            self.microBatch = microBatch
+        }
+    }
+
+    /// Opens and checks the file.
+    /// - Parameter inputs: what `--input` says; goes before the manifest.
+    public init(path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices) throws {
+        do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
+        digest = try SHA256.hexDigest(ofFile: path)
+        self.level = level
+        self.choices = choices
+        var manifest = model.manifest
+        if !inputs.isEmpty {
+            guard inputs.count == model.inputNames.count else {
+                throw CommandFailure(
+                    .badData,
+                    "\(path): the model takes \(model.inputNames.count) inputs (\(model.inputNames.joined(separator: ", "))), but --input was given \(inputs.count) times"
+                )
+            }
+            manifest = ModelManifest(
+                name: manifest?.name ?? Self.stem(of: path), inputs: inputs, outputs: manifest?.outputs ?? [],
+                preprocessing: manifest?.preprocessing, labels: manifest?.labels)
+        }
+        guard let manifest else {
+            throw CommandFailure(
+                .badData,
+                "\(path) has no \(ModelManifest.fileName) inside, so its inputs are unknown; export it with scripts/export-model, or say them: "
+                    + model.inputNames.map { "--input \($0):float32[N,…]" }.joined(separator: " "))
+        }
+        guard manifest.inputs.count == model.inputNames.count else {
+            throw CommandFailure(
+                .badData,
+                "\(path): its manifest names \(manifest.inputs.count) inputs, but forward takes \(model.inputNames.count); export it again")
+        }
+        self.manifest = manifest
+        samples = SampleInputs(specs: manifest.inputs)
+    }
+
+    private static func stem(of path: String) -> String {
+        let file = path.split(separator: "/").last.map(String.init) ?? path
+        return file.hasSuffix(".pt") ? String(file.dropLast(3)) : file
+    }
+
+    // MARK: Analysis
+
+    /// Measures layers and cuts, checks whether requests may be split, and finds out what the outputs look like.
+    public func prepare() throws -> Prepared {
+        let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
+        let batch = declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
+        let inputs = try samples.make(batch: batch)
+        let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions)
+        let outputs = try outputSpecs(batch: batch)
+        let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(microBatch: batch)
+        let served = ServedModel(
+            name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: outputs, batching: batching,
+            weightBytes: UInt64(analysis.weightBytes))
+        let usesFusion = level == .o1
+        let cutLayers = Set(usesFusion && !analysis.advisableCuts.isEmpty ? analysis.advisableCuts : analysis.legalCuts)
+        let profile = ModelProfile(
+            layers: analysis.layers.map(Layer.init),
+            cuts: analysis.cuts.filter { cutLayers.contains($0.layer) }.map {
+                Cut(before: $0.layer, bytes: ByteCount($0.byteCount), tensorCount: $0.tensors.count)
+            },
+            inputBytes: ByteCount(analysis.cuts.first?.byteCount ?? 0), outputBytes: ByteCount(analysis.cuts.last?.byteCount ?? 0),
+            batch: batch, level: usesFusion ? .o1 : .o0)
+        let prepared = Prepared(served: served, profile: profile, analysis: analysis, microBatch: batch)
+        state.withLock { $0.prepared = prepared }
+        return prepared
+    }
+
+    /// The manifest's outputs where it names them, else what two batch sizes show: the dimension that grows with the batch is `N`.
+    private func outputSpecs(batch: Int) throws -> [TensorSpec] {
+        let small = try run(batch: batch)
+        if manifest.outputs.count == small.count { return manifest.outputs }
+        guard manifest.inputs.contains(where: { $0.batchDimension != nil }) else {
+            return small.enumerated().map { TensorSpec(name: "output\($0)", dtype: $1.dtype, shape: $1.shape.map { .fixed($0) }) }
+        }
+        let large = try? run(batch: batch * 2)
+        return small.enumerated().map { index, tensor in
+            let grown = large?[index].shape
+            let shape = tensor.shape.enumerated().map { position, extent -> Dimension in
+                guard let grown, grown.count == tensor.shape.count, grown[position] != extent else { return .fixed(extent) }
+                return extent == batch && grown[position] == 2 * batch ? .batch : .free("d\(position)")
+            }
+            return TensorSpec(name: "output\(index)", dtype: tensor.dtype, shape: shape)
+        }
+    }
+
+    private func run(batch: Int) throws -> [Tensor] { try runWhole(samples.make(batch: batch)) }
+
+    /// The whole model in this process, as saved.
+    public func runWhole(_ inputs: [Tensor]) throws -> [Tensor] { try model.tensors(crossing: model.layerCount, inputs: inputs) }
+
+    // MARK: Planning
+
+    /// Plans, and says what to deploy. Where it is urgent, nothing is measured for it.
+    public func plan(_ order: CoordinatorMachine.PlanOrder, links: LinkTable) -> CoordinatorMachine.PlanOutcome {
+        guard let prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
+        do {
+            let plan = try bestPlan(
+                nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
+            return .plan(try deployment(of: plan, prepared))
+        } catch {
+            return .failure("\(error)")
+        }
+    }
+
+    /// A plan whose stages were timed as partitions: fusion across layers makes sums of layers mislead.
+    public func refinedPlan(nodes: [PlanningNode], strategy: PlanStrategy, shape: PlanShape) throws -> Plan {
+        try bestPlan(nodes: nodes, links: LinkTable(), strategy: strategy, shape: shape, measures: true)
+    }
+
+    private func bestPlan(
+        nodes: [PlanningNode], links: LinkTable, strategy: PlanStrategy, shape: PlanShape, measures: Bool
+    ) throws -> Plan {
+        guard let prepared = state.withLock({ $0.prepared }) else {
+            throw CommandFailure(.failure, "the model is not analysed yet")
+        }
+        let request = PlanRequest(
+            profile: prepared.profile, nodes: nodes, links: links, costModel: choices.cost, strategy: strategy, shape: shape,
+            objective: choices.objective)
+        guard measures else { return try Planner.plan(request) }
+        var refinement = PlanRefinement(request)
+        while true {
+            switch try refinement.next() {
+            case .measure(let ranges): refinement.record(measure(ranges, batch: prepared.microBatch))
+            case .done(let plan):
+                // What was learnt serves the next plan too, which may have no time to measure.
+                let corrected = refinement.profile
+                state.withLock { $0.prepared?.profile = corrected }
+                return plan
+            }
+        }
+    }
+
+    private func measure(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
+        ranges.compactMap { range in
+            guard let inputs = try? samples.make(batch: batch),
+                let crossing = try? model.tensors(crossing: range.first, inputs: inputs),
+                let times = try? model.time(range.indices, inputs: crossing, optimized: level == .o1, repetitions: Self.repetitions),
+                !times.isEmpty
+            else { return nil }
+            return RangeMeasurement(range: range, milliseconds: times.sorted()[times.count / 2])
+        }
+    }
+
+    private func deployment(of plan: Plan, _ prepared: Prepared) throws -> PlannedDeployment {
+        let sizes = prepared.served.batching == .splittable ? Array(1...prepared.microBatch) : [prepared.microBatch]
+        let stages = try plan.stages.map { stage in
+            // Every size that a request's last micro-batch may have is run once before the stage counts as ready.
+            let warmups = try sizes.map { size in
+                try model.tensors(crossing: stage.layers.first, inputs: samples.make(batch: size)).map {
+                    TensorHeader(dtype: $0.dtype, shape: $0.shape, encoding: .raw, wireByteCount: $0.byteCount)
+                }
+            }
+            return PlannedDeployment.Stage(
+                partition: key(stage.layers), replicas: stage.replicas, residentBytes: UInt64(max(0, stage.residentBytes.bytes)),
+                warmups: warmups, inputBytesPerItem: stage.inputBytes.bytes / max(1, prepared.microBatch))
+        }
+        return PlannedDeployment(
+            plan: plan, stages: stages, microBatch: prepared.microBatch,
+            outputBytesPerItem: prepared.profile.outputBytes.bytes / max(1, prepared.microBatch))
+    }
+
+    private func key(_ range: LayerRange) -> PartitionKey {
+        PartitionKey(
+            modelDigest: digest, firstLayer: range.first, endLayer: range.end, toolchain: engine.toolchain, optimization: level)
+    }
+
+    // MARK: Archives
+
+    /// The partition's archive, cut now or before.
+    public func archive(of key: PartitionKey) throws -> TensorStorage {
+        let range = key.firstLayer..<key.endLayer
+        if let known = state.withLock({ $0.archives.first { $0.range == range }?.archive }) { return known }
+        let archive = try model.cut(range)
+        state.withLock { state in
+            if state.archives.count >= Self.archiveCacheLimit { state.archives.removeFirst() }
+            state.archives.append((range, archive))
+        }
+        return archive
+    }
+}
+
+extension Layer {
+    init(_ info: LayerInfo) {
+        let operation: Operation =
+            switch info.kernel?.kind {
+            case .convolution:
+                .convolution(
+                    kernelHeight: info.kernel?.height ?? 1, kernelWidth: info.kernel?.width ?? 1,
+                    inputChannels: info.kernel?.channelsIn ?? 1, outputChannels: info.kernel?.channelsOut ?? 1,
+                    groups: info.kernel?.groups ?? 1)
+            case .linear: .linear(inputFeatures: info.kernel?.channelsIn ?? 1, outputFeatures: info.kernel?.channelsOut ?? 1)
+            case nil: .other
+            }
+        self.init(
+            name: info.name, operatorName: info.operator, operation: operation, parameterCount: info.parameterCount,
+            parameterBytes: ByteCount(info.parameterBytes), outputElements: info.outputBytes / 4, outputBytes: ByteCount(info.outputBytes),
+            milliseconds: info.milliseconds)
+    }
+}

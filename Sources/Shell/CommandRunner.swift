@@ -1,0 +1,66 @@
+public import ArgumentParser
+internal import Glibc
+
+/// How a process ends: what it still prints, and its exit status.
+public struct CommandOutcome: Sendable, Hashable {
+    public let status: Int32
+    public let standardOutput: String
+    public let standardError: String
+
+    /// Sorts what a command threw into the exit statuses of the contract.
+    ///
+    /// Help and version requests are no failure and go to stdout; wrong options are 64; an ``ExitStatusProviding`` error has its own
+    /// status; an `ExitCode` is passed on silently; everything else is 1.
+    public init(of error: any Error, thrownBy command: (some ParsableArguments).Type) {
+        if let failure = error as? any ExitStatusProviding {
+            self.init(status: failure.exitStatus.rawValue, standardOutput: "", standardError: "error: \(failure)\n")
+            return
+        }
+        let code = command.exitCode(for: error)
+        switch code {
+        case .success:
+            let text = command.fullMessage(for: error)
+            self.init(status: ExitStatus.success.rawValue, standardOutput: text.isEmpty ? "" : text + "\n", standardError: "")
+        case .validationFailure:
+            let text = command.fullMessage(for: error)
+            let lowered = text.hasPrefix("Error: ") ? "error: " + text.dropFirst("Error: ".count) : text
+            self.init(
+                status: ExitStatus.usage.rawValue, standardOutput: "", standardError: lowered.isEmpty ? "" : lowered + "\n")
+        default:
+            let isSilent = error is ExitCode
+            self.init(
+                status: isSilent ? code.rawValue : ExitStatus.failure.rawValue, standardOutput: "",
+                standardError: isSilent ? "" : "error: \(error)\n")
+        }
+    }
+
+    private init(status: Int32, standardOutput: String, standardError: String) {
+        self.status = status
+        self.standardOutput = standardOutput
+        self.standardError = standardError
+    }
+
+    fileprivate func finish() -> Never {
+        StandardStream.output.write(standardOutput)
+        StandardStream.error.write(standardError)
+        exit(status)
+    }
+}
+
+/// Parses the arguments, runs the command, and ends the process by the contract of the exit statuses.
+///
+/// The entry point of every executable: `@main struct Main { static func main() async { await runCommand(WorkerCommand.self) } }`.
+/// - Parameter arguments: without the program's name; `nil` takes the process's own.
+public func runCommand<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) async -> Never {
+    do {
+        var command = try type.parseAsRoot(arguments)
+        if var asynchronous = command as? any AsyncParsableCommand {
+            try await asynchronous.run()
+        } else {
+            try command.run()
+        }
+    } catch {
+        CommandOutcome(of: error, thrownBy: type).finish()
+    }
+    exit(ExitStatus.success.rawValue)
+}

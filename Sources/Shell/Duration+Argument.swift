@@ -1,0 +1,40 @@
+public import ArgumentParser
+
+extension Duration {
+    private static let units: [(suffix: String, nanoseconds: Int)] = [
+        ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+    ]
+
+    /// Reads `250ms`, `2s`, `1.5s`, `1m`, `1h`. A bare number is refused: seconds and milliseconds look alike.
+    /// - Throws: ``ValueError`` that says how to write it.
+    public init(parsing text: some StringProtocol) throws(ValueError) {
+        let whole = String(text)
+        let unit = Duration.units.first { unit in
+            whole.hasSuffix(unit.suffix) && whole.dropLast(unit.suffix.count).last.map { $0.isNumber } ?? false
+        }
+        guard let unit, let amount = DecimalNumber(whole.dropLast(unit.suffix.count)),
+            let nanoseconds = amount.times(unit.nanoseconds)
+        else {
+            throw ValueError("duration \"\(whole)\" is not a number with a unit below 292 years; write it like 250ms, 2s or 1m")
+        }
+        self = .nanoseconds(nanoseconds)
+    }
+
+    /// The shortest text that ``init(parsing:)`` reads back as the same duration (rounded to nanoseconds).
+    public var optionText: String {
+        let nanoseconds = components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+        guard nanoseconds != 0 else { return "0s" }
+        let unit = Duration.units.last { nanoseconds.isMultiple(of: Int64($0.nanoseconds)) }
+        return unit.map { "\(nanoseconds / Int64($0.nanoseconds))\($0.suffix)" } ?? "\(nanoseconds)ns"
+    }
+}
+
+/// The executables are the only users of this module, and none of their other dependencies gives `Duration` this conformance.
+extension Duration: @retroactive ExpressibleByArgument {
+    public init?(argument: String) {
+        guard let value = try? Duration(parsing: argument) else { return nil }
+        self = value
+    }
+
+    public var defaultValueDescription: String { optionText }
+}

@@ -1,0 +1,76 @@
+internal import Shell
+
+/// Reads single values out of a file's tree, with variables replaced, and makes the errors that name file, service and field.
+struct FieldReader {
+    let file: String
+    var service: String?
+    /// `nil`: variables are not replaced (`--config` files).
+    let environment: [String: String]?
+
+    init(file: String, service: String? = nil, environment: [String: String]?) {
+        self.file = file
+        self.service = service
+        self.environment = environment
+    }
+
+    func inService(_ name: String) -> FieldReader { FieldReader(file: file, service: name, environment: environment) }
+
+    /// The text of a scalar.
+    func text(_ node: ConfigNode, _ field: String) throws(TopologyError) -> String {
+        guard case .scalar(let raw, _) = node.value, !node.isNull else {
+            throw refusal(
+                node, field, "a single value must stand here, but \(node.kindName) is there", "write one value after the colon")
+        }
+        guard let environment else { return raw }
+        do {
+            return try Interpolation(environment: environment).expand(raw)
+        } catch {
+            throw refusal(node, field, error.problem, "set the variable, or give a default like ${NAME:-value}")
+        }
+    }
+
+    /// A whole number within `range`.
+    func integer(_ node: ConfigNode, _ field: String, in range: ClosedRange<Int>) throws(TopologyError) -> Int {
+        let text = try text(node, field)
+        guard let number = Int(text), range.contains(number) else {
+            throw refusal(
+                node, field, "\"\(text)\" is not a whole number from \(range.lowerBound) to \(range.upperBound)",
+                "write such a number")
+        }
+        return number
+    }
+
+    func boolean(_ node: ConfigNode, _ field: String) throws(TopologyError) -> Bool {
+        let text = try text(node, field)
+        switch text.lowercased() {
+        case "true", "yes", "on": return true
+        case "false", "no", "off": return false
+        default: throw refusal(node, field, "\"\(text)\" is neither true nor false", "write true or false")
+        }
+    }
+
+    /// The mapping itself, or an error that says what stands there instead.
+    func mapping(_ node: ConfigNode, _ field: String) throws(TopologyError) -> [ConfigNode.Entry] {
+        guard let entries = node.entries else {
+            throw refusal(
+                node, field, "it must be a mapping, but \(node.kindName) is there", "write keys with a colon, indented below it")
+        }
+        return entries
+    }
+
+    /// Follows keys through mappings; `nil` where one is absent.
+    func descend(_ node: ConfigNode, _ path: [String]) throws(TopologyError) -> ConfigNode? {
+        var current = node
+        for (depth, key) in path.enumerated() {
+            if depth > 0 { _ = try mapping(current, path[..<depth].joined(separator: ".")) }
+            guard let next = current[key] else { return nil }
+            current = next
+        }
+        return current
+    }
+
+    func refusal(_ node: ConfigNode?, _ field: String?, _ problem: String, _ fix: String) -> TopologyError {
+        TopologyError(
+            file: file, line: node?.line, column: node?.column, service: service, field: field, problem: problem, fix: fix)
+    }
+}

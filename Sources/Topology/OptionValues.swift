@@ -1,0 +1,110 @@
+internal import Shell
+
+/// An option that a file may set, as the command line knows it.
+public struct KnownOption: Sendable, Hashable {
+    public enum Kind: Sendable, Hashable {
+        /// Takes no value on the command line; `true` or `false` in a file.
+        case flag
+        case value
+        /// A value that is a path: in a file it is relative to the file.
+        case path
+        /// As `path`, but `dns:…` is a name and stays as it is (`--topology`).
+        case pathOrDNS
+        /// May be given several times; a list in a file.
+        case repeated
+    }
+
+    /// Without the dashes.
+    public let name: String
+    public let kind: Kind
+
+    public init(_ name: String, _ kind: Kind = .value) {
+        self.name = name
+        self.kind = kind
+    }
+}
+
+/// What a file says for options of the command line, checked against the options that exist.
+public struct OptionValues: Sendable, Hashable {
+    /// For each option (without dashes) its values in order; a flag's is `true` or `false`; paths are absolute.
+    public private(set) var values: [String: [String]] = [:]
+    private var kinds: [String: KnownOption.Kind] = [:]
+
+    public init() {}
+
+    /// The option's value, the last one where there are several.
+    public subscript(name: String) -> String? { values[name]?.last }
+    public var isEmpty: Bool { values.isEmpty }
+
+    /// The values as arguments to put before the user's own, leaving out every option that the user gave: the command line wins.
+    public func arguments(notGivenIn commandLine: [String]) -> [String] {
+        let given = Set(
+            commandLine.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { String($0.dropFirst(2).prefix { $0 != "=" }) })
+        return values.keys.sorted().filter { !given.contains($0) }.flatMap { name -> [String] in
+            let all = values[name] ?? []
+            if kinds[name] == .flag { return all.last == "true" ? ["--\(name)"] : [] }
+            return all.map { "--\(name)=\($0)" }
+        }
+    }
+
+    /// `self` where it has a value, else `other`'s: for a topology's options under those of a `--config` file.
+    public func over(_ other: OptionValues) -> OptionValues {
+        var merged = self
+        merged.values.merge(other.values) { mine, _ in mine }
+        merged.kinds.merge(other.kinds) { mine, _ in mine }
+        return merged
+    }
+
+    /// Reads a mapping of option names to values.
+    /// - Parameters:
+    ///   - prefix: what stands before the name in messages (`x-amp4ec.`).
+    ///   - directory: absolute; relative paths start there.
+    init(
+        reading node: ConfigNode, prefix: String, directory: String, knownOptions: [KnownOption], fields: FieldReader
+    ) throws(TopologyError) {
+        guard let entries = node.entries else {
+            throw fields.refusal(
+                node, prefix.isEmpty ? nil : String(prefix.dropLast()),
+                "it must be a mapping of options, but \(node.kindName) is there",
+                "write option: value")
+        }
+        for entry in entries {
+            let field = prefix + entry.key
+            guard let option = knownOptions.first(where: { $0.name == entry.key }) else {
+                let nearest = NearestName.of(entry.key, among: knownOptions.map(\.name))
+                throw fields.refusal(
+                    entry.value, field, "there is no option of that name",
+                    nearest.map { "did you mean \($0)?" }
+                        ?? "use one of \(knownOptions.map(\.name).sorted().joined(separator: ", "))")
+            }
+            let given: [ConfigNode] = if option.kind == .repeated, let items = entry.value.items { items } else { [entry.value] }
+            for item in given {
+                let text = try fields.text(item, field)
+                values[option.name, default: []].append(
+                    try OptionValues.value(text, of: option, directory: directory) { why, fix in
+                        fields.refusal(item, field, why, fix)
+                    })
+            }
+            kinds[option.name] = option.kind
+        }
+    }
+
+    private static func value(
+        _ text: String, of option: KnownOption, directory: String, refusal: (String, String) -> TopologyError
+    ) throws(TopologyError) -> String {
+        switch option.kind {
+        case .value, .repeated: return text
+        case .flag:
+            switch text.lowercased() {
+            case "true", "yes", "on": return "true"
+            case "false", "no", "off": return "false"
+            default: throw refusal("\"\(text)\" is neither true nor false", "write true or false")
+            }
+        case .path, .pathOrDNS:
+            if text.hasPrefix("/") || option.kind == .pathOrDNS && text.hasPrefix(TopologySource.dnsPrefix) { return text }
+            guard !text.isEmpty else { throw refusal("the path is empty", "write a path, relative to the file or absolute") }
+            let relative = text.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+            return directory == "/" ? "/\(relative)" : "\(directory)/\(relative)"
+        }
+    }
+}

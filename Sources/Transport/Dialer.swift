@@ -1,0 +1,136 @@
+public import Tensors
+public import Wire
+
+/// Opens a connection to the first of several addresses that answers a hello as it should.
+///
+/// A connection counts only once the peer has said ``Welcome``: a stopped process still accepts, and a port may belong to somebody else.
+public final class Dialer: ConnectionHandler {
+    /// Why nobody was reached.
+    public struct Failure: Error, Sendable {
+        /// One clause for each address that was tried.
+        public var message: String
+        /// What the peer said where it answered and refused.
+        public var refusal: Refused?
+    }
+
+    public struct Settings: Sendable {
+        /// For the TCP connect of one address.
+        public var connectTimeout: Duration = .seconds(2)
+        /// From the TCP connect to the peer's answer.
+        public var welcomeTimeout: Duration = .seconds(2)
+        public var connection = ConnectionOptions()
+        /// Answers why an address must not be dialled, or `nil` (plain text to a public address, say).
+        public var objection: @Sendable (SocketAddress) -> String? = { _ in nil }
+        public init() {}
+    }
+
+    private let loop: EventLoop
+    private let hello: Hello
+    private let settings: Settings
+    private let isRight: (Welcome) -> String?
+    private var completion: ((Result<(Connection, Welcome), Failure>) -> Void)?
+    private var endpoints: [Endpoint]
+    private var addresses: [SocketAddress] = []
+    private var failures: [String] = []
+    private var refusal: Refused?
+    private var welcomeTimer: Timer?
+    private var current: Connection?
+
+    /// Starts dialling.
+    /// - Parameters:
+    ///   - addresses: `host:port`, tried in this order; all addresses behind a name count.
+    ///   - isRight: answers why a peer that said welcome is not the one that was meant, or `nil` where it is.
+    ///   - completion: called once on the loop. The connection's handler is to be set there and then.
+    @discardableResult
+    public init(
+        loop: EventLoop, addresses: [String], hello: Hello, settings: Settings = Settings(),
+        isRight: @escaping (Welcome) -> String? = { _ in nil },
+        completion: @escaping (Result<(Connection, Welcome), Failure>) -> Void
+    ) {
+        self.loop = loop
+        self.hello = hello
+        self.settings = settings
+        self.isRight = isRight
+        self.completion = completion
+        endpoints = []
+        for text in addresses {
+            do { endpoints.append(try Endpoint(text)) } catch { failures.append(error.message) }
+        }
+        // From a fresh stack, so that `completion` never runs inside the call.
+        loop.defer { self.next() }
+    }
+
+    private func next() {
+        guard completion != nil else { return }
+        if !addresses.isEmpty {
+            connect(to: addresses.removeFirst())
+        } else if !endpoints.isEmpty {
+            let endpoint = endpoints.removeFirst()
+            Resolver.resolve(endpoint, on: loop) { result in
+                switch result {
+                case .success(let found): self.addresses = found
+                case .failure(let error): self.failures.append(error.message)
+                }
+                self.next()
+            }
+        } else {
+            finish(.failure(Failure(message: failures.isEmpty ? "there is no address" : failures.joined(separator: "; "), refusal: refusal)))
+        }
+    }
+
+    private func connect(to address: SocketAddress) {
+        if let objection = settings.objection(address) {
+            failures.append("\(address): \(objection)")
+            next()
+            return
+        }
+        let connection = Connection.connect(
+            loop: loop, to: address, timeout: settings.connectTimeout, options: settings.connection, handler: self)
+        current = connection
+        connection.send(.hello(hello))
+    }
+
+    private func finish(_ result: Result<(Connection, Welcome), Failure>) {
+        welcomeTimer?.cancel()
+        current = nil
+        let call = completion
+        completion = nil
+        call?(result)
+    }
+
+    // MARK: ConnectionHandler
+
+    public func connectionOpened(_ connection: Connection) {
+        welcomeTimer = loop.schedule(after: settings.welcomeTimeout) { [settings] in
+            connection.close(.requested("no answer to the hello within \(settings.welcomeTimeout)"))
+        }
+    }
+
+    public func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
+        .close(.requested("a payload before the welcome"))
+    }
+
+    public func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
+        guard connection === current else { return }
+        switch message {
+        case .welcome(let welcome):
+            if let problem = isRight(welcome) {
+                connection.close(.requested(problem))
+            } else {
+                finish(.success((connection, welcome)))
+            }
+        case .refused(let refused):
+            refusal = refused
+            connection.close(.requested(refused.message))
+        default: connection.close(.requested("it said something else than welcome"))
+        }
+    }
+
+    public func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        guard connection === current else { return }
+        welcomeTimer?.cancel()
+        current = nil
+        failures.append("\(connection.peerAddress): \(reason)")
+        next()
+    }
+}

@@ -1,0 +1,197 @@
+internal import Digest
+internal import Glibc
+internal import Tensors
+internal import Wire
+
+/// The archives in a `--cache-dir`, one file for each key, written whole or not at all.
+///
+/// A file is written beside its place, flushed and renamed, so a reader never meets half of one and two workers may share a folder.
+/// Only files with our suffix are ever looked at or removed: the folder may hold a user's own things. The time of last use is the
+/// file's modification time, so that it outlives the process and is shared.
+///
+/// ## Concurrency model
+/// Holds nothing but a path; the file system orders what several threads and processes do.
+struct PartitionFolder: Sendable {
+    /// A writer that has not renamed its file for this long is dead.
+    static let abandonedAfterSeconds = 3600
+    private static let temporaryPrefix = ".amp4ec-writing-"
+    private static let bytesPerCall = 1 << 30
+
+    struct Entry {
+        var file: PartitionFile
+        /// Nanoseconds since 1970.
+        var lastUse: Int
+        /// Header included.
+        var diskByteCount: Int
+    }
+
+    let path: String
+
+    /// Makes the folder (and its parents) and proves that files can be made in it.
+    init(path: String) throws(StoreError) {
+        self.path = path
+        var made = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            made += part + "/"
+            if mkdir(made, 0o755) != 0, errno != EEXIST, errno != EISDIR { throw Self.folderError("make", made, errno) }
+        }
+        let trial = temporaryPath()
+        let descriptor = open(trial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Self.folderError("write into", path, errno) }
+        close(descriptor)
+        unlink(trial)
+        removeAbandoned()
+    }
+
+    /// The file of a key: its digest, because a toolchain's name may hold anything.
+    func filePath(of key: PartitionKey) -> String {
+        let canonical = "\(key.modelDigest)\n\(key.firstLayer)\n\(key.endLayer)\n\(key.toolchain)\n\(key.optimization.rawValue)"
+        return "\(path)/\(SHA256.hexDigest(of: canonical))\(PartitionFile.suffix)"
+    }
+
+    /// Every valid file; invalid ones are removed, each with a warning.
+    func entries(warn: (String) -> Void) -> [Entry] {
+        names().compactMap { name in
+            guard name.hasSuffix(PartitionFile.suffix) else { return nil }
+            return entry(at: "\(path)/\(name)", warn: warn)
+        }
+    }
+
+    func entry(of key: PartitionKey, warn: (String) -> Void) -> Entry? {
+        guard let entry = entry(at: filePath(of: key), warn: warn), entry.file.key == key else { return nil }
+        return entry
+    }
+
+    private func entry(at file: String, warn: (String) -> Void) -> Entry? {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var information = stat()
+        guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG else { return nil }
+        var header = [UInt8](repeating: 0, count: min(PartitionFile.headerByteCount, Int(information.st_size)))
+        let isRead = header.withUnsafeMutableBytes { Self.readAll(descriptor, into: $0, at: 0) }
+        switch isRead
+            ? PartitionFile.decode(header: header, fileByteCount: Int(information.st_size)) : .invalid("it cannot be read")
+        {
+        case .valid(let found):
+            let lastUse = information.st_mtim.tv_sec * 1_000_000_000 + information.st_mtim.tv_nsec
+            return Entry(file: found, lastUse: lastUse, diskByteCount: Int(information.st_size))
+        case .otherVersion(let version):
+            warn("\(file) is of format version \(version) and is left alone; this worker reads version 1")
+            return nil
+        case .invalid(let reason):
+            warn("\(file) is removed: \(reason)")
+            unlink(file)
+            return nil
+        }
+    }
+
+    /// The archive's bytes, or nil where there is none; one whose bytes are not those of its digest is removed with a warning.
+    func read(_ key: PartitionKey, warn: (String) -> Void) -> TensorStorage? {
+        guard let entry = entry(of: key, warn: warn) else { return nil }
+        let file = filePath(of: key)
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        let storage = TensorStorage(byteCount: entry.file.byteCount)
+        guard Self.readAll(descriptor, into: storage.mutableBytes, at: PartitionFile.headerByteCount),
+            SHA256.hexDigest(of: storage.bytes) == entry.file.contentDigest
+        else {
+            warn("\(file) is removed: its bytes are not those of its digest")
+            unlink(file)
+            return nil
+        }
+        // A failure only makes the file look older than it is.
+        _ = utimensat(AT_FDCWD, file, nil, 0)
+        return storage
+    }
+
+    func write(_ file: PartitionFile, _ bytes: UnsafeRawBufferPointer) throws(StoreError) {
+        guard let header = file.header() else {
+            throw StoreError(
+                .invalidKey, "the partition \(file.key) cannot be cached on disk: its key holds control characters or is too long")
+        }
+        let temporary = temporaryPath()
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Self.folderError("write into", path, errno) }
+        var failure: Int32 = 0
+        if !header.withUnsafeBytes({ Self.writeAll(descriptor, $0) }) || !Self.writeAll(descriptor, bytes) || fsync(descriptor) != 0
+        {
+            failure = errno
+        }
+        if close(descriptor) != 0, failure == 0 { failure = errno }
+        if failure == 0, rename(temporary, filePath(of: file.key)) != 0 { failure = errno }
+        guard failure == 0 else {
+            unlink(temporary)
+            throw Self.folderError("write into", path, failure)
+        }
+        flushFolder()
+    }
+
+    func remove(_ key: PartitionKey) { unlink(filePath(of: key)) }
+
+    // MARK: - Files
+
+    /// Makes the rename itself outlive a power cut.
+    private func flushFolder() {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
+    private func temporaryPath() -> String { "\(path)/\(Self.temporaryPrefix)\(getpid())-\(UInt64.random(in: 0...UInt64.max))" }
+
+    private func names() -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let item = readdir(folder) {
+            names.append(
+                withUnsafePointer(to: &item.pointee.d_name) { name in
+                    name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                })
+        }
+        return names
+    }
+
+    private func removeAbandoned() {
+        let now = time(nil)
+        for name in names() where name.hasPrefix(Self.temporaryPrefix) {
+            var information = stat()
+            if stat("\(path)/\(name)", &information) == 0, now - information.st_mtim.tv_sec > Self.abandonedAfterSeconds {
+                unlink("\(path)/\(name)")
+            }
+        }
+    }
+
+    private static func folderError(_ verb: String, _ path: String, _ code: Int32) -> StoreError {
+        StoreError(
+            .folder,
+            "cannot \(verb) the cache folder \(path): \(String(cString: strerror(code))); give --cache-dir a folder that this user can write, or leave it out"
+        )
+    }
+
+    private static func readAll(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Bool {
+        var done = 0
+        while done < buffer.count {
+            let count = pread(
+                descriptor, buffer.baseAddress?.advanced(by: done), min(buffer.count - done, bytesPerCall), offset + done)
+            if count < 0, errno == EINTR { continue }
+            if count <= 0 { return false }
+            done += count
+        }
+        return true
+    }
+
+    private static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: done), min(bytes.count - done, bytesPerCall))
+            if count < 0, errno == EINTR { continue }
+            if count <= 0 { return false }
+            done += count
+        }
+        return true
+    }
+}

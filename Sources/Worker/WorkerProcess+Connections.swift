@@ -1,0 +1,95 @@
+internal import Cluster
+internal import Logging
+internal import Shell
+internal import Tensors
+internal import Transport
+internal import Wire
+
+/// One connection of the worker, and what is known of its other end.
+final class PeerConnection {
+    let id: ConnectionID
+    let connection: Connection
+    /// What the other end said first, where it opened the connection.
+    var hello: Hello?
+    /// The node that this worker dialled.
+    var dialledNode: String?
+
+    init(_ connection: Connection) {
+        self.connection = connection
+        id = ConnectionID(connection.id)
+    }
+}
+
+extension WorkerProcess: ConnectionHandler {
+    func accept(_ connection: Connection) -> any ConnectionHandler {
+        if let refusal = PublicAddressPolicy.refusal(ofPeer: connection.peerAddress.hostDescription, insecure: options.insecure) {
+            logger.warning("peer refused", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(refusal)"])
+            connection.refuse(.unauthenticated, refusal)
+        } else {
+            connections[ConnectionID(connection.id)] = PeerConnection(connection)
+        }
+        return self
+    }
+
+    /// Connects to the next stage; the peer must be the very process that the peer table means.
+    func dial(_ peer: PeerTable.Peer) {
+        let hello = Hello(
+            role: .worker, channel: .data, name: machine.name, software: ProductVersion.current, incarnation: incarnation)
+        var settings = Dialer.Settings()
+        settings.connection = connectionOptions
+        settings.objection = { [insecure = options.insecure] in
+            PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
+        }
+        Dialer(loop: loop, addresses: peer.addresses, hello: hello, settings: settings) { welcome in
+            welcome.incarnation == peer.incarnation ? nil : "another process than \(peer.name) answers here (\(welcome.name))"
+        } completion: { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success((let connection, _)):
+                let opened = PeerConnection(connection)
+                opened.dialledNode = peer.name
+                connections[opened.id] = opened
+                connection.handler = self
+                step(.peerOpened(peer.name, opened.id))
+            case .failure(let failure): step(.peerFailed(peer.name, failure.message))
+            }
+        }
+    }
+
+    func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
+        guard let peer = connections[ConnectionID(connection.id)], peer.hello != nil else {
+            return .close(.requested("a payload before the hello"))
+        }
+        switch message {
+        case .work:
+            // More than everything that may be held is not read at all; what the slots really allow, the machine decides.
+            return payloadByteCount <= slotBytes ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
+        case .partitionData:
+            guard peer.hello?.role == .coordinator else { return .close(.requested("only the coordinator sends partitions")) }
+            return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
+        default: return .discard
+        }
+    }
+
+    func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
+        guard let peer = connections[ConnectionID(connection.id)] else { return }
+        switch message {
+        case .hello(let hello):
+            guard peer.hello == nil, peer.dialledNode == nil else { return connection.close(.requested("a second hello")) }
+            peer.hello = hello
+            if let claim = hello.claim { compression = claim.compression }
+            step(.opened(peer.id, hello))
+        case _ where peer.hello == nil && peer.dialledNode == nil:
+            connection.refuse(.failedPrecondition, "the first message must be a hello")
+        case .work(let work): arrived(work, payload, on: peer)
+        case .partitionData(let data): store(data, payload)
+        default: step(.received(peer.id, message))
+        }
+    }
+
+    func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        guard let peer = connections.removeValue(forKey: ConnectionID(connection.id)) else { return }
+        logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
+        step(.closed(peer.id))
+    }
+}

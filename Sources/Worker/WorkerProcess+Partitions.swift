@@ -1,0 +1,187 @@
+internal import Cluster
+internal import Digest
+internal import Inference
+internal import Resources
+internal import Shell
+internal import Tensors
+internal import Transport
+internal import Wire
+
+extension WorkerProcess {
+    /// Partitions that no plan uses stay loaded, in case a plan comes back to them, up to this many and while memory allows.
+    static let idlePartitionLimit = 4
+
+    /// A partition that can run.
+    struct Loaded {
+        let partition: any LoadedPartition
+        let archiveBytes: UInt64
+        var isReleased = false
+        var lastUsed: LoopTime
+        var runs: UInt64 = 0
+        var items: UInt64 = 0
+        var computeNanoseconds: UInt64 = 0
+    }
+
+    struct LoadOutcome: Sendable {
+        let partition: any LoadedPartition
+        let archiveBytes: UInt64
+        let duration: Duration
+    }
+
+    struct StoreRefusal: Error, Sendable {
+        let code: StatusCode
+        let message: String
+    }
+
+    /// An archive has come: its digest is checked and it is written off the loop.
+    func store(_ data: PartitionData, _ storage: TensorStorage?) {
+        guard let storage else { return step(.archiveRefused(data.key, .invalidArgument, "the archive is empty")) }
+        let store = store
+        let answers = answers
+        let isTaken = loader.submit {
+            let result = Result { () throws(StoreRefusal) in
+                do {
+                    _ = try store.put(data.key, contentDigest: data.contentDigest, storage: storage)
+                    return storage.byteCount
+                } catch {
+                    throw StoreRefusal(code: .resourceExhausted, message: "\(error)")
+                }
+            }
+            _ = answers?.post(.stored(data.key, result))
+        }
+        if !isTaken { step(.archiveRefused(data.key, .resourceExhausted, "the loader's queue is full")) }
+    }
+
+    func stored(_ key: PartitionKey, _ result: Result<Int, StoreRefusal>) {
+        switch result {
+        case .success: step(.archiveStored(key))
+        case .failure(let refusal): step(.archiveRefused(key, refusal.code, refusal.message))
+        }
+    }
+
+    func load(_ order: LoadPartition) {
+        if let ready = loaded[order.key] {
+            loaded[order.key]?.isReleased = false
+            step(.loaded(order.key, report(order.key, ready, .zero)))
+            return
+        }
+        guard loading.insert(order.key).inserted else { return }
+        makeRoom(for: order.residentBytes)
+        let available = min(sample.memoryAvailableBytes, memoryLimit)
+        guard order.residentBytes <= available else {
+            loading.remove(order.key)
+            let message =
+                "the partition needs \(ByteSize(bytes: Int(clamping: order.residentBytes))), but only "
+                + "\(ByteSize(bytes: Int(clamping: available))) are free; give \(machine.name) more memory or use more workers"
+            return step(.loadFailed(order.key, .resourceExhausted, message))
+        }
+        let store = store
+        let engine = engine
+        let answers = answers
+        let isTaken = loader.submit {
+            let start = LoopTime.current()
+            let result = Result { () throws(StoreRefusal) in try Self.load(order, from: store, with: engine, since: start) }
+            _ = answers?.post(.loaded(order.key, result))
+        }
+        if !isTaken {
+            loading.remove(order.key)
+            step(.loadFailed(order.key, .resourceExhausted, "the loader's queue is full"))
+        }
+    }
+
+    /// Loads, optimises and runs once at each size that will come, so that the first request does not pay for it.
+    private static func load(
+        _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, since start: LoopTime
+    ) throws(StoreRefusal) -> LoadOutcome {
+        guard let archive = store.archive(for: order.key) else {
+            throw StoreRefusal(code: .failedPrecondition, message: "the archive is not in the store")
+        }
+        do {
+            let partition = try engine.loadPartition(archive: archive, optimized: order.key.optimization == .o1)
+            for headers in order.warmups {
+                let inputs = try headers.map { header in
+                    let storage = TensorStorage(byteCount: try Tensor.byteCount(of: header.dtype, shape: header.shape))
+                    storage.mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)
+                    return try Tensor(dtype: header.dtype, shape: header.shape, storage: storage)
+                }
+                // A model may refuse zeros; warming up is no test.
+                _ = try? partition.run(inputs)
+            }
+            return LoadOutcome(
+                partition: partition, archiveBytes: UInt64(archive.byteCount), duration: LoopTime.current() - start)
+        } catch {
+            throw StoreRefusal(code: .internalError, message: "\(error)")
+        }
+    }
+
+    func loadEnded(_ key: PartitionKey, _ result: Result<LoadOutcome, StoreRefusal>) {
+        loading.remove(key)
+        switch result {
+        case .success(let outcome):
+            store.pin(key)
+            let ready = Loaded(partition: outcome.partition, archiveBytes: outcome.archiveBytes, lastUsed: loop.now)
+            loaded[key] = ready
+            step(.loaded(key, report(key, ready, outcome.duration)))
+        case .failure(let refusal): step(.loadFailed(key, refusal.code, refusal.message))
+        }
+    }
+
+    private func report(_ key: PartitionKey, _ ready: Loaded, _ duration: Duration) -> PartitionReport {
+        PartitionReport(
+            key: key, state: .ready, archiveBytes: ready.archiveBytes, weightBytes: UInt64(ready.partition.weightBytes),
+            loadMilliseconds: duration.milliseconds)
+    }
+
+    /// No plan uses it any more. It stays while there is room, so that going back to it costs nothing.
+    func releasePartition(_ key: PartitionKey) {
+        store.unpin(key)
+        loaded[key]?.isReleased = true
+        loaded[key]?.lastUsed = loop.now
+        makeRoom(for: 0)
+    }
+
+    /// Lets go of released partitions, the longest unused first, until there are few enough and the new one fits.
+    private func makeRoom(for bytes: UInt64) {
+        var idle = loaded.filter { $0.value.isReleased && !isInUse($0.key) }.sorted { $0.value.lastUsed < $1.value.lastUsed }.map(\.key)
+        while !idle.isEmpty, idle.count > Self.idlePartitionLimit || bytes > min(sample.memoryAvailableBytes, memoryLimit) {
+            let key = idle.removeFirst()
+            loaded[key] = nil
+            for directive in machine.evicted(key) {
+                if case .send(let id, let message) = directive { connections[id]?.connection.send(message) }
+            }
+            sample = probe.sample(at: LoopTime.current().nanoseconds)
+        }
+    }
+
+    private func isInUse(_ key: PartitionKey) -> Bool {
+        payloads.values.contains { $0.header.route.first?.partition == key }
+    }
+
+    func sendHeartbeat() {
+        let controls = connections.values.filter { $0.hello?.role == .coordinator && $0.hello?.channel == .control }
+        guard !controls.isEmpty else { return }
+        heartbeatSequence += 1
+        let beat = heartbeat
+        for peer in controls { peer.connection.send(.heartbeat(beat)) }
+    }
+
+    private var heartbeat: Heartbeat {
+        Heartbeat(
+            sequence: heartbeatSequence, cpuUsedCores: sample.cpuUsedCores, cpuQuotaCores: sample.quotaCores,
+            cpuThrottledShare: sample.throttledShare, processCPUCores: sample.processCPUCores, memoryUsedBytes: sample.memoryUsedBytes,
+            memoryLimitBytes: min(sample.memoryLimitBytes, memoryLimit), processResidentBytes: sample.processResidentBytes,
+            networkReceivedBytes: sample.networkReceivedBytes, networkSentBytes: sample.networkSentBytes, queued: UInt32(machine.queuedCount),
+            executing: UInt32(machine.executingCount), completed: machine.completed,
+            partitions: loaded.sorted { $0.key.firstLayer < $1.key.firstLayer }.map { key, ready in
+                PartitionStatistics(
+                    key: key, archiveBytes: ready.archiveBytes, weightBytes: UInt64(ready.partition.weightBytes),
+                    isLoaded: !ready.isReleased, runs: ready.runs, items: ready.items, computeNanoseconds: ready.computeNanoseconds)
+            },
+            links: links.sorted { $0.key < $1.key }.map { peer, link in
+                LinkStatistics(
+                    peer: peer, isConnected: peer == LinkState.coordinatorName || machine.isPeerConnected(peer), messages: link.messages,
+                    rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
+                    compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0)
+            })
+    }
+}

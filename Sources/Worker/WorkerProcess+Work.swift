@@ -1,0 +1,209 @@
+internal import Cluster
+internal import Inference
+internal import Tensors
+internal import Transport
+internal import Wire
+
+extension WorkerProcess {
+    /// The bytes of one micro-batch and where its time went.
+    struct Payload {
+        var header: Work
+        /// What came; let go of once decoded.
+        var received: TensorStorage?
+        /// Inputs before execution, outputs after it.
+        var tensors: [Tensor] = []
+        var trace: HopTrace
+        var readyAt: LoopTime
+    }
+
+    /// One direction of traffic, with its measured codec policy.
+    struct LinkState {
+        /// Results go to the coordinator; its link bears this name.
+        static let coordinatorName = "coordinator"
+        var policy: CompressionPolicy
+        var messages: UInt64 = 0
+        var compressed: UInt64 = 0
+        var rawBytes: UInt64 = 0
+        var wireBytes: UInt64 = 0
+        var bandwidth: Double = 0
+    }
+
+    /// What a thread has done.
+    enum Answer: Sendable {
+        case decoded(WorkKey, Result<[Tensor], WireError>, Duration)
+        case executed(WorkKey, PartitionKey, Result<[Tensor], InferenceError>, Duration)
+        case encoded(WorkKey, Outbound, CodecQueue.Encoded)
+        case stored(PartitionKey, Result<Int, StoreRefusal>)
+        case loaded(PartitionKey, Result<LoadOutcome, StoreRefusal>)
+    }
+
+    /// Where an activation goes.
+    struct Outbound: Sendable {
+        var link: String
+        var connection: ConnectionID
+        var route: [Hop]
+    }
+
+    func receive(_ answer: Answer) {
+        switch answer {
+        case .decoded(let key, let result, let time): decoded(key, result, time)
+        case .executed(let key, let partition, let result, let time): executed(key, partition, result, time)
+        case .encoded(let key, let outbound, let activation): encoded(key, outbound, activation)
+        case .stored(let key, let result): stored(key, result)
+        case .loaded(let key, let result): loadEnded(key, result)
+        }
+    }
+
+    func arrived(_ work: Work, _ storage: TensorStorage?, on peer: PeerConnection) {
+        guard payloads[work.key] == nil else { return peer.connection.close(.requested("micro-batch \(work.key) came twice")) }
+        var trace = HopTrace(node: machine.name)
+        trace.receive = UInt64(clamping: peer.connection.receiveDuration.nanoseconds)
+        payloads[work.key] = Payload(header: work, received: storage, trace: trace, readyAt: loop.now)
+        step(.workArrived(peer.id, work, bytes: storage?.byteCount ?? 0))
+    }
+
+    func prepare(_ key: WorkKey) {
+        guard let payload = payloads[key] else { return }
+        let headers = payload.header.tensors
+        guard let storage = payload.received else {
+            return step(.prepareFailed(key, .invalidArgument, "the micro-batch came without its tensors"))
+        }
+        if headers.allSatisfy({ $0.encoding == .raw }) {
+            do {
+                payloads[key]?.tensors = try PayloadLayout(headers).tensors(in: storage)
+                payloads[key]?.received = nil
+                payloads[key]?.readyAt = .current()
+                step(.prepared(key))
+            } catch {
+                step(.prepareFailed(key, .invalidArgument, error.message))
+            }
+            return
+        }
+        let answers = answers
+        let isTaken = codec.decode(headers, in: storage) { result, time in _ = answers?.post(.decoded(key, result, time)) }
+        if !isTaken { step(.prepareFailed(key, .resourceExhausted, "the codec's queue is full")) }
+    }
+
+    private func decoded(_ key: WorkKey, _ result: Result<[Tensor], WireError>, _ time: Duration) {
+        guard payloads[key] != nil else { return }
+        switch result {
+        case .success(let tensors):
+            payloads[key]?.tensors = tensors
+            payloads[key]?.received = nil
+            payloads[key]?.trace.decode = UInt64(clamping: time.nanoseconds)
+            payloads[key]?.readyAt = .current()
+            step(.prepared(key))
+        case .failure(let error): step(.prepareFailed(key, .invalidArgument, error.message))
+        }
+    }
+
+    func execute(_ key: WorkKey, _ partition: PartitionKey) {
+        guard let payload = payloads[key], let ready = loaded[partition]?.partition else {
+            return step(.executionFailed(key, .failedPrecondition, "partition \(partition) is not loaded"))
+        }
+        payloads[key]?.trace.queue = UInt64(clamping: (LoopTime.current() - payload.readyAt).nanoseconds)
+        let inputs = payload.tensors
+        let answers = answers
+        let isTaken = executors.submit {
+            let start = LoopTime.current()
+            let result = Result { () throws(InferenceError) in try ready.run(inputs) }
+            _ = answers?.post(.executed(key, partition, result, LoopTime.current() - start))
+        }
+        if !isTaken { step(.executionFailed(key, .resourceExhausted, "the executors' queue is full")) }
+    }
+
+    private func executed(_ key: WorkKey, _ partition: PartitionKey, _ result: Result<[Tensor], InferenceError>, _ time: Duration) {
+        let nanoseconds = UInt64(clamping: time.nanoseconds)
+        loaded[partition]?.runs += 1
+        loaded[partition]?.computeNanoseconds += nanoseconds
+        loaded[partition]?.items += UInt64(payloads[key]?.header.items ?? 0)
+        switch result {
+        case .success(let tensors):
+            payloads[key]?.tensors = tensors
+            payloads[key]?.trace.compute = nanoseconds
+            step(.executed(key))
+        case .failure(let error): step(.executionFailed(key, error.statusCode, error.message))
+        }
+    }
+
+    /// Sends the activation on, or the result back when the route is empty, encoded as the link's policy says.
+    func forward(_ key: WorkKey, to link: String, on connection: ConnectionID, route: [Hop]) {
+        guard let payload = payloads[key], connections[connection] != nil else { return }
+        let outbound = Outbound(link: link, connection: connection, route: route)
+        let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }
+        var state = links[link] ?? LinkState(policy: CompressionPolicy(mode: compression))
+        if state.policy.mode != compression { state.policy = CompressionPolicy(mode: compression) }
+        let decision = state.policy.decide(rawBytes: rawBytes)
+        links[link] = state
+        let encoding: TensorEncoding
+        let level: Int
+        var isSample = false
+        switch decision {
+        case .raw: return transmit(key, outbound, payload.tensors.map { EncodedSegment(raw: $0) }, isCompressed: false)
+        case .compress(let chosen, let chosenLevel): (encoding, level) = (chosen, chosenLevel)
+        case .sample(let chosen, let chosenLevel): (encoding, level, isSample) = (chosen, chosenLevel, true)
+        }
+        let answers = answers
+        let isTaken = codec.encode(payload.tensors, as: encoding, level: level, measuresDecoding: isSample) { encoded in
+            _ = answers?.post(.encoded(key, outbound, encoded))
+        }
+        if !isTaken { transmit(key, outbound, payload.tensors.map { EncodedSegment(raw: $0) }, isCompressed: false) }
+    }
+
+    private func encoded(_ key: WorkKey, _ outbound: Outbound, _ activation: CodecQueue.Encoded) {
+        links[outbound.link]?.policy.observe(codec: activation.sample)
+        guard payloads[key] != nil else { return }
+        payloads[key]?.trace.encode = UInt64(clamping: activation.sample.encode.nanoseconds)
+        transmit(key, outbound, activation.segments, isCompressed: activation.isCompressed)
+    }
+
+    private func transmit(_ key: WorkKey, _ outbound: Outbound, _ segments: [EncodedSegment], isCompressed: Bool) {
+        guard let payload = payloads[key], let connection = connections[outbound.connection]?.connection else { return }
+        let outgoing: (payload: OutgoingPayload, headers: [TensorHeader])
+        do { outgoing = try OutgoingPayload.encoded(segments) } catch {
+            return connection.close(.requested("an activation cannot be sent: \(error.message)"))
+        }
+        var trace = payload.trace
+        let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }
+        trace.rawBytes = UInt64(rawBytes)
+        trace.wireBytes = UInt64(outgoing.payload.byteCount)
+        links[outbound.link]?.messages += 1
+        links[outbound.link]?.compressed += isCompressed ? 1 : 0
+        links[outbound.link]?.rawBytes += UInt64(rawBytes)
+        links[outbound.link]?.wireBytes += UInt64(outgoing.payload.byteCount)
+        let traces = payload.header.trace + [trace]
+        let message: Message
+        if outbound.route.isEmpty {
+            message = .workResult(WorkResult(key: key, tensors: outgoing.headers, trace: traces))
+        } else {
+            var work = payload.header
+            work.route = outbound.route
+            work.tensors = outgoing.headers
+            work.trace = traces
+            message = .work(work)
+        }
+        let byteCount = outgoing.payload.byteCount
+        connection.send(message, payload: outgoing.payload) { [weak self] outcome in
+            guard let self, case .written(_, let duration) = outcome else { return }
+            measured(outbound.link, connection, byteCount, duration)
+            step(.forwarded(key))
+        }
+    }
+
+    private func measured(_ link: String, _ connection: Connection, _ byteCount: Int, _ duration: Duration) {
+        guard let rate = connection.deliveryRate(), rate > 0 else { return }
+        links[link]?.bandwidth = rate
+        links[link]?.policy.observe(bandwidthBytesPerSecond: rate)
+    }
+}
+
+extension InferenceError {
+    /// What a client is told: its input's fault, or ours.
+    var statusCode: StatusCode {
+        switch code {
+        case .inputRejected: .invalidArgument
+        case .outOfMemory: .resourceExhausted
+        default: .internalError
+        }
+    }
+}

@@ -1,0 +1,186 @@
+internal import Cluster
+internal import Glibc
+internal import Inference
+internal import Logging
+internal import Resources
+internal import Shell
+internal import Tensors
+internal import Transport
+internal import Wire
+
+/// The worker's shell: sockets, threads and memory around a ``WorkerMachine``, whose directives it carries out.
+///
+/// ## Concurrency model
+/// Lives on the loop's thread. Executors, the codec thread and the loader get `Sendable` values and answer through a mailbox.
+final class WorkerProcess {
+    /// Micro-batches held at once for each executor: enough that a window over several stages never finds it full.
+    static let slotsPerExecutor = 32
+    /// Share of the memory limit that activations in the queue may take.
+    static let activationShare = 0.25
+    static let heartbeatInterval: Duration = .milliseconds(250)
+    static let probeInterval: Duration = .seconds(1)
+    /// Answers of the threads that may wait: each micro-batch and each load has at most one under way.
+    static let mailboxCapacity = 65_536
+
+    let options: WorkerOptions
+    let logger: Logger
+    let loop: EventLoop
+    let incarnation = IncarnationID(bits: RandomBits.next128())
+    let engine = TorchEngine()
+    var machine: WorkerMachine
+    var connections: [ConnectionID: PeerConnection] = [:]
+    var payloads: [WorkKey: Payload] = [:]
+    var links: [String: LinkState] = [:]
+    var compression: CompressionMode = .auto
+    var probe: ResourceProbe
+    var sample: ResourceSample
+    let memoryLimit: UInt64
+    let executorCount: Int
+    let slotBytes: Int
+    let coreSpeed: Double
+    let store: PartitionArchiveStore
+    var loaded: [PartitionKey: Loaded] = [:]
+    var loading: Set<PartitionKey> = []
+    let executors: TaskQueue
+    let codec: CodecQueue
+    let loader: TaskQueue
+    var answers: Mailbox<Answer>?
+    var listener: Listener?
+    var heartbeatSequence: UInt64 = 0
+    var pendingEvents: [WorkerMachine.Event] = []
+    var isStepping = false
+    var isStopping = false
+
+    init(options: WorkerOptions, logger: Logger) throws {
+        self.options = options
+        self.logger = logger
+        loop = try EventLoop()
+        var probe = try ResourceProbe()
+        let first = probe.sample(at: LoopTime.current().nanoseconds)
+        self.probe = probe
+        sample = first
+        memoryLimit = min(first.memoryForProcessBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
+        executorCount = options.executors ?? max(1, Int(first.quotaCores))
+        slotBytes = max(16 << 20, Int(Double(memoryLimit) * Self.activationShare))
+        try TorchEngine.configure(threads: options.threads)
+        coreSpeed = SpeedProbe.measure().relativeSpeed
+        store = try PartitionArchiveStore(limitByteCount: options.cacheLimit.bytes, folder: options.cacheDir) { text in
+            logger.warning("partition store", metadata: ["cause": "\(text)"])
+        }
+        executors = try TaskQueue(name: "executor", threadCount: executorCount, capacity: Self.mailboxCapacity)
+        codec = try CodecQueue(capacity: Self.mailboxCapacity)
+        loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024, nice: 10)
+        machine = WorkerMachine(
+            configuration: .init(
+                name: options.name, fallbackName: "unnamed", software: ProductVersion.current, incarnation: incarnation,
+                executors: executorCount, slots: Self.slotsPerExecutor * executorCount, slotBytes: slotBytes))
+    }
+
+    /// Serves until SIGTERM or SIGINT; running work is finished first.
+    func run() throws {
+        answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
+        try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] signal in stop(signal) }
+        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) { [unowned self] connection in
+            accept(connection)
+        }
+        self.listener = listener
+        StandardStream.output.writeLine("listening on \(listener.address)")
+        logger.info(
+            "worker started",
+            metadata: [
+                "address": "\(listener.address)", "cores": "\(sample.quotaCores)", "speed": "\(coreSpeed)",
+                "memory_limit": "\(ByteSize(bytes: Int(clamping: memoryLimit)))", "executors": "\(executorCount)",
+                "torch": "\(TorchEngine.libtorchVersion)", "instructions": "\(TorchEngine.instructionSet)",
+            ])
+        logger.warning("no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
+        loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
+        try loop.run()
+        executors.shutDown(discardingQueued: true)
+        codec.shutDown()
+        loader.shutDown(discardingQueued: true)
+        loop.shutDown()
+    }
+
+    private func listenAddress() throws -> SocketAddress {
+        guard let host = options.listen.host else { return .any(port: options.listen.port) }
+        guard let address = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)).first else {
+            throw CommandFailure(.failure, "--listen: \(host) has no address")
+        }
+        return address
+    }
+
+    var connectionOptions: ConnectionOptions {
+        var settings = ConnectionOptions()
+        settings.outgoingByteLimit = max(64 << 20, 2 * slotBytes)
+        return settings
+    }
+
+    private func stop(_ signal: Int32) {
+        guard !isStopping else {
+            logger.warning("second signal: stopping at once")
+            loop.stop()
+            return
+        }
+        isStopping = true
+        logger.info("stopping", metadata: ["signal": "\(signal)", "in_flight": "\(machine.heldCount)"])
+        listener?.close()
+        step(.drain)
+    }
+
+    // MARK: Machine
+
+    /// Feeds the machine; events that arise while its directives are carried out come after them.
+    func step(_ event: WorkerMachine.Event) {
+        pendingEvents.append(event)
+        guard !isStepping else { return }
+        isStepping = true
+        while !pendingEvents.isEmpty {
+            let next = pendingEvents.removeFirst()
+            for directive in machine.step(next, now: now) { carryOut(directive) }
+        }
+        isStepping = false
+    }
+
+    var now: Instant { Instant(nanoseconds: Int64(clamping: LoopTime.current().nanoseconds)) }
+
+    private func carryOut(_ directive: WorkerMachine.Directive) {
+        switch directive {
+        case .send(let id, let message): send(message, on: id)
+        case .refuse(let id, let refused):
+            connections[id]?.connection.send(.refused(refused))
+            connections[id]?.connection.closeAfterFlush(.requested(refused.message))
+        case .close(let id, let why): connections[id]?.connection.close(.requested(why))
+        case .hangUp(let id): connections[id]?.connection.close(.requested("the peer left the cluster"))
+        case .prepare(let key): prepare(key)
+        case .execute(let key, let partition): execute(key, partition)
+        case .forward(let key, let peer, let id, let route): forward(key, to: peer, on: id, route: route)
+        case .giveResult(let key, let id): forward(key, to: LinkState.coordinatorName, on: id, route: [])
+        case .release(let key): payloads[key] = nil
+        case .dial(let peer): dial(peer)
+        case .load(let order): load(order)
+        case .releasePartition(let key): releasePartition(key)
+        case .drained: loop.stop()
+        case .log(let line): logger.log(line)
+        }
+    }
+
+    private func send(_ message: Message, on id: ConnectionID) {
+        guard let peer = connections[id] else { return }
+        if case .welcome(var welcome) = message, peer.hello?.role == .coordinator {
+            welcome.worker = profile
+            peer.connection.send(.welcome(welcome))
+        } else {
+            peer.connection.send(message)
+        }
+    }
+
+    var profile: WorkerProfile {
+        let archives = store.inventory()
+        return WorkerProfile(
+            cores: sample.quotaCores, speed: coreSpeed, memoryLimitBytes: memoryLimit,
+            memoryAvailableBytes: min(sample.memoryAvailableBytes, memoryLimit), executors: UInt32(executorCount),
+            slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
+            inventory: archives.map { HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil) })
+    }
+}

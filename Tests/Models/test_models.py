@@ -1,0 +1,447 @@
+"""Small models for the tests, each with its manifest and reference results.
+
+Every model is a few hundred kilobytes, runs in milliseconds, and gives outputs of order one that differ between inputs. For each,
+NAME.json holds inputs and the outputs that Python's eager module computed for them, at batch 1 and 3.
+"""
+
+import json
+import math
+import os
+import pathlib
+import sys
+from typing import List, Tuple
+
+import torch
+from torch import nn, Tensor
+from torch.nn import functional as F
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "export"))
+import archive  # noqa: E402
+
+
+class Cnn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(inplace=True),
+            nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), nn.BatchNorm2d(16), nn.ReLU6(inplace=True),
+            nn.Conv2d(16, 32, 1, bias=False), nn.BatchNorm2d(32), nn.SiLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 48, 3, padding=1), nn.BatchNorm2d(48), nn.Hardswish(),
+        )
+        self.head = nn.Linear(48, 10)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(self.features(image).mean([2, 3]))
+
+
+class ScriptedCnn(Cnn):
+    """Asks for its input's size, branches, and views by a computed shape."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.features(image)
+        n, c, h, w = x.shape
+        x = x.view(n, c, h * w)
+        if h * w > 4:
+            x = x.mean(2)
+        else:
+            x = x[:, :, 0]
+        return self.head(x)
+
+
+class Block(nn.Module):
+    def __init__(self, width_in, width_out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width_out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width_out)
+        self.conv2 = nn.Conv2d(width_out, width_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.down = None
+        if stride != 1 or width_in != width_out:
+            self.down = nn.Sequential(nn.Conv2d(width_in, width_out, 1, stride=stride, bias=False), nn.BatchNorm2d(width_out))
+
+    def forward(self, x):
+        identity = x if self.down is None else self.down(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += identity
+        return self.relu(out)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
+        self.blocks = nn.Sequential(Block(16, 16, 1), Block(16, 32, 2), Block(32, 32, 1))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, image):
+        x = self.blocks(self.stem(image))
+        return self.head(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+
+
+class ShuffleUnit(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        half = width // 2
+        self.branch = nn.Sequential(
+            nn.Conv2d(half, half, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True),
+            nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False), nn.BatchNorm2d(half),
+            nn.Conv2d(half, half, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept, worked = x.chunk(2, dim=1)
+        x = torch.cat([kept, self.branch(worked)], dim=1)
+        n, c, h, w = x.size()
+        return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
+
+
+class Shuffle(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 24, 3, stride=2, padding=1)
+        self.units = nn.Sequential(ShuffleUnit(24), ShuffleUnit(24))
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(self.units(self.stem(image)).mean([2, 3]))
+
+
+class TensorLists(nn.Module):
+    """Lists of tensors that are split, appended to and joined again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(24, 24)
+        self.second = nn.Linear(8, 8)
+        self.head = nn.Linear(24, 6)
+
+    def forward(self, x: Tensor) -> Tuple[Tensor, List[Tensor]]:
+        x = torch.tanh(self.first(x))
+        parts = torch.split(x, 8, dim=1)
+        worked: List[Tensor] = []
+        for part in parts:
+            worked.append(torch.relu(self.second(part)) + part)
+        joined = torch.cat(worked, dim=1)
+        scale = 1.0 / math.sqrt(float(x.size(1)))
+        return self.head(joined) * scale, [joined, x + 1.0]
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x):
+        batch, length, width = x.size()
+        depth = width // self.heads
+        q, k, v = self.qkv(x).split(width, dim=2)
+        q = q.view(batch, length, self.heads, depth).transpose(1, 2)
+        k = k.view(batch, length, self.heads, depth).transpose(1, 2)
+        v = v.view(batch, length, self.heads, depth).transpose(1, 2)
+        scores = torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(depth), dim=-1)
+        joined = (scores @ v).transpose(1, 2).contiguous().view(batch, length, width)
+        return self.out(joined)
+
+
+class Encoder(nn.Module):
+    def __init__(self, width=32, heads=4):
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.grow = nn.Linear(width, 4 * width)
+        self.shrink = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.shrink(F.gelu(self.grow(self.norm2(x))))
+
+
+class Transformer(nn.Module):
+    def __init__(self, words=200, length=16, width=32):
+        super().__init__()
+        self.words = nn.Embedding(words, width)
+        self.places = nn.Embedding(length, width)
+        self.layers = nn.Sequential(Encoder(), Encoder(), Encoder())
+        self.head = nn.Linear(width, 12)
+
+    def forward(self, ids):
+        places = torch.arange(ids.size(1))
+        return self.head(self.layers(self.words(ids) + self.places(places)).mean(1))
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left = nn.Linear(12, 16)
+        self.right = nn.Linear(6, 16)
+        self.score = nn.Linear(32, 5)
+        self.mix = nn.Linear(6, 16)
+
+    def forward(self, features, context):
+        a = torch.tanh(self.left(features))
+        b = torch.tanh(self.right(context))
+        both = torch.cat([a, b], dim=1)
+        # The second input is needed again at the very end.
+        return self.score(both), torch.sigmoid(a * b + self.mix(context))
+
+
+class Loop(nn.Module):
+    """How often the loop runs stands in the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.step = nn.Linear(16, 16)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, state: Tensor, rounds: Tensor) -> Tensor:
+        state = torch.tanh(state)
+        for i in range(int(rounds.max())):
+            running = (rounds > i).unsqueeze(1)
+            state = torch.where(running, torch.tanh(self.step(state)) + 0.1 * state, state)
+        return self.head(state)
+
+
+class Slow(nn.Module):
+    """A product of matrices for each round; a round takes about 10 microseconds, the input says how many."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.linalg.qr(torch.randn(64, 64))[0])
+        self.head = nn.Linear(64, 4)
+
+    def forward(self, state: Tensor, rounds: Tensor) -> Tensor:
+        for i in range(int(rounds.max())):
+            running = (rounds > i).unsqueeze(1)
+            state = torch.where(running, state @ self.weight, state)
+        return self.head(state)
+
+
+class BatchMean(nn.Module):
+    """Items of a batch depend on each other: it must not be split."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(10, 20)
+        self.head = nn.Linear(20, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        return self.head(x - x.mean(0, keepdim=True))
+
+
+class SequenceFirst(nn.Module):
+    """Time first, batch second, as recurrent networks have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.grow = nn.Linear(8, 32)
+        self.cell = nn.GRU(32, 24)
+        self.head = nn.Linear(24, 5)
+
+    def forward(self, sequence):
+        x = torch.tanh(self.grow(sequence))
+        x, _ = self.cell(x)
+        return self.head(x)
+
+
+class InPlace(nn.Module):
+    """Writes to its input, to views, and to tensors that are used again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(12, 12)
+        self.head = nn.Linear(12, 6)
+
+    def forward(self, x):
+        x.mul_(0.5)
+        y = self.first(x)
+        kept = y[:, :6]
+        y.add_(x)
+        z = torch.sin(y)
+        z[:, 3:].mul_(2.0)
+        kept.clamp_(min=-0.25)
+        y.relu_()
+        z += y
+        return self.head(z) + kept
+
+
+class Picky(nn.Module):
+    """Refuses an input whose first value is negative."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 16)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.first(x))
+        if bool((x[:, 0] < 0).any()):
+            raise ValueError("the first value of an item is negative")
+        return self.head(y)
+
+
+class Pixels(nn.Module):
+    """Bytes as they are in a picture; everything behind runs channels-last in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(),
+            nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), nn.BatchNorm2d(16), nn.ReLU6(),
+            nn.Conv2d(16, 24, 1, bias=False), nn.BatchNorm2d(24),
+        )
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, pixels):
+        x = (pixels.permute(0, 3, 1, 2).float() - 127.5) / 64.0
+        return torch.softmax(self.head(self.features(x).mean([2, 3])), dim=1)
+
+
+class Types(nn.Module):
+    """Every element type in and out."""
+
+    def forward(self, half, bytes, short, long, flags):
+        scaled = half * 2
+        grown = bytes + 1
+        summed = short + grown.int()
+        chosen = torch.where(flags, long, summed.long())
+        return scaled, grown, summed, chosen, ~flags, chosen.float() * 0.5
+
+
+class DictOutput(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor):
+        return {"scores": self.head(x)}
+
+
+class Counter(nn.Module):
+    """Remembers its runs: two workers would disagree."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("runs", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.runs = self.runs + 1
+        return x + self.runs
+
+
+def images(count):
+    return torch.randn(count, 3, 32, 32)
+
+
+def rounds(count, most):
+    return torch.randint(0, most + 1, (count,))
+
+
+def model_table():
+    """name → (module, inputs of a batch, declared shapes, names of outputs with shapes, scripted)."""
+    image = [("image", ["N", 3, 32, 32])]
+    logits = [("logits", ["N", 10])]
+    return {
+        "cnn": (Cnn(), lambda n: [images(n)], image, logits, False),
+        "scripted-cnn": (ScriptedCnn(), lambda n: [images(n)], image, logits, True),
+        "residual": (Residual(), lambda n: [images(n)], image, logits, False),
+        "shuffle": (Shuffle(), lambda n: [images(n)], image, logits, False),
+        "scripted-shuffle": (Shuffle(), lambda n: [images(n)], image, logits, True),
+        "tensor-lists": (
+            TensorLists(), lambda n: [torch.randn(n, 24)], [("x", ["N", 24])],
+            [("scores", ["N", 6]), ("joined", ["N", 24]), ("shifted", ["N", 24])], True),
+        "transformer": (
+            Transformer(), lambda n: [torch.randint(0, 200, (n, 16))], [("ids", ["N", 16])], [("scores", ["N", 12])], False),
+        "two-inputs": (
+            TwoInputs(), lambda n: [torch.randn(n, 12), torch.randn(n, 6)], [("features", ["N", 12]), ("context", ["N", 6])],
+            [("scores", ["N", 5]), ("gate", ["N", 16])], False),
+        "loop": (
+            Loop(), lambda n: [torch.randn(n, 16), rounds(n, 6)], [("state", ["N", 16]), ("rounds", ["N"])],
+            [("scores", ["N", 4])], True),
+        "slow": (
+            Slow(), lambda n: [torch.randn(n, 64), rounds(n, 9)], [("state", ["N", 64]), ("rounds", ["N"])],
+            [("scores", ["N", 4])], True),
+        "batch-mean": (BatchMean(), lambda n: [torch.randn(n, 10)], [("x", ["N", 10])], [("scores", ["N", 4])], False),
+        "sequence-first": (
+            SequenceFirst(), lambda n: [torch.randn(7, n, 8)], [("sequence", [7, "N", 8])], [("scores", [7, "N", 5])], False),
+        "in-place": (InPlace(), lambda n: [torch.randn(n, 12)], [("x", ["N", 12])], [("scores", ["N", 6])], False),
+        "picky": (Picky(), lambda n: [torch.rand(n, 8)], [("x", ["N", 8])], [("scores", ["N", 3])], True),
+        "pixels": (
+            Pixels(), lambda n: [torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8)], [("pixels", ["N", 32, 32, 3])],
+            [("probabilities", ["N", 10])], False),
+        "types": (
+            Types(),
+            lambda n: [
+                torch.randn(n, 3).half(), torch.randint(0, 200, (n, 3), dtype=torch.uint8),
+                torch.randint(-9, 9, (n, 3), dtype=torch.int32), torch.randint(-9, 9, (n, 3)), torch.rand(n, 3) > 0.5],
+            [(name, ["N", 3]) for name in ("half", "bytes", "short", "long", "flags")],
+            [(name, ["N", 3]) for name in ("scaled", "grown", "summed", "chosen", "inverted", "floats")], False),
+    }
+
+
+def refused_table():
+    """Models that are refused, with what their message must say."""
+    return {"dict-output": (DictOutput(), [torch.randn(2, 4)]), "counter": (Counter(), [torch.randn(2, 4)])}
+
+
+def flat(value):
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [tensor for element in value for tensor in flat(element)]
+
+
+def described(tensor):
+    return {
+        "dtype": archive.DTYPES[tensor.dtype],
+        "shape": list(tensor.shape),
+        "values": [float(value) for value in tensor.reshape(-1).tolist()],
+    }
+
+
+def fresh(tensors):
+    return [tensor.clone() for tensor in tensors]
+
+
+def write(folder, name, module, batch, input_shapes, output_shapes, scripted):
+    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules()):
+        archive.calibrate(module, [batch(16) for _ in range(4)])
+    module.eval()
+    script = archive.script_of(module, fresh(batch(2)), scripted)
+    cases = []
+    for count in (1, 3):
+        inputs = batch(count)
+        with torch.no_grad():
+            outputs = flat(module(*fresh(inputs)))
+        cases.append({"inputs": [described(t) for t in inputs], "outputs": [described(t) for t in outputs]})
+    manifest = {
+        "name": name,
+        "inputs": [archive.spec(n, t, shape) for (n, shape), t in zip(input_shapes, inputs)],
+        "outputs": [archive.spec(n, t, shape) for (n, shape), t in zip(output_shapes, outputs, strict=True)],
+    }
+    archive.save(script, manifest, os.path.join(folder, f"{name}.pt"))
+    with open(os.path.join(folder, f"{name}.json"), "w") as file:
+        json.dump({"cases": cases}, file)
+
+
+def main(folder):
+    torch.manual_seed(20240607)
+    torch.set_num_threads(1)
+    os.makedirs(folder, exist_ok=True)
+    for name, entry in model_table().items():
+        write(folder, name, *entry)
+    for name, (module, inputs) in refused_table().items():
+        archive.save(archive.script_of(module, inputs, True), None, os.path.join(folder, f"{name}.pt"))
+    # What people hand over by mistake.
+    torch.save(Cnn().state_dict(), os.path.join(folder, "state-dict.pth"))
+    torch.save(Cnn().state_dict(), os.path.join(folder, "pickle.pth"), _use_new_zipfile_serialization=False)
+    print(f"{len(model_table()) + len(refused_table()) + 2} test models in {folder}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,118 @@
+import Planning
+import Testing
+
+@Suite("correction by measured partitions")
+struct CorrectionTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var name: String
+        var layers: [Double]
+        var measurements: [RangeMeasurement]
+        var expected: [Double]
+        var testDescription: String { name }
+    }
+
+    static func measured(_ first: Int, _ end: Int, _ milliseconds: Double) -> RangeMeasurement {
+        RangeMeasurement(range: LayerRange(first, end), milliseconds: milliseconds)
+    }
+
+    static let cases: [Case] = [
+        Case(name: "nothing measured", layers: [1, 2, 3], measurements: [], expected: [1, 2, 3]),
+        Case(name: "proportions stay", layers: [1, 3, 2], measurements: [measured(0, 2, 2)], expected: [0.5, 1.5, 2]),
+        Case(name: "two ranges", layers: [1, 3, 2], measurements: [measured(0, 2, 8), measured(2, 3, 1)], expected: [2, 6, 1]),
+        Case(
+            name: "the later of two overlapping is met", layers: [2, 2, 2], measurements: [measured(0, 2, 8), measured(1, 3, 3)],
+            expected: [4, 2, 1]),
+        Case(name: "zeros take equal shares", layers: [0, 0, 5], measurements: [measured(0, 2, 3)], expected: [1.5, 1.5, 5]),
+        Case(
+            name: "useless measurements change nothing", layers: [1, 2],
+            measurements: [
+                measured(0, 2, .nan), measured(0, 2, -1), measured(0, 2, 0), measured(0, 2, .infinity), measured(1, 3, 5),
+                measured(1, 1, 5),
+            ],
+            expected: [1, 2]),
+    ]
+
+    @Test(arguments: cases)
+    func corrected(_ test: Case) {
+        let profile = Samples.profile(test.layers).corrected(by: test.measurements)
+        #expect(zip(profile.layers, test.expected).allSatisfy { abs(($0.milliseconds ?? -1) - $1) < 1e-12 }, "\(profile.layers)")
+    }
+
+    @Test("layers without a time get a share of the range")
+    func unmeasured() {
+        var profile = Samples.profile([1, 2, 3])
+        profile.layers[1].milliseconds = nil
+        #expect(profile.corrected(by: [Self.measured(0, 2, 5)]).layers.map(\.milliseconds) == [2.5, 2.5, 3])
+    }
+
+    @Test("a fused first half: the refined plan rests on what was measured and keeps the best")
+    func refinement() throws {
+        // Layers look alike, but fusion makes the first half cost a third as a partition.
+        let truth: [Double] = [1, 1, 1, 1, 3, 3, 3, 3]
+        let request = Samples.request(Samples.profile([Double](repeating: 3, count: 8)), Samples.nodes([1, 1]))
+        var refinement = PlanRefinement(request)
+        var rounds = 0
+        var asked: [LayerRange] = []
+        var result: Plan?
+        while result == nil {
+            switch try refinement.next() {
+            case .measure(let ranges):
+                rounds += 1
+                asked += ranges
+                refinement.record(ranges.map { RangeMeasurement(range: $0, milliseconds: truth[$0.indices].reduce(0, +)) })
+            case .done(let plan): result = plan
+            }
+        }
+        let plan = try #require(result)
+        #expect(rounds <= PlanRefinement.maximumRounds)
+        #expect(Set(asked).count == asked.count, "no range is measured twice")
+        // 16 ms in all: 7 + 9 is the best cut, 4 + 12 the first plan's.
+        #expect(plan.bottleneckMilliseconds == 9)
+        #expect(plan.stages.map(\.layers) == [LayerRange(0, 5), LayerRange(5, 8)])
+        #expect(plan.reasons.last == "stage times were measured as partitions")
+    }
+
+    @Test("measurements that fail end the refinement with the uncorrected plan")
+    func failingMeasurements() throws {
+        let request = Samples.request(Samples.profile([1, 1, 1, 1]), Samples.nodes([1, 1]))
+        var refinement = PlanRefinement(request)
+        guard case .measure(let ranges) = try refinement.next() else {
+            Issue.record("nothing asked for")
+            return
+        }
+        refinement.record(ranges.map { RangeMeasurement(range: $0, milliseconds: .nan) })
+        #expect(try refinement.next() == .done(try Planner.plan(request)))
+    }
+
+    @Test("measurements that turn the plan round and round end after the rounds, with the best seen")
+    func contraryMeasurements() throws {
+        let request = Samples.request(Samples.profile([Double](repeating: 1, count: 40)), Samples.nodes([1, 1]))
+        var refinement = PlanRefinement(request)
+        var bottlenecks: [Double] = []
+        while true {
+            let step = try refinement.next()
+            guard case .measure(let ranges) = step else {
+                guard case .done(let plan) = step else { break }
+                #expect(bottlenecks.count == PlanRefinement.maximumRounds)
+                #expect(plan.bottleneckMilliseconds == bottlenecks.min())
+                break
+            }
+            // Whatever comes first is said to be slow, so the cut wanders.
+            let times = ranges.map { Double($0.count) * ($0.first == 0 ? 3 : 1) * Double(bottlenecks.count + 1) }
+            bottlenecks.append(times.max() ?? 0)
+            refinement.record(zip(ranges, times).map { RangeMeasurement(range: $0, milliseconds: $1) })
+        }
+    }
+
+    @Test("cost models that are not measured are not corrected")
+    func otherCostModels() throws {
+        var request = Samples.request(Samples.profile([1, 1]), Samples.nodes([1, 1]))
+        for index in request.profile.layers.indices { request.profile.layers[index].outputElements = 10 }
+        request.costModel = .macs
+        var refinement = PlanRefinement(request)
+        guard case .done = try refinement.next() else {
+            Issue.record("asked for measurements")
+            return
+        }
+    }
+}

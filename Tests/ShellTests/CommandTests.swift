@@ -1,0 +1,115 @@
+import ArgumentParser
+import Logging
+import Shell
+import Synchronization
+import Testing
+
+private struct Sample: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "sample", version: ProductVersion.current)
+    @Option(help: "How long to wait, like 250ms.") var wait: Duration = .seconds(1)
+    @Option var listen: HostPort?
+    @OptionGroup var logging: LoggingOptions
+    mutating func validate() throws {
+        if wait == .zero { throw ValidationError("--wait must be above 0") }
+    }
+}
+
+private struct OtherError: Error, CustomStringConvertible { var description: String { "the disk is full" } }
+
+@Suite("How commands end")
+struct CommandTests {
+    @Test(
+        "what the parser throws",
+        arguments: [
+            (["--help"], 0, "OVERVIEW|USAGE"), (["--version"], 0, "0.1.0"), (["--wait", "2"], 64, "'2' is invalid"),
+            (["--unknown"], 64, "Unknown option '--unknown'"), (["--wait", "0s"], 64, "--wait must be above 0"),
+            (["--log-level", "loud"], 64, "loud"), (["--listen", "a:b"], 64, "a:b"),
+        ] as [([String], Int32, String)])
+    func parsing(_ arguments: [String], _ status: Int32, _ text: String) throws {
+        let error = try #require(throws: (any Error).self) {
+            var command = try Sample.parseAsRoot(arguments)
+            try command.run()
+        }
+        let outcome = CommandOutcome(of: error, thrownBy: Sample.self)
+        #expect(outcome.status == status)
+        let printed = status == 0 ? outcome.standardOutput : outcome.standardError
+        #expect(text.split(separator: "|").contains { printed.contains($0) }, "\(printed)")
+        #expect((status == 0 ? outcome.standardError : outcome.standardOutput).isEmpty)
+        #expect(status == 0 || printed.hasPrefix("error: "))
+    }
+
+    @Test func theHelpShowsDefaultsAsTheyAreWritten() {
+        let help = Sample.helpMessage()
+        #expect(help.contains("(default: 1s)"))
+        #expect(help.contains("--log-level"))
+    }
+
+    @Test func failuresCarryTheirStatus() {
+        for status in ExitStatus.allCases {
+            let outcome = CommandOutcome(of: CommandFailure(status, "w1 is gone; start it"), thrownBy: Sample.self)
+            #expect(outcome.status == status.rawValue)
+            #expect(outcome.standardError == "error: w1 is gone; start it\n")
+        }
+        let other = CommandOutcome(of: OtherError(), thrownBy: Sample.self)
+        #expect(other.status == 1 && other.standardError == "error: the disk is full\n" && other.standardOutput.isEmpty)
+        let silent = CommandOutcome(of: ExitCode(69), thrownBy: Sample.self)
+        #expect(silent.status == 69 && silent.standardError.isEmpty && silent.standardOutput.isEmpty)
+    }
+
+    @Test func theStatusNumbersAreTheContract() {
+        #expect(ExitStatus.allCases.map(\.rawValue) == [0, 1, 64, 65, 69])
+    }
+}
+
+@Suite("Log lines")
+struct LogTests {
+    private final class Sink: Sendable {
+        private let collected = Mutex<[String]>([])
+        var lines: [String] { collected.withLock { $0 } }
+        func append(_ line: String) { collected.withLock { $0.append(line) } }
+    }
+
+    private func logger(_ sink: Sink, level: Logger.Level = .info) -> Logger {
+        Logger(label: "worker") { label in
+            LineLogHandler(
+                label: label, level: level, write: { sink.append($0) }, since1970: { (seconds: 1_795_474_627, milliseconds: 123) })
+        }
+    }
+
+    @Test func aLineIsTimeLevelLabelMessageAndSortedFacts() {
+        let sink = Sink()
+        var logger = logger(sink)
+        logger[metadataKey: "node"] = "w1"
+        logger.info("partition loaded", metadata: ["plan": "7", "bytes": "12", "why": "two words"])
+        #expect(
+            sink.lines == ["2026-11-23T22:57:07.123Z info worker: partition loaded bytes=12 node=w1 plan=7 why=\"two words\"\n"])
+    }
+
+    @Test func lowerLevelsAreLeftOut() {
+        let sink = Sink()
+        let logger = logger(sink, level: .warning)
+        logger.info("not this")
+        logger.warning("this")
+        #expect(sink.lines.count == 1 && sink.lines[0].contains(" warning worker: this"))
+    }
+
+    @Test(
+        "values from a peer cannot forge a line",
+        arguments: [
+            ("a\nb", "\"a\\nb\""), ("a\"b", "\"a\\\"b\""), ("", "\"\""), ("k=v", "\"k=v\""), ("\u{1b}[2J", "\"\\u{1b}[2J\""),
+            ("\u{2028}", "\"\\u{2028}\""), ("\u{85}", "\"\\u{85}\""), ("c:\\x", "\"c:\\\\x\""), ("grün", "grün"),
+        ])
+    func escaping(_ value: String, _ printed: String) {
+        let sink = Sink()
+        logger(sink).info("hello", metadata: ["peer": "\(value)"])
+        #expect(sink.lines[0].hasSuffix(" worker: hello peer=\(printed)\n"))
+        #expect(sink.lines[0].filter { $0 == "\n" }.count == 1)
+    }
+
+    @Test func longValuesAreCut() {
+        let sink = Sink()
+        logger(sink).info("hello", metadata: ["peer": "\(String(repeating: "x", count: 100_000))"])
+        #expect(sink.lines[0].utf8.count < LineLogHandler.maximumValueLength + 100)
+        #expect(sink.lines[0].hasSuffix("x…\"\n"))
+    }
+}

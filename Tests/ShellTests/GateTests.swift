@@ -1,0 +1,77 @@
+import Shell
+import Testing
+
+@Suite("Secret and public addresses")
+struct GateTests {
+    struct SecretCase: Sendable, CustomTestStringConvertible {
+        let name: String
+        var option: String?
+        var environment: [String: String] = [:]
+        var existing: Set<String> = []
+        /// What the message must name; `nil`: the start goes on.
+        let named: String?
+        var testDescription: String { name }
+    }
+
+    @Test(
+        "a secret that cannot be used stops the start",
+        arguments: [
+            SecretCase(name: "nothing given", named: nil),
+            SecretCase(name: "option", option: "/etc/secret", named: "--cluster-secret-file /etc/secret"),
+            SecretCase(
+                name: "variable", environment: ["AMP4EC_CLUSTER_SECRET_FILE": "/s"], named: "AMP4EC_CLUSTER_SECRET_FILE (/s)"),
+            SecretCase(name: "empty variable", environment: ["AMP4EC_CLUSTER_SECRET_FILE": ""], named: nil),
+            SecretCase(
+                name: "mounted", existing: ["/run/secrets/amp4ec_cluster_secret"],
+                named: "the file /run/secrets/amp4ec_cluster_secret"),
+            SecretCase(name: "another mounted secret", existing: ["/run/secrets/other"], named: nil),
+            SecretCase(
+                name: "option before variable", option: "a", environment: ["AMP4EC_CLUSTER_SECRET_FILE": "b"],
+                named: "--cluster-secret-file a"),
+        ])
+    func secret(_ row: SecretCase) throws {
+        func check() throws {
+            try ClusterSecret.checkNotGiven(
+                option: row.option, environment: row.environment, exists: { row.existing.contains($0) })
+        }
+        guard let named = row.named else {
+            #expect(throws: Never.self) { try check() }
+            return
+        }
+        let failure = try #require(throws: CommandFailure.self) { try check() }
+        #expect(failure.exitStatus == .usage)
+        #expect(failure.message.contains(named))
+        #expect(failure.message.contains("cannot encrypt"))
+    }
+
+    @Test(
+        "scopes of addresses",
+        arguments: [
+            ("127.0.0.1", .loopback), ("127.255.0.9", .loopback), ("10.1.2.3", .privateUse), ("172.16.0.1", .privateUse),
+            ("172.31.255.255", .privateUse), ("172.32.0.1", .public), ("172.15.255.255", .public), ("192.168.4.4", .privateUse),
+            ("192.169.0.1", .public), ("169.254.10.1", .linkLocal), ("100.64.0.1", .sharedSpace), ("100.128.0.1", .public),
+            ("8.8.8.8", .public), ("0.0.0.0", .unspecified), ("0.1.2.3", .public), ("255.255.255.255", .public), ("::1", .loopback),
+            ("::", .unspecified), ("fe80::1", .linkLocal), ("fe80::1%eth0", .linkLocal), ("febf::1", .linkLocal),
+            ("fec0::1", .public),
+            ("fc00::1", .uniqueLocal), ("fdff::1", .uniqueLocal), ("fe00::1", .public), ("2001:db8::1", .public),
+            ("2a00:1450::5", .public), ("::ffff:10.0.0.1", .privateUse), ("::ffff:8.8.8.8", .public),
+            ("::ffff:127.0.0.1", .loopback),
+            ("64:ff9b::8.8.8.8", .public), ("64:ff9b::10.0.0.1", .privateUse), ("::8.8.8.8", .public),
+        ] as [(String, IPAddress.Scope)])
+    func scope(_ text: String, _ expected: IPAddress.Scope) throws {
+        let address = try #require(IPAddress(text))
+        #expect(address.scope == expected)
+        let refusal = PublicAddressPolicy.refusal(ofPeer: text, insecure: false)
+        #expect((refusal != nil) == (expected == .public))
+        #expect(refusal?.contains("--insecure") != false)
+        #expect(PublicAddressPolicy.refusal(ofPeer: text, insecure: true) == nil)
+    }
+
+    @Test(
+        "what is no address is refused like a public one",
+        arguments: ["", "localhost", "10.0.0", "1.2.3.4.5", "010.0.0.1.", ":::1", "%"])
+    func notAnAddress(_ text: String) {
+        #expect(IPAddress(text) == nil)
+        #expect(PublicAddressPolicy.refusal(ofPeer: text, insecure: false) != nil)
+    }
+}

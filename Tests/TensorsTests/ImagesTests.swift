@@ -1,0 +1,191 @@
+import Images
+import Tensors
+import Testing
+
+@Suite("Pictures")
+struct ImagesTests {
+    private func bytes(_ image: RGBImage) -> [UInt8] { withExtendedLifetime(image.storage) { Array(image.storage.bytes) } }
+
+    @Test("decoded as Pillow does", arguments: PictureFixture.allCases)
+    func decodes(_ fixture: PictureFixture) throws {
+        let image = try ImageDecoder.decode(fixture.bytes, name: "\(fixture)")
+        let expected = fixture.expected
+        let pixels = bytes(image)
+        #expect(image.width == expected.width && image.height == expected.height)
+        #expect(Array(pixels.prefix(expected.first.count)) == expected.first)
+        #expect(pixels.reduce(0) { $0 + Int($1) } == expected.sum)
+    }
+
+    @Test(
+        "what is no picture says what it looks like",
+        arguments: [
+            ([], "empty"), (Array("GIF89a".utf8), "GIF"), (Array("RIFF1234WEBPVP8 ".utf8), "WebP"), (Array("hello\n".utf8), "text"),
+            ([0x93] + Array("NUMPY".utf8), "numpy"), (Array("PK\u{3}\u{4}".utf8), "zip"), ([1, 2, 0xab, 4], "01 02 ab 04"),
+            (Array("<!DOCTYPE html>".utf8), "web page"), (Array("%PDF-1.7".utf8), "PDF"),
+            ([0, 0, 0, 24] + Array("ftypheic".utf8), "HEIC"),
+        ] as [([UInt8], String)])
+    func notAPicture(_ bytes: [UInt8], _ says: String) throws {
+        let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(bytes, name: "photo.jpg") }
+        #expect(error.code == .notAnImage && error.description.hasPrefix("photo.jpg: it is neither a JPEG nor a PNG"))
+        #expect(error.description.contains(says), "\(error)")
+    }
+
+    @Test("each truncation is refused", arguments: [PictureFixture.pngRGB, .pngPalette, .jpegRGB, .jpegProgressive])
+    func truncation(_ fixture: PictureFixture) {
+        let whole = fixture.bytes
+        // Without the last checksum and the end marker all pixels are there; Pillow takes such files too.
+        let last = whole.count - (whole[0] == 0xff ? 3 : 16)
+        for count in stride(from: 3, to: last, by: 1) {
+            #expect(throws: ImageError.self, "\(fixture) cut to \(count) of \(whole.count)") {
+                try ImageDecoder.decode(Array(whole[..<count]), name: "a")
+            }
+        }
+    }
+
+    @Test func strayBytesBetweenMarkersAreHarmless() throws {
+        let good = PictureFixture.jpegRGB.bytes
+        let table = try #require(good.indices.dropLast().first { good[$0] == 0xff && good[$0 + 1] == 0xdb })
+        let stray = Array(good[..<table]) + [1, 2, 3] + Array(good[table...])
+        #expect(bytes(try ImageDecoder.decode(stray, name: "a")) == bytes(try ImageDecoder.decode(good, name: "a")))
+    }
+
+    @Test func absurdExtentsTakeNoMemory() throws {
+        // IHDR with 65,535 × 65,535 pixels and its right checksum; JPEG's frame header patched.
+        var png = PictureFixture.pngGray.bytes
+        png.replaceSubrange(16..<24, with: [0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff])
+        png.replaceSubrange(29..<33, with: crc(Array(png[12..<29])))
+        var jpeg = PictureFixture.jpegRGB.bytes
+        let frame = try #require(jpeg.indices.dropLast(9).first { jpeg[$0] == 0xff && jpeg[$0 + 1] == 0xc0 })
+        jpeg.replaceSubrange((frame + 5)..<(frame + 9), with: [0xff, 0, 0xff, 0])
+        for bytes in [png, jpeg] {
+            let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(bytes, name: "big") }
+            #expect(error.code == .tooLarge && error.description.contains("over the limit of 100000000"), "\(error)")
+        }
+    }
+
+    /// PNG's checksum, bit by bit.
+    private func crc(_ bytes: [UInt8]) -> [UInt8] {
+        var value: UInt32 = .max
+        for byte in bytes {
+            value ^= UInt32(byte)
+            for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0xedb8_8320 : value >> 1 }
+        }
+        return withUnsafeBytes(of: (~value).bigEndian) { Array($0) }
+    }
+
+    @Test(
+        "seeded mutations never trap",
+        arguments: [PictureFixture.pngRGBA, .pngPalette, .pngRGB16, .jpegRGB, .jpegProgressive, .jpegCMYK])
+    func mutations(_ fixture: PictureFixture) {
+        var generator = SeededGenerator(state: 99)
+        let good = fixture.bytes
+        var refused = 0
+        for _ in 0..<1_500 {
+            var bytes = good
+            for _ in 0...Int.random(in: 0..<4, using: &generator) {
+                let position = Int.random(in: 0..<bytes.count, using: &generator)
+                bytes[position] = UInt8.random(in: 0 ... .max, using: &generator)
+            }
+            do { _ = try ImageDecoder.decode(bytes, name: "a") } catch { refused += 1 }
+        }
+        #expect((1...1_500).contains(refused))
+    }
+
+    private func pattern(width: Int, height: Int) -> RGBImage {
+        var pixels: [UInt8] = []
+        for y in 0..<height {
+            for x in 0..<width {
+                for channel in 0..<3 { pixels.append(UInt8((x * 37 + y * 101 + channel * 59 + x * y * 13) % 256)) }
+            }
+        }
+        return RGBImage(width: width, height: height, storage: TensorStorage(copying: pixels))
+    }
+
+    @Test("resized and cropped exactly as Pillow and torchvision do", arguments: ResizeRow.table.indices)
+    func resize(_ index: Int) throws {
+        let row = ResizeRow.table[index]
+        let preprocessing = ImagePreprocessing(
+            resizeShorterSide: row.shorterSide, cropSize: row.crop, interpolation: row.isBicubic ? .bicubic : .bilinear,
+            layout: .hwc)
+        let image = pattern(width: row.width, height: row.height)
+        let tensor = try ImagePreprocessor.tensor(from: image, preprocessing: preprocessing, dtype: .uint8)
+        #expect(tensor.shape == [row.crop, row.crop, 3])
+        #expect(tensor.values(as: UInt8.self) == row.pixels)
+    }
+
+    @Test("a picture of one colour keeps it", arguments: [3, 7, 50, 224])
+    func constant(_ side: Int) throws {
+        let image = RGBImage(
+            width: 90, height: 61,
+            storage: TensorStorage(copying: Array([[UInt8]](repeating: [3, 128, 255], count: 90 * 61).joined())))
+        for interpolation in [ImagePreprocessing.Interpolation.bilinear, .bicubic] {
+            let tensor = try ImagePreprocessor.tensor(
+                from: image,
+                preprocessing: ImagePreprocessing(
+                    resizeShorterSide: side, cropSize: side, interpolation: interpolation, layout: .chw),
+                dtype: .uint8)
+            let plane = side * side
+            let expected =
+                [UInt8](repeating: 3, count: plane) + .init(repeating: 128, count: plane) + .init(repeating: 255, count: plane)
+            #expect(tensor.values(as: UInt8.self) == expected)
+        }
+    }
+
+    @Test func layoutsAndTypes() throws {
+        let image = RGBImage(width: 2, height: 2, storage: TensorStorage(copying: [0, 51, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+        func make(_ layout: ImagePreprocessing.Layout, _ dtype: DType, mean: [Double]? = nil, std: [Double]? = nil) throws -> Tensor
+        {
+            try ImagePreprocessor.tensor(
+                from: image,
+                preprocessing: ImagePreprocessing(
+                    resizeShorterSide: 2, cropSize: 2, interpolation: .bicubic, layout: layout, mean: mean, std: std), dtype: dtype)
+        }
+        #expect(try make(.hwc, .uint8).values(as: UInt8.self) == [0, 51, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+        #expect(try make(.chw, .uint8).values(as: UInt8.self) == [0, 1, 4, 7, 51, 2, 5, 8, 255, 3, 6, 9])
+        let plain = try #require(try make(.hwc, .float32).values(as: Float.self))
+        #expect(Array(plain.prefix(3)) == [0, 51 / 255, 1])
+        let scaled = try make(.chw, .float32, mean: [0.5, 0.2, 0], std: [0.5, 1, 2])
+        #expect(scaled.shape == [3, 2, 2])
+        let values = try #require(scaled.values(as: Float.self))
+        #expect(values[0] == -1 && values[4] == Float(51) / 255 - 0.2 && values[8] == 0.5)
+        #expect(try make(.hwc, .float16).values(as: Float16.self)?[2] == 1)
+        let batch = try ImagePreprocessor.batch([make(.chw, .uint8), make(.chw, .uint8)])
+        #expect(batch.shape == [2, 3, 2, 2])
+        #expect(try ImagePreprocessor.batch([make(.chw, .uint8)]).shape == [1, 3, 2, 2])
+        #expect(throws: TensorError.self) { try ImagePreprocessor.batch([make(.chw, .uint8), make(.chw, .float32)]) }
+        #expect(throws: TensorError.self) { try ImagePreprocessor.batch([]) }
+    }
+
+    @Test func preprocessingsThatMakeNoSense() throws {
+        let image = pattern(width: 4, height: 4)
+        let rows: [(ImagePreprocessing, DType, String)] = [
+            (.init(resizeShorterSide: 0, cropSize: 4, interpolation: .bilinear, layout: .hwc), .uint8, "resizeShorterSide is 0"),
+            (.init(resizeShorterSide: 4, cropSize: -1, interpolation: .bilinear, layout: .hwc), .uint8, "cropSize is -1"),
+            (.init(resizeShorterSide: 4, cropSize: 1 << 40, interpolation: .bilinear, layout: .hwc), .uint8, "cropSize"),
+            (.init(resizeShorterSide: 4, cropSize: 4, interpolation: .bilinear, layout: .hwc), .int64, "cannot become int64"),
+            (.init(resizeShorterSide: 4, cropSize: 4, interpolation: .bilinear, layout: .hwc, mean: [0, 0, 0]), .uint8, "uint8"),
+            (.init(resizeShorterSide: 4, cropSize: 4, interpolation: .bilinear, layout: .hwc, mean: [0]), .float32, "three"),
+            (.init(resizeShorterSide: 4, cropSize: 4, interpolation: .bilinear, layout: .hwc, std: [1, 0, 1]), .float32, "not 0"),
+            (
+                .init(resizeShorterSide: 4, cropSize: 4, interpolation: .bilinear, layout: .hwc, mean: [.nan, 0, 0]), .float32,
+                "finite"
+            ),
+        ]
+        for (preprocessing, dtype, says) in rows {
+            let error = try #require(throws: ImageError.self) {
+                try ImagePreprocessor.tensor(from: image, preprocessing: preprocessing, dtype: dtype)
+            }
+            #expect(error.code == .badPreprocessing && error.description.contains(says), "\(error)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func extremeShapesStayBounded() throws {
+        let line = RGBImage(width: 1, height: 65_000, storage: TensorStorage(copying: [UInt8](repeating: 9, count: 65_000 * 3)))
+        let tensor = try ImagePreprocessor.tensor(
+            from: line,
+            preprocessing: ImagePreprocessing(resizeShorterSide: 256, cropSize: 224, interpolation: .bicubic, layout: .hwc),
+            dtype: .uint8)
+        #expect(tensor.values(as: UInt8.self)?.allSatisfy { $0 == 9 } == true)
+    }
+}

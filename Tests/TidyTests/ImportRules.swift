@@ -1,0 +1,105 @@
+/// Who may import what (docs/ARCHITECTURE.md says why). SwiftPM does not refuse an undeclared import reliably,
+/// and it knows nothing of Foundation or Glibc, so a test reads the sources.
+enum ImportRules {
+    private static let collections: Set<String> = [
+        "Collections", "BitCollections", "DequeModule", "HashTreeCollections", "HeapModule", "OrderedCollections",
+    ]
+    /// Functions of numbers alone, one by one: `import func Glibc.pow` brings nothing else of the C library.
+    private static let mathematics: Set<String> = ["Glibc.pow", "Glibc.exp", "Glibc.exp2", "Glibc.log", "Glibc.log2"]
+    /// What a shell at the edge may take from the system and the toolchain.
+    private static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Synchronization"]
+    private static let command: Set<String> = ["ArgumentParser", "Logging", "Shell"]
+
+    /// Each folder of Sources with the modules that it may import. The first five decide and compute: no clock, no
+    /// file, no socket is in their reach. FoundationNetworking (an HTTP client) is in nobody's.
+    static let allowed: [String: Set<String>] = [
+        "Tensors": [],
+        "Planning": mathematics,
+        "Wire": mathematics.union(["CWire", "CZstd", "CChecksum", "Tensors"]),
+        "Cluster": collections.union(mathematics).union(["Planning", "Wire", "Tensors"]),
+        "TestKit": collections.union(mathematics).union(["Cluster", "Planning", "Wire", "Tensors"]),
+
+        "Transport": collections.union(["CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
+        "Inference": system.union(["CTorch", "Tensors"]),
+        "Shell": system.union(["ArgumentParser", "Logging", "Wire", "Tensors"]),
+        "Arrays": system.union(["CZlib", "Tensors"]),
+        "Images": system.union(["CImages", "Tensors"]),
+        "Digest": system.union(["CCrypto"]),
+        "Topology": system.union(["Shell", "Yams"]),
+
+        "Client": ["Cluster", "Transport", "Wire", "Tensors", "Glibc", "Synchronization"],
+        "Coordinator": system.union(command).union([
+            "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Digest", "Topology", "Yams",
+        ]),
+        "Worker": system.union(command).union([
+            "Cluster", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Digest",
+        ]),
+        "CLI": system.union(command).union([
+            "AMP4ECClient", "Cluster", "Planning", "Inference", "Arrays", "Images", "Tensors",
+        ]),
+    ]
+
+    private static let attributes: Set<Substring> = [
+        "public", "package", "internal", "fileprivate", "private", "@preconcurrency", "@_exported", "@_implementationOnly",
+        "@testable", "@_spi",
+    ]
+    private static let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "typealias", "func", "let", "var"]
+
+    /// One import declaration: `import func Glibc.pow` has the name `Glibc.pow` and the module `Glibc`.
+    struct Import {
+        let line: Int
+        let attributes: [Substring]
+        let name: String
+        var module: String { String(name.prefix(while: { $0 != "." })) }
+    }
+
+    static func imports(of file: SourceFile) -> [Import] {
+        file.lines.enumerated().compactMap { index, line in
+            let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
+            guard let position = words.firstIndex(of: "import"), words[..<position].allSatisfy(attributes.contains) else {
+                return nil
+            }
+            let rest = words[(position + 1)...].drop(while: kinds.contains)
+            guard let name = rest.first?.prefix(while: { $0 != ";" }) else { return nil }
+            return Import(line: index + 1, attributes: Array(words[..<position]), name: String(name))
+        }
+    }
+
+    /// A file imports only what the table gives its folder, and a folder without a row gets one with its first file.
+    static func order(_ file: SourceFile) -> [Violation] {
+        guard file.isSwift, let folder = file.module(below: "Sources") else { return [] }
+        guard let allowed = allowed[folder] else {
+            return [Violation(path: file.path, line: 1, message: "Sources/\(folder) has no row in ImportRules.allowed")]
+        }
+        return imports(of: file).filter { !allowed.contains($0.module) && !allowed.contains($0.name) }.map {
+            Violation(
+                path: file.path, line: $0.line,
+                message: "\(folder) may not import \($0.name); allowed: \(allowed.sorted().joined(separator: ", "))")
+        }
+    }
+
+    /// A C module stays inside the module that wraps it: it is never part of a public interface.
+    static func wrapping(_ file: SourceFile) -> [Violation] {
+        guard file.isSwift, file.module(below: "Sources") != nil else { return [] }
+        return imports(of: file).compactMap { item in
+            let module = item.module
+            let isC = module.first == "C" && module.dropFirst().first?.isUppercase == true && module != "CLI"
+            guard isC, !item.attributes.allSatisfy({ $0 == "internal" || $0 == "private" }) else { return nil }
+            return Violation(path: file.path, line: item.line, message: "\(module) is C: import it internally and wrap it once")
+        }
+    }
+
+    /// Tests use Swift Testing and the public interface: the release build that they share has no testable imports.
+    static func testing(_ file: SourceFile) -> [Violation] {
+        guard file.isSwift else { return [] }
+        return imports(of: file).compactMap { item in
+            if item.module == "XCTest" {
+                return Violation(path: file.path, line: item.line, message: "use Swift Testing, not XCTest")
+            }
+            if item.attributes.contains("@testable") {
+                return Violation(path: file.path, line: item.line, message: "test what is public or package, without @testable")
+            }
+            return nil
+        }
+    }
+}

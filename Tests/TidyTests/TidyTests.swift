@@ -1,0 +1,65 @@
+import Foundation
+import Testing
+
+/// The rules over the real tree. What each of them catches is shown in RuleTests.
+@Suite("The sources keep the rules of the house")
+struct TidyTests {
+    let tree: SourceTree
+
+    init() throws { tree = try SourceTree.load() }
+
+    /// A rule that reads one file at a time.
+    struct Rule: CustomTestStringConvertible, Sendable {
+        let name: String
+        let check: @Sendable (SourceFile) -> [Violation]
+        var testDescription: String { name }
+    }
+
+    static let rules = [
+        Rule(name: "modules import only what their row allows", check: ImportRules.order),
+        Rule(name: "C modules are imported internally", check: ImportRules.wrapping),
+        Rule(name: "tests use Swift Testing and public interfaces", check: ImportRules.testing),
+        Rule(name: "nothing is left unfinished in a comment", check: TextRules.unfinished),
+        Rule(name: "unchecked sharing carries its proof", check: TextRules.concurrency),
+        Rule(name: "nothing crashes without a message", check: TextRules.crashes),
+        Rule(name: "no path of one machine", check: TextRules.privatePaths),
+        Rule(name: "files are short enough to read", check: LayoutRules.length),
+    ]
+
+    @Test("each file", arguments: rules)
+    func eachFile(_ rule: Rule) { expectNone(tree.violations(of: rule.check)) }
+
+    @Test("the tree that is read is this package's")
+    func treeIsRead() {
+        let paths = Set(tree.files.map(\.path))
+        #expect(paths.isSuperset(of: ["Package.swift", "Makefile", "scripts/setup", "Sources/Wire/Message.swift"]))
+        #expect(tree.executables.contains("scripts/setup"))
+        #expect(tree.folders.contains("Sources/Planning"))
+    }
+
+    @Test("every folder of Sources and Tests has a target")
+    func targets() throws {
+        let manifest = try #require(tree.files.first { $0.path == "Package.swift" }).text
+        expectNone(LayoutRules.targets(manifest: manifest, folders: tree.folders))
+    }
+
+    @Test("scripts run, explain themselves and stop at errors")
+    func scripts() {
+        let scripts = tree.files.filter(LayoutRules.isScript)
+        #expect(!scripts.isEmpty)
+        expectNone(scripts.flatMap { LayoutRules.script($0, isExecutable: tree.executables.contains($0.path)) })
+    }
+
+    @Test("links of documents lead somewhere")
+    func links() {
+        let manager = FileManager.default
+        expectNone(
+            tree.violations { file in
+                LayoutRules.links(file) { manager.fileExists(atPath: SourceTree.root.appending(path: $0).path()) }
+            })
+    }
+
+    private func expectNone(_ violations: [Violation], sourceLocation: SourceLocation = #_sourceLocation) {
+        for violation in violations { Issue.record("\(violation)", sourceLocation: sourceLocation) }
+    }
+}

@@ -1,0 +1,71 @@
+"""Writes a TorchScript archive with AMP4EC's manifest inside."""
+
+import contextlib
+import io
+import json
+import os
+import warnings
+
+import torch
+
+MANIFEST = "amp4ec.json"
+DTYPES = {
+    torch.float32: "float32",
+    torch.float16: "float16",
+    torch.uint8: "uint8",
+    torch.int32: "int32",
+    torch.int64: "int64",
+    torch.bool: "bool",
+}
+
+
+def spec(name, tensor, shape=None):
+    """The declaration of one input or output; `shape` names what varies: ["N", 3, 224, 224]."""
+    if tensor.dtype not in DTYPES:
+        raise SystemExit(f"{name} is {tensor.dtype}; AMP4EC carries {', '.join(DTYPES.values())}: convert it in the model")
+    return {"name": name, "dtype": DTYPES[tensor.dtype], "shape": list(shape if shape is not None else tensor.shape)}
+
+
+def script_of(module, example_inputs, scripted):
+    """The module as TorchScript, in eval mode."""
+    module = module.eval()
+    with torch.no_grad(), warnings.catch_warnings():
+        # Both calls warn that TorchScript is no longer developed; DESIGN says why it is what we read.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        with contextlib.redirect_stdout(io.StringIO()):
+            if scripted:
+                return torch.jit.script(module)
+            return torch.jit.trace(module, tuple(example_inputs), check_trace=False)
+
+
+def save(script, manifest, path):
+    """Writes `path` in one step, so that a broken export never leaves half a file."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    unfinished = f"{path}.{os.getpid()}.unfinished"
+    extra = {MANIFEST: json.dumps(manifest, ensure_ascii=False)} if manifest is not None else {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.jit.save(script, unfinished, _extra_files=extra)
+        os.replace(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+
+
+def calibrate(module, batches):
+    """Gives batch-norms the statistics of `batches`, so that an untrained network's outputs are of order one.
+
+    With random weights and the statistics that a fresh module has, activations of deep networks fade to nearly the same numbers
+    for every input, and a comparison of results would prove nothing.
+    """
+    norms = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    module.train()
+    with torch.no_grad():
+        for batch in batches:
+            module(*batch)
+    return module.eval()
