@@ -109,6 +109,7 @@ private final class FramedLink {
 
     /// Lives on the sending thread only.
     private final class Sender: ConnectionHandler {
+        // Set and read by calls on the sending thread alone; the loop's mailbox puts them in order.
         nonisolated(unsafe) static var current: Connection?
         let connected: Mailbox<Bool>
         init(connected: Mailbox<Bool>) { self.connected = connected }
