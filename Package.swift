@@ -93,12 +93,15 @@ let package = Package(
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell", "Topology", arguments, logging,
+                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell",
+                "Topology", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", arguments, logging],
+            dependencies: [
+                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", arguments, logging,
+            ],
             swiftSettings: swift),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
@@ -106,10 +109,16 @@ let package = Package(
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Tensors", "Shell", "Wire", arguments,
+                "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Tensors", "Shell", "Wire",
+                arguments,
                 logging,
             ],
             swiftSettings: swift),
+
+        .executableTarget(
+            name: "EngineBench",
+            dependencies: ["Inference", "Planning", "Profiling", "Shell", "Tensors", "Transport", "Wire", arguments],
+            path: "Benchmarks/EngineBench", swiftSettings: swift),
 
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Shell", arguments, logging]),

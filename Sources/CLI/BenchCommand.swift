@@ -5,7 +5,8 @@ internal import Tensors
 
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Sends requests as fast as they are answered, checks every reply, and prints one JSON object.",
+        commandName: "bench",
+        abstract: "Sends requests as fast as they are answered, checks every reply, and prints one JSON object.",
         discussion: """
             A reply is right when it is within --tolerance (largest difference by largest magnitude) of the reference: the items' rows of \
             --verify, else the first reply to the same input.
@@ -27,7 +28,9 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "How many requests to send, instead of --duration.")
     var requests: Int?
 
-    @Option(help: ArgumentHelp("Items to draw batches from: .npy, or .npz with one array for each input; made up without it.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Items to draw batches from: .npy, or .npz with one array for each input; made up without it.", valueName: "file"))
     var input: String?
 
     @Option(help: ArgumentHelp("Reference outputs of those items, from `amp4ec reference`.", valueName: "file"))
@@ -51,7 +54,9 @@ struct BenchCommand: AsyncParsableCommand {
         }
         guard (duration == nil) != (requests == nil) else { throw ValidationError("give one of --duration and --requests") }
         if let requests, requests < 1 { throw ValidationError("--requests must be at least 1") }
-        guard verify == nil || input != nil else { throw ValidationError("--verify needs the --input that the reference was made from") }
+        guard verify == nil || input != nil else {
+            throw ValidationError("--verify needs the --input that the reference was made from")
+        }
         guard tolerance >= 0 else { throw ValidationError("--tolerance must not be negative") }
     }
 
@@ -67,7 +72,9 @@ struct BenchCommand: AsyncParsableCommand {
         if verbose { StandardStream.error.writeLine(report.summary) }
         guard report.errors == 0, report.mismatches == 0 else {
             throw CommandFailure(
-                .failure, "\(report.errors) errors and \(report.mismatches) mismatches" + (report.firstProblem.map { "; the first: \($0)" } ?? ""))
+                .failure,
+                "\(report.errors) errors and \(report.mismatches) mismatches"
+                    + (report.firstProblem.map { "; the first: \($0)" } ?? ""))
         }
     }
 }

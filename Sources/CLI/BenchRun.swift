@@ -24,6 +24,10 @@ struct BenchReport: Encodable, Sendable {
     var largestRelativeError: Double
     var durationSeconds: Double
     var replayedMicroBatches: Int
+    /// Means over the replies, seen from the coordinator: from admission to the first dispatch, and to the reply.
+    var coordinatorQueueMs: Double
+    var coordinatorTotalMs: Double
+    var meanLatencyMs: Double
     var firstProblem: String?
 
     enum CodingKeys: String, CodingKey {
@@ -35,6 +39,9 @@ struct BenchReport: Encodable, Sendable {
         case largestRelativeError = "largest_relative_error"
         case durationSeconds = "duration_seconds"
         case replayedMicroBatches = "replayed_micro_batches"
+        case coordinatorQueueMs = "coordinator_queue_ms"
+        case coordinatorTotalMs = "coordinator_total_ms"
+        case meanLatencyMs = "mean_latency_ms"
         case firstProblem = "first_problem"
     }
 
@@ -60,6 +67,8 @@ actor BenchRun {
     private var errors = 0
     private var mismatches = 0
     private var replays = 0
+    private var queueMs = 0.0
+    private var totalMs = 0.0
     private var largestError = 0.0
     private var firstReplies: [Int: [Tensor]] = [:]
     private var firstProblem: String?
@@ -84,6 +93,7 @@ actor BenchRun {
         let elapsed = clock.now - start
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
         let sorted = latencies.sorted()
+        let count = Double(max(1, latencies.count))
         func percentile(_ share: Double) -> Double {
             sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int((Double(sorted.count) * share).rounded(.down)))]
         }
@@ -93,6 +103,7 @@ actor BenchRun {
             latency: .init(p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99), max: sorted.last ?? 0),
             longestGapMs: Self.milliseconds(longestGap), mismatches: mismatches, distinctInputs: workload.batches.count,
             tolerance: tolerance, largestRelativeError: largestError, durationSeconds: seconds, replayedMicroBatches: replays,
+            coordinatorQueueMs: queueMs / count, coordinatorTotalMs: totalMs / count, meanLatencyMs: latencies.reduce(0, +) / count,
             firstProblem: firstProblem)
     }
 
@@ -124,6 +135,8 @@ actor BenchRun {
         longestGap = max(longestGap, clock.now - lastReply)
         lastReply = clock.now
         replays += Int(result.timing.replays)
+        queueMs += Double(result.timing.queue) / 1e6
+        totalMs += Double(result.timing.total) / 1e6
         let expected = workload.batches[index].expected ?? firstReplies[index]
         guard let expected else {
             firstReplies[index] = result.outputs

@@ -36,7 +36,8 @@ struct ImageClassifier {
         guard manifest.preprocessing != nil, manifest.inputs.count == 1 else {
             throw CommandFailure(
                 .badData,
-                "model \"\(manifest.name)\" has no image preprocessing in its manifest; give its inputs as --input FILE.npz instead")
+                "model \"\(manifest.name)\" has no image preprocessing in its manifest; give its inputs as --input FILE.npz instead"
+            )
         }
         self.manifest = manifest
         self.top = top
@@ -82,7 +83,9 @@ enum ArrayInputs {
             guard manifest.inputs.count == 1 else {
                 let names = manifest.inputs.map(\.name).joined(separator: ", ")
                 throw CommandFailure(
-                    .badData, "\(path) holds one array, but model \"\(manifest.name)\" takes \(manifest.inputs.count) (\(names)): write a .npz")
+                    .badData,
+                    "\(path) holds one array, but model \"\(manifest.name)\" takes \(manifest.inputs.count) (\(names)): write a .npz"
+                )
             }
             return ([tensor], [manifest.inputs[0].name])
         case .named(let arrays):

@@ -13,7 +13,9 @@ struct InferCommand: AsyncParsableCommand {
     @Argument(help: "JPEG and PNG files.")
     var images: [String] = []
 
-    @Option(help: ArgumentHelp("Inputs instead of pictures: .npz with one array for each input, or .npy for a single one.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Inputs instead of pictures: .npz with one array for each input, or .npy for a single one.", valueName: "file"))
     var input: String?
 
     @Option(help: ArgumentHelp("Where the outputs go (.npz, or .npy for a single one).", valueName: "file"))

@@ -49,7 +49,9 @@ struct PlanCommand: AsyncParsableCommand {
     @OptionGroup var connection: ClientOptions
 
     mutating func validate() throws {
-        guard (model == nil) == (nodes == nil) else { throw ValidationError("--model and --nodes go together; without both, a coordinator is asked") }
+        guard (model == nil) == (nodes == nil) else {
+            throw ValidationError("--model and --nodes go together; without both, a coordinator is asked")
+        }
         guard microBatch >= 1, microBatch <= 4_096 else { throw ValidationError("--micro-batch takes 1 to 4096") }
     }
 
@@ -130,12 +132,13 @@ enum PlanReport {
             ])
         }
         var lines = [
-            "\(plan.strategy.rawValue), \(plan.shape.rawValue), cost \(plan.costModel.rawValue), micro-batches of \(plan.microBatch):",
+            "\(plan.strategy.rawValue), \(plan.shape.rawValue), cost \(plan.costModel.rawValue), micro-batches of \(plan.microBatch):"
         ]
         lines += table.lines
         lines.append(
             "predicted: \(StatusReport.decimal(plan.itemsPerSecond)) items/s, latency \(StatusReport.decimal(plan.latencyMilliseconds)) ms, "
-                + "bottleneck \(StatusReport.decimal(plan.bottleneckMilliseconds)) ms, balance \(StatusReport.decimal(plan.balance))")
+                + "bottleneck \(StatusReport.decimal(plan.bottleneckMilliseconds)) ms, balance \(StatusReport.decimal(plan.balance))"
+        )
         if let single = plan.singleBestNode {
             lines.append(
                 "the whole model on \(single.node) alone: \(StatusReport.decimal(single.itemsPerSecond)) items/s, "

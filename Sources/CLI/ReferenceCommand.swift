@@ -8,7 +8,8 @@ internal import Wire
 
 struct ReferenceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "reference", abstract: "Runs the whole model in this process, as saved (O0): what every reply is compared with.",
+        commandName: "reference",
+        abstract: "Runs the whole model in this process, as saved (O0): what every reply is compared with.",
         discussion: "Many items along N are run in parts of --batch, where the model's items are independent.")
 
     @Option(help: ArgumentHelp("TorchScript file.", valueName: "file"))
@@ -36,7 +37,9 @@ struct ReferenceCommand: ParsableCommand {
     var json = false
 
     mutating func validate() throws {
-        guard images.isEmpty != (input == nil) else { throw ValidationError("give either pictures or --input FILE with --output FILE") }
+        guard images.isEmpty != (input == nil) else {
+            throw ValidationError("give either pictures or --input FILE with --output FILE")
+        }
         guard (input == nil) == (output == nil) else { throw ValidationError("--input and --output go together") }
         guard batch >= 1 else { throw ValidationError("--batch must be at least 1") }
     }
@@ -74,7 +77,8 @@ struct ReferenceCommand: ParsableCommand {
 
     private func run(_ tensors: [Tensor], _ service: ModelService, _ outputs: [TensorSpec], isSplittable: Bool) throws -> [Tensor] {
         let specs = service.manifest.inputs
-        guard isSplittable, let first = specs.firstIndex(where: { $0.batchDimension != nil }), let dimension = specs[first].batchDimension
+        guard isSplittable, let first = specs.firstIndex(where: { $0.batchDimension != nil }),
+            let dimension = specs[first].batchDimension
         else { return try service.runWhole(tensors) }
         let items = tensors[first].shape[dimension]
         let parts = try stride(from: 0, to: items, by: batch).map { start in
@@ -84,6 +88,8 @@ struct ReferenceCommand: ParsableCommand {
     }
 
     private static func bad<Value>(_ body: () throws -> Value) throws(CommandFailure) -> Value {
-        do { return try body() } catch let failure as CommandFailure { throw failure } catch { throw CommandFailure(.badData, "\(error)") }
+        do { return try body() } catch let failure as CommandFailure { throw failure } catch {
+            throw CommandFailure(.badData, "\(error)")
+        }
     }
 }

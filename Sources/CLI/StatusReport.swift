@@ -29,7 +29,8 @@ enum StatusReport {
             let partitions = node.partitions.filter(\.isLoaded)
             table.add([
                 node.name.description, node.address, node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
-                decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes), size(node.memory.processBytes),
+                decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes),
+                size(node.memory.processBytes),
                 "\(node.load)", partitions.map(\.layers).joined(separator: " "), size(partitions.reduce(0) { $0 + $1.weightBytes }),
             ])
         }
@@ -54,7 +55,8 @@ enum StatusReport {
         var table = TextTable(["link", "messages", "raw", "on the wire", "compressed", "bandwidth"])
         for link in links {
             table.add([
-                "\(link.from) → \(link.to)" + (link.connected ? "" : " (down)"), "\(link.messages)", size(link.rawBytes), size(link.wireBytes),
+                "\(link.from) → \(link.to)" + (link.connected ? "" : " (down)"), "\(link.messages)", size(link.rawBytes),
+                size(link.wireBytes),
                 "\(Int((link.compressedShare * 100).rounded())) %",
                 link.bandwidthBytesPerSecond > 0 ? size(UInt64(link.bandwidthBytesPerSecond)) + "/s" : "–",
             ])

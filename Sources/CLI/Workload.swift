@@ -33,17 +33,21 @@ struct Workload: Sendable {
         }
         let tensors = try ArrayInputs.ordered(input, for: manifest)
         let expected = try reference.map { path throws(CommandFailure) in try Self.outputs(path, manifest) }
-        guard let items = zip(tensors, manifest.inputs).compactMap({ tensor, spec in spec.batchDimension.map { tensor.shape[$0] } }).first
+        guard
+            let items = zip(tensors, manifest.inputs).compactMap({ tensor, spec in spec.batchDimension.map { tensor.shape[$0] } })
+                .first
         else {
             // Nothing to draw from: the one input is sent again and again.
             batches = [Batch(inputs: tensors, expected: expected)]
             return
         }
         for (tensor, spec) in zip(expected ?? [], manifest.outputs) {
-            guard let dimension = spec.batchDimension, tensor.shape.indices.contains(dimension), tensor.shape[dimension] == items else {
+            guard let dimension = spec.batchDimension, tensor.shape.indices.contains(dimension), tensor.shape[dimension] == items
+            else {
                 throw CommandFailure(
                     .badData,
-                    "the reference's output \"\(spec.name)\" has shape \(tensor.shape), which is not for the \(items) items of \(input)")
+                    "the reference's output \"\(spec.name)\" has shape \(tensor.shape), which is not for the \(items) items of \(input)"
+                )
             }
         }
         var state = seed

@@ -36,8 +36,8 @@
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <map>
 #include <new>
 #include <numeric>
@@ -288,6 +288,27 @@ std::shared_ptr<Graph> forwardGraph(const Module &module) {
     return graph;
 }
 
+/// Frees the graph from the functions it was inlined from.
+///
+/// An inlined node names its callers by plain pointers, which the interpreter follows when it reports an error: after
+/// the module is gone they dangle, and keeping the module would keep its weights twice.
+void forgetCallers(Block *block) {
+    static torch::jit::Function *const caller = [] {
+        auto *unit = new torch::jit::CompilationUnit();
+        return unit->create_function("model", std::make_shared<Graph>());
+    }();
+    for (Node *node : block->nodes()) {
+        if (node->callstack()) {
+            node->setCallStack(c10::make_intrusive<torch::jit::InlinedCallStack>(caller, node->sourceRange()));
+        }
+        for (Block *inner : node->blocks()) forgetCallers(inner);
+    }
+    if (block->return_node()->callstack()) {
+        block->return_node()->setCallStack(
+            c10::make_intrusive<torch::jit::InlinedCallStack>(caller, block->return_node()->sourceRange()));
+    }
+}
+
 template <typename Visit>
 void forEachNode(Block *block, Visit &&visit) {
     for (Node *node : block->nodes()) {
@@ -400,6 +421,132 @@ std::vector<int64_t> inverse(const std::vector<int64_t> &permutation) {
     return result;
 }
 
+// ---- Layers: a graph run node by node ----
+
+/// CPU time of this thread: unlike the wall clock it leaves out what other processes took in between.
+static double threadMilliseconds() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+}
+
+/// A graph's top-level nodes other than constants, in order, and a way to run them one at a time.
+struct LayeredGraph {
+    std::shared_ptr<Graph> graph;
+    std::vector<Node *> nodes;
+    std::unordered_map<const Node *, int> positions;
+    /// The last layer that reads a value; the layer count for the graph's outputs.
+    std::unordered_map<const Value *, int> lastUse;
+
+    int layerCount() const { return static_cast<int>(nodes.size()); }
+
+    Node *topLevel(Node *node) const {
+        while (node->owningBlock() != graph->block()) node = node->owningBlock()->owningNode();
+        return node;
+    }
+
+    int definition(const Value *value) const {
+        return value->node()->kind() == prim::Param ? -1 : positions.at(value->node());
+    }
+
+    void findLayers() {
+        for (Node *node : graph->nodes()) {
+            if (node->kind() == prim::Constant) continue;
+            positions[node] = layerCount();
+            nodes.push_back(node);
+        }
+        if (nodes.empty()) fail(AMP_TORCH_UNSUPPORTED, "the model computes nothing");
+        const auto note = [this](Value *value) {
+            if (isConstant(value)) return;
+            int last = definition(value);
+            for (const auto &use : value->uses()) {
+                last =
+                    std::max(last, use.user == graph->return_node() ? layerCount() : positions.at(topLevel(use.user)));
+            }
+            lastUse[value] = last;
+        };
+        for (Value *input : graph->inputs()) note(input);
+        for (Node *node : nodes) {
+            for (Value *output : node->outputs()) note(output);
+        }
+    }
+
+    /// One layer as a program of its own.
+    struct Step {
+        std::shared_ptr<Graph> graph;
+        Code code;
+        std::vector<Value *> inputs;
+    };
+    std::vector<Step> steps;
+
+    void prepareSteps() {
+        if (!steps.empty()) return;
+        for (Node *node : nodes) {
+            Step step;
+            step.graph = std::make_shared<Graph>();
+            std::unordered_map<Value *, Value *> mapped;
+            const std::function<void(Node *)> capture = [&](Node *inner) {
+                for (Value *input : inner->inputs()) {
+                    // What is made inside the node's own blocks is not captured.
+                    if (mapped.count(input) != 0 || input->node()->owningBlock() != graph->block()) continue;
+                    if (isConstant(input)) {
+                        Node *copy = step.graph->insertNode(
+                            step.graph->createClone(input->node(), [](Value *value) { return value; }));
+                        mapped[input] = copy->output();
+                    } else {
+                        mapped[input] = step.graph->addInput()->setType(input->type());
+                        step.inputs.push_back(input);
+                    }
+                }
+                for (Block *block : inner->blocks()) {
+                    for (Node *nested : block->nodes()) capture(nested);
+                    capture(block->return_node());
+                }
+            };
+            capture(node);
+            Node *copy =
+                step.graph->insertNode(step.graph->createClone(node, [&](Value *value) { return mapped.at(value); }));
+            for (Value *output : copy->outputs()) step.graph->registerOutput(output);
+            step.code = Code(step.graph, "amp4ec_layer");
+            steps.push_back(std::move(step));
+        }
+    }
+
+    using Environment = std::unordered_map<const Value *, IValue>;
+
+    /// Runs layers 0 ..< end; `after` sees the environment behind each.
+    template <typename After>
+    void run(const std::vector<at::Tensor> &inputs, int end, Environment &environment, After &&after) {
+        if (inputs.size() != graph->inputs().size()) {
+            fail(AMP_TORCH_INPUT_REJECTED, "the model takes " + std::to_string(graph->inputs().size()) +
+                                               " inputs, but " + std::to_string(inputs.size()) + " were given");
+        }
+        prepareSteps();
+        prepareThread();
+        const c10::InferenceMode inference;
+        // The caller's memory is never written.
+        for (size_t i = 0; i < inputs.size(); i++) environment[graph->inputs()[i]] = inputs[i].clone();
+        for (int i = 0; i < end; i++) {
+            Step &step = steps[i];
+            Stack stack;
+            for (Value *input : step.inputs) stack.push_back(environment.at(input));
+            for (Value *input : step.inputs) {
+                if (lastUse.at(input) <= i) environment.erase(input);
+            }
+            const double start = threadMilliseconds();
+            InterpreterState(step.code).run(stack);
+            const double elapsed = threadMilliseconds() - start;
+            for (size_t output = 0; output < stack.size(); output++) {
+                environment[nodes[i]->outputs()[output]] = std::move(stack[output]);
+            }
+            after(i, elapsed);
+            for (Value *output : nodes[i]->outputs()) {
+                if (lastUse.at(output) <= i) environment.erase(output);
+            }
+        }
+    }
+};
+
 // ---- The model ----
 
 /// What a value looked like in the last profile.
@@ -428,36 +575,19 @@ struct CutPlan {
 
 }  // namespace
 
-struct amp_torch_model {
+struct amp_torch_model : LayeredGraph {
     std::optional<std::string> extra;
-    std::shared_ptr<Graph> graph;
     std::vector<std::string> inputNames;
     std::vector<std::string> layerOperators;
     std::vector<std::string> layerScopes;
     std::vector<amp_torch_layer> layers;
     int64_t weightBytes = 0;
 
-    std::vector<Node *> nodes;
-    std::unordered_map<const Node *, int> positions;
-    std::unordered_map<const Value *, int> lastUse;
     std::unordered_map<const Value *, Observation> observations;
     std::unique_ptr<AliasDb> aliases;
     std::vector<Node *> writers;
     bool shapesAreStable = true;
     std::vector<CutPlan> cuts;
-
-    int layerCount() const { return static_cast<int>(nodes.size()); }
-
-    // -- Structure
-
-    Node *topLevel(Node *node) const {
-        while (node->owningBlock() != graph->block()) node = node->owningBlock()->owningNode();
-        return node;
-    }
-
-    int definition(const Value *value) const {
-        return value->node()->kind() == prim::Param ? -1 : positions.at(value->node());
-    }
 
     /// Inputs in their order, then by the node that makes them.
     bool before(const Value *a, const Value *b) const {
@@ -507,28 +637,6 @@ struct amp_torch_model {
         for (Value *input : graph->inputs()) {
             const std::string name = input->debugName();
             inputNames.push_back(name.substr(0, name.find('.')));
-        }
-    }
-
-    void findLayers() {
-        for (Node *node : graph->nodes()) {
-            if (node->kind() == prim::Constant) continue;
-            positions[node] = layerCount();
-            nodes.push_back(node);
-        }
-        if (nodes.empty()) fail(AMP_TORCH_UNSUPPORTED, "the model computes nothing");
-        const auto note = [this](Value *value) {
-            if (isConstant(value)) return;
-            int last = definition(value);
-            for (const auto &use : value->uses()) {
-                last =
-                    std::max(last, use.user == graph->return_node() ? layerCount() : positions.at(topLevel(use.user)));
-            }
-            lastUse[value] = last;
-        };
-        for (Value *input : graph->inputs()) note(input);
-        for (Node *node : nodes) {
-            for (Value *output : node->outputs()) note(output);
         }
     }
 
@@ -953,94 +1061,19 @@ struct amp_torch_model {
         return order.empty() ? value : part.insert(aten::permute, {value, inverse(order)});
     }
 
-    // -- Running layer by layer
-
-    /// One layer as a program of its own.
-    struct Step {
-        std::shared_ptr<Graph> graph;
-        Code code;
-        std::vector<Value *> inputs;
-    };
-    std::vector<Step> steps;
-
-    void prepareSteps() {
-        if (!steps.empty()) return;
-        for (Node *node : nodes) {
-            Step step;
-            step.graph = std::make_shared<Graph>();
-            std::unordered_map<Value *, Value *> mapped;
-            const std::function<void(Node *)> capture = [&](Node *inner) {
-                for (Value *input : inner->inputs()) {
-                    // What is made inside the node's own blocks is not captured.
-                    if (mapped.count(input) != 0 || input->node()->owningBlock() != graph->block()) continue;
-                    if (isConstant(input)) {
-                        Node *copy = step.graph->insertNode(
-                            step.graph->createClone(input->node(), [](Value *value) { return value; }));
-                        mapped[input] = copy->output();
-                    } else {
-                        mapped[input] = step.graph->addInput()->setType(input->type());
-                        step.inputs.push_back(input);
-                    }
-                }
-                for (Block *block : inner->blocks()) {
-                    for (Node *nested : block->nodes()) capture(nested);
-                    capture(block->return_node());
-                }
-            };
-            capture(node);
-            Node *copy =
-                step.graph->insertNode(step.graph->createClone(node, [&](Value *value) { return mapped.at(value); }));
-            for (Value *output : copy->outputs()) step.graph->registerOutput(output);
-            step.code = Code(step.graph, "amp4ec_layer");
-            steps.push_back(std::move(step));
-        }
-    }
-
-    using Environment = std::unordered_map<const Value *, IValue>;
-
-    /// Runs layers 0 ..< end; `after` sees the environment behind each.
-    template <typename After>
-    void runSteps(const std::vector<at::Tensor> &inputs, int end, Environment &environment, After &&after) {
-        if (inputs.size() != graph->inputs().size()) {
-            fail(AMP_TORCH_INPUT_REJECTED, "the model takes " + std::to_string(graph->inputs().size()) +
-                                               " inputs, but " + std::to_string(inputs.size()) + " were given");
-        }
-        prepareSteps();
-        prepareThread();
-        const c10::InferenceMode inference;
-        // The caller's memory is never written.
-        for (size_t i = 0; i < inputs.size(); i++) environment[graph->inputs()[i]] = inputs[i].clone();
-        for (int i = 0; i < end; i++) {
-            Step &step = steps[i];
-            Stack stack;
-            for (Value *input : step.inputs) stack.push_back(environment.at(input));
-            for (Value *input : step.inputs) {
-                if (lastUse.at(input) <= i) environment.erase(input);
-            }
-            const auto start = std::chrono::steady_clock::now();
-            InterpreterState(step.code).run(stack);
-            const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
-            for (size_t output = 0; output < stack.size(); output++) {
-                environment[nodes[i]->outputs()[output]] = std::move(stack[output]);
-            }
-            after(i, elapsed.count());
-            for (Value *output : nodes[i]->outputs()) {
-                if (lastUse.at(output) <= i) environment.erase(output);
-            }
-        }
-    }
+    // -- Observing
 
     void profile(const std::vector<at::Tensor> &inputs, size_t repetitions, double *milliseconds) {
-        for (size_t run = 0; run <= repetitions; run++) {
+        for (size_t pass = 0; pass <= repetitions; pass++) {
             Environment environment;
-            if (run == 0) {
+            if (pass == 0) {
                 for (size_t i = 0; i < inputs.size() && i < graph->inputs().size(); i++) {
                     observations[graph->inputs()[i]] = {describe(inputs[i]), {}};
                 }
             }
-            runSteps(inputs, layerCount(), environment, [&](int layer, double elapsed) {
-                if (run > 0) {
-                    milliseconds[(run - 1) * nodes.size() + layer] = elapsed;
+            run(inputs, layerCount(), environment, [&](int layer, double elapsed) {
+                if (pass > 0) {
+                    milliseconds[(pass - 1) * nodes.size() + layer] = elapsed;
                 } else {
                     observe(layer, environment);
                 }
@@ -1149,7 +1182,7 @@ struct amp_torch_model {
 
     void capture(const std::vector<at::Tensor> &inputs, int cut, amp_torch_tensors &into) {
         Environment environment;
-        runSteps(inputs, cut, environment, [](int, double) {});
+        run(inputs, cut, environment, [](int, double) {});
         const c10::InferenceMode inference;
         for (const Crossing &crossing : cuts[cut].crossings) {
             if (isConstant(crossing.value)) {
@@ -1177,6 +1210,7 @@ struct amp_torch_partition {
     int64_t weightBytes = 0;
     std::vector<bool> inputIsWritten;
     std::vector<std::pair<std::string, size_t>> operators;
+    std::vector<std::string> nodeNames;
 
     explicit amp_torch_partition(const Module &module, bool optimized) {
         const at::NoGradGuard noGradients;
@@ -1190,6 +1224,7 @@ struct amp_torch_partition {
             torch::jit::FrozenLinearTranspose(graph);
             torch::jit::EliminateDeadCode(graph);
         }
+        forgetCallers(graph->block());
         AliasDb aliases(graph);
         for (Value *input : graph->inputs()) {
             inputIsWritten.push_back(aliases.hasWriters(input));
@@ -1203,7 +1238,23 @@ struct amp_torch_partition {
         };
         count(graph->block());
         operators.assign(counts.begin(), counts.end());
+        for (Node *node : graph->nodes()) {
+            if (node->kind() != prim::Constant) nodeNames.push_back(operatorName(node));
+        }
         code = Code(graph, "amp4ec_partition");
+    }
+
+    /// Times every top-level node of what runs.
+    void profile(const std::vector<at::Tensor> &inputs, size_t repetitions, double *milliseconds) const {
+        LayeredGraph layered;
+        layered.graph = graph;
+        layered.findLayers();
+        for (size_t pass = 0; pass <= repetitions; pass++) {
+            LayeredGraph::Environment environment;
+            layered.run(inputs, layered.layerCount(), environment, [&](int layer, double elapsed) {
+                if (pass > 0) milliseconds[(pass - 1) * layered.nodes.size() + layer] = elapsed;
+            });
+        }
     }
 
     void run(std::vector<at::Tensor> inputs, amp_torch_tensors &outputs) const {
@@ -1294,6 +1345,7 @@ amp_torch_code amp_torch_model_open(const void *data, size_t count, const char *
         opened->findMutations();
         opened->describeLayers();
         opened->planCuts();
+        forgetCallers(opened->graph->block());
         *model = opened.release();
     });
 }
@@ -1368,6 +1420,17 @@ size_t amp_torch_partition_operator_kinds(const amp_torch_partition *partition) 
 const char *amp_torch_partition_operator(const amp_torch_partition *partition, size_t index, size_t *count) {
     *count = partition->operators[index].second;
     return partition->operators[index].first.c_str();
+}
+
+size_t amp_torch_partition_node_count(const amp_torch_partition *partition) { return partition->nodeNames.size(); }
+const char *amp_torch_partition_node(const amp_torch_partition *partition, size_t index) {
+    return partition->nodeNames[index].c_str();
+}
+
+amp_torch_code amp_torch_partition_profile(const amp_torch_partition *partition, amp_torch_input *inputs,
+                                           size_t input_count, size_t repetitions, double *milliseconds, char **error) {
+    return guarded(error, AMP_TORCH_INPUT_REJECTED,
+                   [&] { partition->profile(wrap(inputs, input_count), repetitions, milliseconds); });
 }
 
 amp_torch_code amp_torch_partition_run(const amp_torch_partition *partition, amp_torch_input *inputs,

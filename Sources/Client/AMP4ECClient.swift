@@ -52,14 +52,17 @@ public final class AMP4ECClient: Sendable {
     /// - Parameters:
     ///   - inputs: in the model's order, or in any order with `names`.
     ///   - deadline: from now to the reply; the coordinator gives up then too.
-    public func infer(_ inputs: [Tensor], names: [String] = [], deadline: Duration? = nil) async throws(ClientError) -> InferenceResult {
+    public func infer(_ inputs: [Tensor], names: [String] = [], deadline: Duration? = nil) async throws(ClientError)
+        -> InferenceResult
+    {
         let id = session.nextNumber()
         let request = ClientSession.Request(inputs: inputs, names: names, deadline: deadline ?? options.deadline)
         let result: Result<InferenceResult, ClientError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isTaken = session.post(.infer(id, request) { continuation.resume(returning: $0) })
                 if !isTaken {
-                    continuation.resume(returning: .failure(ClientError(.resourceExhausted, "the client is closed or far too many requests wait")))
+                    continuation.resume(
+                        returning: .failure(ClientError(.resourceExhausted, "the client is closed or far too many requests wait")))
                 }
             }
         } onCancel: {
@@ -88,7 +91,8 @@ public final class AMP4ECClient: Sendable {
     /// Fails what is outstanding and closes the connection.
     public func close() { _ = session.post(.close) }
 
-    private func document<Document: Decodable & Sendable>(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> Document {
+    private func document<Document: Decodable & Sendable>(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> Document
+    {
         let id = session.nextNumber()
         let deadline = options.deadline
         let result: Result<TensorStorage, ClientError> = await withCheckedContinuation { continuation in

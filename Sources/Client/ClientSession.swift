@@ -159,7 +159,9 @@ final class ClientSession: ConnectionHandler {
             let message = Message.inferRequest(
                 InferRequest(id: id, deadlineMilliseconds: milliseconds, names: request.names, tensors: outgoing.headers))
             connection.send(message, payload: outgoing.payload, tag: id) { [weak self] outcome in
-                if case .refused(let error) = outcome { self?.step(.refused(id, .invalidArgument, error.message, retryAfter: .zero)) }
+                if case .refused(let error) = outcome {
+                    self?.step(.refused(id, .invalidArgument, error.message, retryAfter: .zero))
+                }
             }
         } catch {
             step(.refused(id, .invalidArgument, error.message, retryAfter: .zero))

@@ -92,12 +92,13 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var executing: UInt32
         public var completed: UInt64
         public var roundTripMs: Double?
+        public var timing: NodeTiming
         public var partitions: [Partition]
 
         enum CodingKeys: String, CodingKey {
             case name, address, state, cause, capability, cpu, memory, load, queued, executing, completed
             case roundTripMs = "round_trip_ms"
-            case partitions
+            case timing, partitions
         }
     }
 

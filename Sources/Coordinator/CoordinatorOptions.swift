@@ -93,7 +93,8 @@ struct CoordinatorOptions: ParsableArguments {
         KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
         KnownOption("listen"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("micro-batch"), KnownOption("compress"), KnownOption("heartbeat-timeout"),
-        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("cluster-secret-file", .path), KnownOption("insecure", .flag),
+        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("cluster-secret-file", .path),
+        KnownOption("insecure", .flag),
         KnownOption("log-level"),
     ]
 }
@@ -116,14 +117,16 @@ struct CoordinatorSettings {
         if let config = options.config { _ = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known) }
         switch (options.topology, options.workers) {
         case (nil, nil):
-            throw CommandFailure(.usage, "no workers: give --topology compose.yaml, --topology dns:NAME:PORT or --workers HOST:PORT,…")
+            throw CommandFailure(
+                .usage, "no workers: give --topology compose.yaml, --topology dns:NAME:PORT or --workers HOST:PORT,…")
         case (.some, .some): throw CommandFailure(.usage, "--topology and --workers exclude each other; give one of them")
         case (nil, let list?): workers = .listed(try WorkerList.parse(list))
         case (let source?, nil):
             switch try TopologySource(parsing: source) {
             case .dns(let name, let port): workers = .dns(name: name, port: port)
             case .compose(let path):
-                let file = try ComposeFile.read(path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
+                let file = try ComposeFile.read(
+                    path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
                 workers = .listed(file.workers.filter { !$0.annotation.exclude })
             }
         }

@@ -114,7 +114,8 @@ extension CoordinatorProcess: ConnectionHandler {
         peer.connection.send(
             .welcome(
                 Welcome(
-                    role: .coordinator, name: "coordinator", software: ProductVersion.current, incarnation: incarnation, term: machine.term)))
+                    role: .coordinator, name: "coordinator", software: ProductVersion.current, incarnation: incarnation,
+                    term: machine.term)))
     }
 
     private func fromWorker(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {
@@ -138,9 +139,11 @@ extension CoordinatorProcess: ConnectionHandler {
             guard let id = announced[key] else { return }
             requestArrived(id, request, payload)
         case .statusRequest(let request):
-            peer.connection.send(.statusReply(StatusReply(id: request.id)), payload: statusDocument.map { OutgoingPayload($0) } ?? .empty)
+            peer.connection.send(
+                .statusReply(StatusReply(id: request.id)), payload: statusDocument.map { OutgoingPayload($0) } ?? .empty)
         case .modelRequest(let request):
-            peer.connection.send(.modelReply(ModelReply(id: request.id)), payload: manifestDocument.map { OutgoingPayload($0) } ?? .empty)
+            peer.connection.send(
+                .modelReply(ModelReply(id: request.id)), payload: manifestDocument.map { OutgoingPayload($0) } ?? .empty)
         case .ping(let ping): peer.connection.send(.pong(ping))
         default: step(.received(peer.id, message))
         }

@@ -53,7 +53,8 @@ extension CoordinatorProcess {
             requests[id]?.inputs =
                 names.isEmpty ? tensors : served.inputs.compactMap { spec in names.firstIndex(of: spec.name).map { tensors[$0] } }
             guard requests[id]?.inputs.count == served.inputs.count else {
-                return step(.requestBroken(id, "the request carries \(tensors.count) tensors, the model takes \(served.inputs.count)"))
+                return step(
+                    .requestBroken(id, "the request carries \(tensors.count) tensors, the model takes \(served.inputs.count)"))
             }
             step(.requestArrived(id))
         case .failure(let error): step(.requestBroken(id, error.message))
@@ -105,7 +106,8 @@ extension CoordinatorProcess {
         work.tensors = outgoing.headers
         links[node]?.messages += 1
         links[node]?.compressed += isCompressed ? 1 : 0
-        links[node]?.rawBytes += UInt64(outgoing.headers.reduce(0) { $0 + ((try? Tensor.byteCount(of: $1.dtype, shape: $1.shape)) ?? 0) })
+        links[node]?.rawBytes += UInt64(
+            outgoing.headers.reduce(0) { $0 + ((try? Tensor.byteCount(of: $1.dtype, shape: $1.shape)) ?? 0) })
         links[node]?.wireBytes += UInt64(outgoing.payload.byteCount)
         let tag = nextTag
         nextTag += 1
@@ -136,7 +138,10 @@ extension CoordinatorProcess {
         switch tensors {
         case .success(let outputs):
             guard outputs.count == served?.outputs.count else {
-                return step(.resultBroken(result.key, "the last stage gave \(outputs.count) outputs where \(served?.outputs.count ?? 0) are declared"))
+                return step(
+                    .resultBroken(
+                        result.key, "the last stage gave \(outputs.count) outputs where \(served?.outputs.count ?? 0) are declared")
+                )
             }
             results[result.key] = outputs
             step(.resultArrived(result.key, result.trace))

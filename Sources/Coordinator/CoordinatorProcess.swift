@@ -83,7 +83,8 @@ final class CoordinatorProcess {
         service = try ModelService(
             path: settings.modelPath, inputs: settings.inputs, level: settings.level,
             choices: .init(
-                strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost, microBatch: microBatch))
+                strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost,
+                microBatch: microBatch))
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
         var configuration = CoordinatorMachine.Configuration(
@@ -106,13 +107,18 @@ final class CoordinatorProcess {
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] in stop($0) }
-        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) { [unowned self] in accept($0) }
+        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) { [unowned self] in
+            accept($0)
+        }
         self.listener = listener
         StandardStream.output.writeLine("listening on \(listener.address)")
         logger.info(
             "coordinator started",
-            metadata: ["address": "\(listener.address)", "model": "\(settings.modelPath)", "digest": "\(service.digest.prefix(12))"])
-        logger.warning("no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+            metadata: [
+                "address": "\(listener.address)", "model": "\(settings.modelPath)", "digest": "\(service.digest.prefix(12))",
+            ])
+        logger.warning(
+            "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         startAnalysis()
         switch settings.workers {
         case .listed(let services): step(.targets(CoordinatorSettings.targets(services)))

@@ -44,7 +44,8 @@ enum OptionFiles {
         }
         let topology = value(of: "topology", in: own) ?? values["topology"]
         if let topology, case .compose(let path) = try TopologySource(parsing: topology) {
-            let file = try ComposeFile.read(path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
+            let file = try ComposeFile.read(
+                path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
             values = values.over(file.coordinatorOptions)
         }
         return values.arguments(notGivenIn: own) + own

@@ -1,4 +1,5 @@
 internal import CTorch
+internal import Tensors
 
 /// Looks at an archive's directory before libtorch sees the file.
 ///
@@ -21,10 +22,12 @@ struct ArchiveInspector {
 
     private let bytes: UnsafeRawBufferPointer
 
-    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
-
     /// - Throws: an ``InferenceError`` that says what is wrong with the file.
-    func check() throws(InferenceError) {
+    static func check(_ archive: TensorStorage) throws(InferenceError) {
+        try withExtendedLifetime(archive) { () throws(InferenceError) in try ArchiveInspector(bytes: archive.bytes).check() }
+    }
+
+    private func check() throws(InferenceError) {
         let entries = try directory()
         try checkSizes(entries)
         guard let pickle = entries.first(where: { $0.isRecord("data.pkl") }) else {

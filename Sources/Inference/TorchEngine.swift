@@ -30,47 +30,7 @@ public struct TorchEngine: InferenceEngine {
     }
 
     public func loadPartition(archive: TensorStorage, optimized: Bool) throws(InferenceError) -> any LoadedPartition {
-        try ArchiveInspector(archive.bytes).check()
+        try ArchiveInspector.check(archive)
         return try TorchPartition(archive: archive, optimized: optimized)
-    }
-}
-
-/// A partition in libtorch's hands.
-///
-/// ## Concurrency model
-/// The graph and its weights never change after loading, and each run has an interpreter state of its own (`CTorch.h` promises
-/// it): that is the proof behind `@unchecked Sendable`.
-final class TorchPartition: LoadedPartition, @unchecked Sendable {
-    private let handle: OpaquePointer
-    let weightBytes: Int
-
-    init(archive: TensorStorage, optimized: Bool) throws(InferenceError) {
-        var loaded: OpaquePointer?
-        try Torch.check { error in
-            withExtendedLifetime(archive) {
-                amp_torch_partition_load(archive.pointer, archive.byteCount, optimized, &loaded, error)
-            }
-        }
-        handle = try Torch.unwrap(loaded)
-        weightBytes = Int(amp_torch_partition_weight_bytes(handle))
-    }
-
-    deinit { amp_torch_partition_release(handle) }
-
-    func run(_ inputs: [Tensor]) throws(InferenceError) -> [Tensor] {
-        var produced: OpaquePointer?
-        var lent = inputs.map(Torch.lend)
-        try Torch.check { amp_torch_partition_run(handle, &lent, lent.count, &produced, $0) }
-        return try Torch.take(produced)
-    }
-
-    func operatorCounts() -> [String: Int] {
-        var counts: [String: Int] = [:]
-        for index in 0..<amp_torch_partition_operator_kinds(handle) {
-            var count = 0
-            let name = String(cString: amp_torch_partition_operator(handle, index, &count))
-            counts[name] = count
-        }
-        return counts
     }
 }

@@ -1,8 +1,9 @@
+internal import Glibc
 public import Tensors
 
 extension TorchModel {
     /// Cuts, loads and runs a range in this process.
-    /// - Returns: milliseconds of each of `repetitions` runs after two that warm up.
+    /// - Returns: milliseconds (of this thread's CPU time, so that other processes do not show) of each of `repetitions` runs after two that warm up.
     public func time(_ range: Range<Int>, inputs: [Tensor], optimized: Bool, repetitions: Int) throws(InferenceError) -> [Double] {
         try time(parts: [range], inputs: inputs, optimized: optimized, repetitions: repetitions)[0]
     }
@@ -16,49 +17,83 @@ extension TorchModel {
         var loaded: [(partition: any LoadedPartition, inputs: [Tensor])] = []
         for part in parts {
             let partition = try TorchEngine().loadPartition(archive: cut(part), optimized: optimized)
-            // The outputs of the part before are its inputs; only where there is none the model runs up to here.
-            let chained = loaded.count > 0 && parts[loaded.count - 1].upperBound == part.lowerBound
-            let crossing: [Tensor]
-            if chained, let before = loaded.last {
-                crossing = try before.partition.run(before.inputs)
-            } else {
-                crossing = try tensors(crossing: part.lowerBound, inputs: inputs)
-            }
-            loaded.append((partition, crossing))
+            loaded.append((partition, try tensors(crossing: part.lowerBound, inputs: inputs)))
         }
         var samples = parts.map { _ in [Double]() }
-        let clock = ContinuousClock()
         for repetition in -2..<repetitions {
             for (index, part) in loaded.enumerated() {
-                let start = clock.now
+                let start = threadMilliseconds()
                 _ = try part.partition.run(part.inputs)
-                if repetition >= 0 { samples[index].append((clock.now - start) / .milliseconds(1)) }
+                if repetition >= 0 { samples[index].append(threadMilliseconds() - start) }
             }
         }
         return samples
     }
 
-    /// What each layer costs inside an optimised partition, in milliseconds.
+    /// What each layer costs inside an optimised partition, in milliseconds, summing up to the optimised whole.
     ///
-    /// Inside one, layers are fused and tensors keep the library's own memory layout, so a layer cannot be timed alone. The model is
-    /// cut before each layer with arithmetic (where that is advisable), the optimised segments are timed, and all are scaled by one
-    /// factor to sum up to the optimised whole, which has fewer layout changes. A segment's time belongs to its first layer with
-    /// arithmetic: the rest of it is fused with that one or small.
-    /// Source: measured on MobileNetV2 and ResNet-18, see `docs`; O(segments) loads of the weights, each once.
+    /// Optimisation renames, fuses and removes operators but keeps the order of those with arithmetic (convolutions, matrix
+    /// products). So the optimised whole is timed node by node and its nodes are dealt out between the layers: the n-th arithmetic
+    /// node's time to the n-th layer with arithmetic, the others' to a layer of the same name nearby where there is one, else to the
+    /// arithmetic layer before them.
     func optimizedMilliseconds(_ analysis: ModelAnalysis, inputs: [Tensor], repetitions: Int) throws(InferenceError) -> [Double] {
-        let starts = analysis.advisableCuts.filter { analysis.layers[$0].macs != nil }
-        let bounds = [0] + starts + [layerCount]
-        let segments = zip(bounds, bounds.dropFirst()).map { $0..<$1 }
-        let whole = median(try time(0..<layerCount, inputs: inputs, optimized: true, repetitions: repetitions))
-        let times = try time(parts: segments, inputs: inputs, optimized: true, repetitions: repetitions).map(median)
-        let scale = whole / max(times.reduce(0, +), .leastNormalMagnitude)
-        var milliseconds = [Double](repeating: 0, count: layerCount)
-        for (segment, time) in zip(segments, times) {
-            let owner = segment.first { analysis.layers[$0].macs != nil } ?? segment.lowerBound
-            milliseconds[owner] = time * scale
+        let whole = try TorchPartition(archive: cut(0..<layerCount), optimized: true)
+        let nodes = try whole.profile(inputs: inputs, repetitions: repetitions)
+        let dealt = OptimizedTimes.deal(
+            nodes.map { ($0.name, $0.milliseconds) }, to: analysis.layers.map { ($0.operator, $0.macs != nil) })
+        var samples: [Double] = []
+        for _ in 0..<repetitions {
+            let start = threadMilliseconds()
+            _ = try whole.run(inputs)
+            samples.append(threadMilliseconds() - start)
         }
-        return milliseconds
+        // Timing node by node costs a little at each node; the sum is known.
+        let scale = median(samples) / max(dealt.reduce(0, +), .leastNormalMagnitude)
+        return dealt.map { $0 * scale }
     }
+}
+
+/// Deals the times of an optimised graph's nodes out to the layers of the graph it was made from.
+enum OptimizedTimes {
+    static func deal(
+        _ nodes: [(name: String, milliseconds: Double)], to layers: [(name: String, hasArithmetic: Bool)]
+    ) -> [Double] {
+        let layerArithmetic = layers.indices.filter { layers[$0].hasArithmetic }
+        let nodeArithmetic = nodes.indices.filter { isArithmetic(nodes[$0].name) }
+        var times = [Double](repeating: 0, count: layers.count)
+        guard !layers.isEmpty else { return times }
+        // Without a one-to-one match (an optimisation that joins products) everything is one section.
+        let matches = layerArithmetic.count == nodeArithmetic.count
+        let layerStarts = [0] + (matches ? layerArithmetic : [])
+        let nodeStarts = [0] + (matches ? nodeArithmetic : [])
+        for section in layerStarts.indices {
+            let layerEnd = section + 1 < layerStarts.count ? layerStarts[section + 1] : layers.count
+            let nodeEnd = section + 1 < nodeStarts.count ? nodeStarts[section + 1] : nodes.count
+            var next = layerStarts[section]
+            var owner = layerStarts[section]
+            for node in nodes[nodeStarts[section]..<nodeEnd] {
+                if let match = (next..<layerEnd).first(where: { layers[$0].name == node.name }) {
+                    owner = match
+                    next = match + 1
+                }
+                times[min(owner, layers.count - 1)] += node.milliseconds
+            }
+        }
+        return times
+    }
+
+    private static func isArithmetic(_ name: String) -> Bool {
+        let base = name.split(separator: ":").last.map(String.init) ?? name
+        return base.contains("conv") && !base.hasPrefix("to_") || base.hasSuffix("linear")
+            || ["matmul", "bmm", "mm", "addmm", "baddbmm", "scaled_dot_product_attention"].contains(base)
+    }
+}
+
+/// CPU time of the calling thread.
+private func threadMilliseconds() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
+    return Double(now.tv_sec) * 1e3 + Double(now.tv_nsec) * 1e-6
 }
 
 /// The middle of the sorted samples, the upper one of two.

@@ -34,7 +34,7 @@ public final class TorchModel: @unchecked Sendable {
 
     /// Opens an archive in memory, which is no longer needed afterwards.
     public init(archive: TensorStorage) throws(InferenceError) {
-        try ArchiveInspector(archive.bytes).check()
+        try ArchiveInspector.check(archive)
         var opened: OpaquePointer?
         try Torch.check { error in
             withExtendedLifetime(archive) {

@@ -90,7 +90,8 @@ public final class ModelService: Sendable {
         guard manifest.inputs.count == model.inputNames.count else {
             throw CommandFailure(
                 .badData,
-                "\(path): its manifest names \(manifest.inputs.count) inputs, but forward takes \(model.inputNames.count); export it again")
+                "\(path): its manifest names \(manifest.inputs.count) inputs, but forward takes \(model.inputNames.count); export it again"
+            )
         }
         self.manifest = manifest
         samples = SampleInputs(specs: manifest.inputs)
@@ -110,7 +111,8 @@ public final class ModelService: Sendable {
         let inputs = try samples.make(batch: batch)
         let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions, optimized: level == .o1)
         let outputs = try outputSpecs(batch: batch)
-        let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(microBatch: batch)
+        let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
+            microBatch: batch)
         let served = ServedModel(
             name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: outputs, batching: batching,
             weightBytes: UInt64(analysis.weightBytes))
@@ -255,7 +257,8 @@ extension Layer {
             }
         self.init(
             name: info.name, operatorName: info.operator, operation: operation, parameterCount: info.parameterCount,
-            parameterBytes: ByteCount(info.parameterBytes), outputElements: info.outputBytes / 4, outputBytes: ByteCount(info.outputBytes),
+            parameterBytes: ByteCount(info.parameterBytes), outputElements: info.outputBytes / 4,
+            outputBytes: ByteCount(info.outputBytes),
             milliseconds: info.milliseconds)
     }
 }

@@ -18,9 +18,10 @@ public struct ConnectionOptions: Sendable {
     public var closingTimeout: Duration = .seconds(3)
     /// TCP_USER_TIMEOUT: the kernel gives the connection up when sent bytes stay unacknowledged for this long.
     public var unacknowledgedTimeout: Duration = .seconds(20)
-    /// TCP_NOTSENT_LOWAT: bytes in the kernel that are not on their way yet. What is there can neither be cancelled nor overtaken: 512 KiB are
-    /// two frames. (At 10 Mbit/s the kernel's own limit of 4 MiB would be 3 seconds.)
-    public var unsentByteLimit = 512 << 10
+    /// TCP_NOTSENT_LOWAT: bytes in the kernel that are not on their way yet. What is there can neither be cancelled nor overtaken: 256 KiB are
+    /// one frame, 0.2 s at 10 Mbit/s (the kernel's own limit of 4 MiB would be 3 s). Less data between checksum and copy stays in cache, too:
+    /// measured on loopback, it took a sixth less CPU time than no limit.
+    public var unsentByteLimit = 256 << 10
     /// SO_SNDBUF and SO_RCVBUF in bytes; `nil` leaves them to the kernel, which fits them to the link.
     public var socketBufferByteCount: Int?
     /// Bytes read from one connection before the others have their turn.

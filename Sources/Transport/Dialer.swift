@@ -74,7 +74,10 @@ public final class Dialer: ConnectionHandler {
                 self.next()
             }
         } else {
-            finish(.failure(Failure(message: failures.isEmpty ? "there is no address" : failures.joined(separator: "; "), refusal: refusal)))
+            finish(
+                .failure(
+                    Failure(message: failures.isEmpty ? "there is no address" : failures.joined(separator: "; "), refusal: refusal))
+            )
         }
     }
 

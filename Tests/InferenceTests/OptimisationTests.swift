@@ -79,6 +79,20 @@ struct OptimisationTests {
     }
 }
 
+extension OptimisationTests {
+    @Test("the times of optimised layers leave folded batch-norms out and give every convolution its own")
+    func optimisedLayerTimes() throws {
+        let model = try MobileNet.open()
+        let analysis = try model.analyse(inputs: MobileNet.images(1), repetitions: 3, optimized: true)
+        for layer in analysis.layers {
+            if layer.operator == "aten::batch_norm" { #expect(layer.milliseconds == 0) }
+            if layer.kernel != nil { #expect(layer.milliseconds > 0, "\(layer.name)") }
+        }
+        #expect(analysis.advisableCuts.allSatisfy { analysis.layers[$0].operator != "aten::batch_norm" })
+        #expect(analysis.advisableCuts.count >= 50)
+    }
+}
+
 /// Figures for docs and plans; run with `AMP4EC_BENCHMARK=1 swift test -c release --filter InferenceBenchmarks`.
 @Suite("Benchmarks", .serialized, .enabled(if: ProcessInfo.processInfo.environment["AMP4EC_BENCHMARK"] != nil))
 struct InferenceBenchmarks {
@@ -107,6 +121,7 @@ struct InferenceBenchmarks {
                 partsMs[index].append((clock.now - start) / .milliseconds(1))
             }
         }
+        // The lower quartile: other processes only ever add to a run.
         func typical(_ samples: [Double]) -> Double { samples.dropFirst(5).sorted()[samples.count / 4] }
         let measured = partsMs.map(typical)
         let predicted = zip(bounds, bounds.dropFirst()).map { first, end in

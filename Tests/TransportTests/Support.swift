@@ -199,3 +199,16 @@ func frame(_ message: Message, payload: OutgoingPayload = .empty, change: (inout
     payload.forEachPiece(in: 0..<payload.byteCount) { bytes.append(contentsOf: $0) }
     return bytes
 }
+
+/// Whether this machine lets anybody bind to `::1` (containers often do not).
+let hasIPv6: Bool = {
+    let probe = socket(AF_INET6, Int32(SOCK_STREAM.rawValue), 0)
+    guard probe >= 0 else { return false }
+    defer { close(probe) }
+    var address = sockaddr_in6()
+    address.sin6_family = sa_family_t(AF_INET6)
+    address.sin6_addr = in6addr_loopback
+    return withUnsafeBytes(of: &address) {
+        bind(probe, $0.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(MemoryLayout<sockaddr_in6>.size)) == 0
+    }
+}()

@@ -132,8 +132,8 @@ typedef struct amp_torch_layer {
 /// Facts of layer `index`; shapes, bytes and MACs are those of the last profile.
 amp_torch_layer amp_torch_model_layer(const amp_torch_model *model, size_t index);
 
-/// Runs the model layer by layer at `inputs`, `repetitions` times after one warm-up. `milliseconds` gets one value for each
-/// repetition and layer (row-major: repetition, layer) and holds `repetitions` × layer count values.
+/// Runs the model layer by layer at `inputs`, `repetitions` times after one warm-up. `milliseconds` (of this thread's CPU
+/// time) gets one value for each repetition and layer (row-major: repetition, layer) and holds `repetitions` × layer count values.
 amp_torch_code amp_torch_model_profile(amp_torch_model *model, amp_torch_input *inputs, size_t input_count,
                                        size_t repetitions, double *milliseconds, char **error);
 
@@ -171,6 +171,12 @@ int64_t amp_torch_partition_weight_bytes(const amp_torch_partition *partition);
 /// Kinds of operators in what runs, nested blocks included.
 size_t amp_torch_partition_operator_kinds(const amp_torch_partition *partition);
 const char *amp_torch_partition_operator(const amp_torch_partition *partition, size_t index, size_t *count);
+/// The top-level nodes of what runs, in order, without constants.
+size_t amp_torch_partition_node_count(const amp_torch_partition *partition);
+const char *amp_torch_partition_node(const amp_torch_partition *partition, size_t index);
+/// As `amp_torch_model_profile`, for those nodes.
+amp_torch_code amp_torch_partition_profile(const amp_torch_partition *partition, amp_torch_input *inputs,
+                                           size_t input_count, size_t repetitions, double *milliseconds, char **error);
 /// Runs once. The inputs' memory is never written.
 amp_torch_code amp_torch_partition_run(const amp_torch_partition *partition, amp_torch_input *inputs, size_t input_count,
                                        amp_torch_tensors **outputs, char **error);

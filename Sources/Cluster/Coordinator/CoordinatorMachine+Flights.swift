@@ -179,6 +179,7 @@ extension CoordinatorMachine {
             out.append(.dropResult(key))
             return
         }
+        for trace in traces { nodes[NodeID(trace.node)]?.timing.add(trace) }
         let id = flight.request
         // In place: a copy of the request here would copy all its pieces for each result.
         requests[id]?.pieces[flight.piece].isDone = true

@@ -39,6 +39,8 @@ extension CoordinatorMachine {
         var roundTrip: Duration?
         var heartbeat: Heartbeat?
         var partitions: [PartitionKey: HeldState] = [:]
+        /// Where the time of the micro-batches that came back went on this node.
+        var timing = NodeTiming()
         /// Reservations.
         var flights: Set<WorkKey> = []
         var flightBytes = 0

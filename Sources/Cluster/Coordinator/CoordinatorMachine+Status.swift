@@ -50,7 +50,7 @@ extension CoordinatorMachine {
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
             load: node.flights.count, queued: beat?.queued ?? 0, executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
-            roundTripMs: node.roundTrip?.milliseconds, partitions: partitions)
+            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions)
     }
 
     private static func describe(_ active: ActivePlan) -> ClusterStatus.PlanStatus {

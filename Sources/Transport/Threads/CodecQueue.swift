@@ -65,7 +65,8 @@ public final class CodecQueue: Sendable {
         if measuresDecoding {
             let decodeStart = LoopTime.current()
             for segment in compressed.compactMap({ $0 }) {
-                _ = try? codec.decode(segment.header, UnsafeRawBufferPointer(rebasing: segment.storage.bytes[..<segment.header.wireByteCount]))
+                _ = try? codec.decode(
+                    segment.header, UnsafeRawBufferPointer(rebasing: segment.storage.bytes[..<segment.header.wireByteCount]))
             }
             decode = LoopTime.current() - decodeStart
         }
