@@ -4,6 +4,7 @@ import Coordinator
 import Foundation
 import Planning
 import Shell
+import Tensors
 import Testing
 import Topology
 import Wire

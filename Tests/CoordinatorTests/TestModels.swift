@@ -2,6 +2,7 @@ import Foundation
 import Inference
 import Profiling
 import Tensors
+import Wire
 
 /// The models that `Tests/Models/make-test-models` writes.
 enum TestModels {

@@ -110,6 +110,14 @@ import Wire
             driver.submit(1, deadline: 1_000)
             #expect(driver.wait(.seconds(2)).errors.first?.message.contains("50 MiB are free") == true)
         },
+        Case("with nobody else left, who was left out is tried again after five seconds") {
+            var driver = ordered(["a"])
+            let load = driver.answerPlan([["a"]]).loads[0]
+            #expect(driver.report(load.0, load.1, .failed).orders.isEmpty)
+            #expect(driver.wait(.milliseconds(4_900)).orders.isEmpty)
+            #expect(driver.wait(.milliseconds(200)).orders.map { $0.nodes.map(\.id) } == [["a"]])
+            #expect(driver.deploy([["a"]]).isServing)
+        },
         Case("a failure that answers an order of a plan given up concerns nobody") {
             var driver = ordered(["a", "b"])
             driver.answerPlan([["a"], ["b"]])

@@ -16,10 +16,16 @@ extension CoordinatorMachine {
         }
         guard let due = planDueAt, due <= now, isStartGateOpen, planInProgress == nil, model != nil else { return }
         planDueAt = nil
-        let members = nodes.values.filter { $0.state == .ready && ($0.excludedUntil ?? .zero) <= now }.sorted { $0.id < $1.id }
+        let ready = nodes.values.filter { $0.state == .ready }.sorted { $0.id < $1.id }
+        var members = ready.filter { ($0.excludedUntil ?? .zero) <= now }
+        if members.isEmpty {
+            // Nobody else is left: those that were left out get another chance, though not at once.
+            let earlier = Self.exclusionAfterLoadFailure - Self.planRetryInterval
+            members = ready.filter { ($0.excludedUntil ?? .zero) <= now + earlier }
+        }
         guard !members.isEmpty else {
             planFailure = "no worker is ready (\(missingNodes))"
-            if active == nil, nodes.values.contains(where: { $0.state == .ready }) {
+            if active == nil, !ready.isEmpty {
                 requestPlan(now, after: Self.planRetryInterval)
             }
             log(.warning, "no plan is possible", ["cause": planFailure ?? ""], &out)

@@ -30,7 +30,8 @@ extension CoordinatorMachine {
         /// A deployment that has not ended after this long will not: the slowest honest one is a large archive over a slow link.
         public var deploymentTimeout: Duration = .seconds(120)
         public var redialFirst: Duration = .milliseconds(250)
-        public var redialLongest: Duration = .seconds(5)
+        /// A worker that comes back is found within this time, so that it takes traffic within two seconds.
+        public var redialLongest: Duration = .seconds(1)
 
         public init(name: String, software: String, incarnation: IncarnationID, compression: CompressionMode) {
             self.name = name
@@ -125,6 +126,13 @@ extension CoordinatorMachine {
         public var brokenLinks: Set<NodeLink>
         /// Whether requests are waiting: then measuring candidates is left for later.
         public var isUrgent: Bool
+
+        public init(generation: UInt64, nodes: [PlanningNode], brokenLinks: Set<NodeLink>, isUrgent: Bool) {
+            self.generation = generation
+            self.nodes = nodes
+            self.brokenLinks = brokenLinks
+            self.isUrgent = isUrgent
+        }
     }
 
     public enum PlanOutcome: Sendable {
