@@ -48,6 +48,7 @@ uint64_t amp_torch_runtime_archive_format(void);
 /// Threads inside one operator (`intra_op_threads`); operators never run beside each other.
 amp_torch_code amp_torch_runtime_configure(int32_t intra_op_threads, char **error);
 /// Lets freed tensors stay in the process: large blocks from `mmap` would fault in anew at each allocation.
+/// For threads that start later: call it first of all.
 void amp_torch_runtime_tune_allocator(void);
 
 // ---- Tensors -----------------------------------------------------------------------------------------------------
