@@ -131,6 +131,8 @@ final class CoordinatorProcess {
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
         loop.shutDown()
+        // The log has the line too; the exit status is for scripts.
+        if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
     }
 
     private func listenAddress() throws -> SocketAddress {
