@@ -70,6 +70,36 @@ struct StartTests {
         for process in [coordinator] + twins { #expect(await process.terminate() == .exited(0), "\(process.report)") }
     }
 
+    @Test("a memory limit that the partition fits into counts for the worker alone, whatever else the machine holds")
+    func enoughMemory() async throws {
+        try await withCluster("cnn", workers: 2, workerOptions: ["--memory-limit", "400MiB"]) { cluster in
+            let status = try await cluster.status("heartbeats") { $0.nodes.allSatisfy { $0.memory.processBytes > 0 } }
+            for node in status.nodes {
+                #expect(node.memory.limitBytes == 400 << 20)
+                // Its own process and nothing else.
+                #expect(node.memory.usedBytes == node.memory.processBytes, "\(node.memory)")
+            }
+        }
+    }
+
+    @Test("two coordinators for the same workers: one serves, the other is told who holds them")
+    func twoCoordinators() async throws {
+        try await withCluster("cnn", workers: 1) { cluster in
+            let second = try startCoordinator(cluster.workerAddresses, [], name: "second", in: cluster.folder)
+            let coordinators = [cluster.coordinator, second]
+            // Both are of the first term: the session's number decides, by a rule that all workers share.
+            try await eventually("one of them is told", about: { second.report + cluster.report }) {
+                coordinators.contains { $0.text(.stderr).contains("holds this worker") }
+            }
+            let holder = try #require(coordinators.first { !$0.text(.stderr).contains("holds this worker") })
+            _ = try await holder.line("ready", on: .stdout) { $0 == "ready: 1 stages on 1 nodes" }
+            let client = try AMP4ECClient(coordinator: try await TestCluster.listeningAddress(holder))
+            defer { client.close() }
+            _ = try await client.infer(TestInputs.make(try await client.model(), items: 1))
+            #expect(await second.terminate() == .exited(0), "\(second.report)")
+        }
+    }
+
     @Test("a worker whose memory is below its partition: status says what is missing")
     func tooLittleMemory() async throws {
         try await withWorkers(1, options: ["--memory-limit", "1MiB"]) { folder, _, addresses in
@@ -114,11 +144,11 @@ struct StartTests {
     }
 
     private func startCoordinator(
-        _ workers: [String], _ options: [String], model: String? = nil, in folder: TemporaryFolder
+        _ workers: [String], _ options: [String], model: String? = nil, name: String = "coordinator", in folder: TemporaryFolder
     ) throws -> ProcessUnderTest {
         let arguments = ["--listen", "127.0.0.1:0", "--workers", workers.joined(separator: ",")] + TestCluster.anyLoad + options
         return try ProcessUnderTest(
-            .coordinator, arguments + ["--model", model ?? Places.testModel("cnn.pt")], name: "coordinator", in: folder)
+            .coordinator, arguments + ["--model", model ?? Places.testModel("cnn.pt")], name: name, in: folder)
     }
 
     private func withWorkers(
