@@ -10,6 +10,9 @@ public struct ClientMachine: Sendable {
         public var reconnectLongest: Duration = .seconds(2)
         /// Connections tried in a row without an answer before requests fail with `unavailable`; `nil` means until their deadline.
         public var maximumConnectFailures: Int?
+        /// After a request's deadline the coordinator, which has the same one, still has this long to say what was missing: its own
+        /// account ("no plan serves: …") helps, "no answer" does not. Several round trips of a slow network.
+        public var answerGrace: Duration = .milliseconds(250)
         public init() {}
     }
 
@@ -125,7 +128,7 @@ public struct ClientMachine: Sendable {
     private mutating func advance(_ now: Instant, _ out: inout [Directive]) {
         for id in outstanding.keys.sorted() {
             guard let request = outstanding[id] else { continue }
-            guard request.deadline > now else {
+            guard giveUpTime(of: request) > now else {
                 outstanding[id] = nil
                 if request.isSent, case .connected = link { out.append(.sendCancel(id)) }
                 let why = request.isSent ? "no answer came in time" : "the coordinator could not be reached in time: \(lastFailure)"
@@ -151,11 +154,16 @@ public struct ClientMachine: Sendable {
         }
     }
 
+    private func giveUpTime(of request: Outstanding) -> Instant {
+        guard request.isSent, case .connected = link else { return request.deadline }
+        return request.deadline + configuration.answerGrace
+    }
+
     /// When ``step(_:now:)`` must be called at the latest.
     public var nextWake: Instant? {
         var wake: Instant?
         for request in outstanding.values {
-            let due = min(request.deadline, request.isSent ? .distantFuture : request.sendAt ?? .distantFuture)
+            let due = min(giveUpTime(of: request), request.isSent ? .distantFuture : request.sendAt ?? .distantFuture)
             wake = min(wake ?? due, due)
         }
         if case .waiting(let until) = link, !outstanding.isEmpty { wake = min(wake ?? until, until) }

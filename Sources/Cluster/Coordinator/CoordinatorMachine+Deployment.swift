@@ -18,7 +18,10 @@ extension CoordinatorMachine {
         planDueAt = nil
         let members = nodes.values.filter { $0.state == .ready && ($0.excludedUntil ?? .zero) <= now }.sorted { $0.id < $1.id }
         guard !members.isEmpty else {
-            planFailure = "no worker is ready (\(missingNodes))"
+            // Nodes that are ready but could not load their partition: the reason stays, with what was missing.
+            if planFailure == nil || !nodes.values.contains(where: { $0.state == .ready }) {
+                planFailure = "no worker is ready (\(missingNodes))"
+            }
             log(.warning, "no plan is possible", ["cause": planFailure ?? ""], &out)
             return
         }
@@ -47,15 +50,17 @@ extension CoordinatorMachine {
             if case .ready(_, let weightBytes) = state { sum + weightBytes } else { sum }
         }
         var free = profile?.memoryAvailableBytes ?? 0
+        var limit = profile?.memoryLimitBytes ?? 0
         if let heartbeat = node.heartbeat, heartbeat.memoryLimitBytes > 0 {
-            free = heartbeat.memoryLimitBytes - min(heartbeat.memoryUsedBytes, heartbeat.memoryLimitBytes)
+            limit = heartbeat.memoryLimitBytes
+            free = limit - min(heartbeat.memoryUsedBytes, heartbeat.memoryLimitBytes)
         }
         // Our own partitions and process make room for their successors; others' load is not ours to use.
         let ours = max(held, node.heartbeat?.processResidentBytes ?? 0)
         let othersCores = node.heartbeat.map { max(0, $0.cpuUsedCores - $0.processCPUCores) } ?? 0
         return PlanningNode(
             id: node.id, effectiveCores: max(0.05, min(cores, Double(max(1, profile?.executors ?? 1)))), speed: profile?.speed ?? 1,
-            freeMemory: ByteCount(Int(clamping: free &+ ours)), load: cores > 0 ? min(0.95, othersCores / cores) : 0,
+            freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: cores > 0 ? min(0.95, othersCores / cores) : 0,
             latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2)
     }
 
