@@ -131,7 +131,7 @@ let package = Package(
         tests("SimulationTests", ["Cluster", "TestKit"]),
         tests("CoordinatorTests", ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
-        tests("ClusterTests", ["AMP4ECClient", "Arrays", "Tensors", "Wire", "Transport"]),
+        tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
         tests("TidyTests", []),
     ],
     swiftLanguageModes: [.v6],

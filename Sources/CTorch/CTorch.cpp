@@ -1308,9 +1308,13 @@ amp_torch_code amp_torch_runtime_configure(int32_t threads, char **error) {
 
 void amp_torch_runtime_tune_allocator(void) {
     constexpr int keepBytes = 1 << 30;
-    mallopt(M_MMAP_THRESHOLD, keepBytes);
+    // Some versions of glibc refuse thresholds over half an arena's heap.
+    constexpr int smallestRefusedBytes = 32 << 20;
+    if (mallopt(M_MMAP_THRESHOLD, keepBytes) == 0) mallopt(M_MMAP_THRESHOLD, smallestRefusedBytes);
     mallopt(M_TRIM_THRESHOLD, keepBytes);
-    mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
+    // Other arenas live in heaps of 64 MiB that are unmapped whenever they run empty, whatever the thresholds say.
+    mallopt(M_ARENA_MAX, 1);
 }
 
 const void *amp_torch_tensor_data(const amp_torch_tensor *tensor) { return tensor->value.const_data_ptr(); }

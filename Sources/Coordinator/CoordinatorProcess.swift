@@ -84,7 +84,7 @@ final class CoordinatorProcess {
             path: settings.modelPath, inputs: settings.inputs, level: settings.level,
             choices: .init(
                 strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost,
-                microBatch: microBatch))
+                maximumLoad: options.maximumLoad, microBatch: microBatch))
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
         var configuration = CoordinatorMachine.Configuration(
@@ -131,6 +131,8 @@ final class CoordinatorProcess {
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
         loop.shutDown()
+        // The log has the line too; the exit status is for scripts.
+        if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
     }
 
     private func listenAddress() throws -> SocketAddress {

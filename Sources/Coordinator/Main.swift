@@ -22,15 +22,17 @@ struct CoordinatorCommand: ParsableCommand {
     func run() throws {
         try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
         let settings = try CoordinatorSettings(options)
-        EventLoop.blockSignals([SIGTERM, SIGINT])
         options.logging.start()
         let process = try CoordinatorProcess(settings: settings, logger: Logger(label: "coordinator"))
         try process.run()
     }
 
-    static func main() async {
+    static func main() {
+        // On the main thread and before any library starts another: all others inherit it, and one that does not block a signal takes it
+        // with the default action, which ends the process.
+        EventLoop.blockSignals([SIGTERM, SIGINT])
         let own = Array(CommandLine.arguments.dropFirst())
-        await runCommand(CoordinatorCommand.self, arguments: (try? OptionFiles.merged(own)) ?? own)
+        runServer(CoordinatorCommand.self, arguments: (try? OptionFiles.merged(own)) ?? own)
     }
 }
 

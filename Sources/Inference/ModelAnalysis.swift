@@ -48,7 +48,8 @@ public struct LayerInfo: Sendable, Hashable, Codable {
     public let kernel: KernelInfo?
     /// Multiply-accumulate operations at the example inputs; `nil` where the operator has none or they are not known.
     public let macs: Int?
-    /// The median of the measured runs, for the level that the analysis was asked for; 0 where nothing was measured.
+    /// The lower quartile of the measured runs (this thread's CPU time), for the level that the analysis was asked for; 0 where
+    /// nothing was measured.
     public let milliseconds: Double
 
     public init(

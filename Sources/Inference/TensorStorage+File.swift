@@ -13,7 +13,7 @@ extension TensorStorage {
             throw failure(.notAnArchive, "cannot be examined: \(String(cString: strerror(errno)))")
         }
         guard status.st_mode & S_IFMT == S_IFREG else { throw failure(.notAnArchive, "is not a file") }
-        guard status.st_size > 0 else { throw failure(.notAnArchive, "is empty") }
+        guard status.st_size > 0 else { throw failure(.notAnArchive, "is empty; copy or download it again") }
         let count = Int(status.st_size)
         guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
             throw failure(.outOfMemory, "cannot be mapped: \(String(cString: strerror(errno)))")

@@ -16,7 +16,7 @@ public struct TorchEngine: InferenceEngine {
     /// only between processes that agree in it.
     public static var instructionSet: String { String(cString: amp_torch_runtime_instruction_set()) }
 
-    /// Sets up the process; once, before the first run.
+    /// Sets up the process; once, first thing in `main`: threads that are there already keep their allocator's arenas.
     /// - Parameters:
     ///   - threads: threads inside one operator. One, with several executors, usually gives the best throughput.
     ///   - tunesAllocator: keeps freed tensors in the process. Large blocks that come from `mmap` fault in at every allocation,

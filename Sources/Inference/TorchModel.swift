@@ -7,7 +7,7 @@ public import Tensors
 /// ## Concurrency model
 /// The shim's model is used by one thread at a time: a mutex sees to it, and that is the proof behind `@unchecked Sendable`.
 public final class TorchModel: @unchecked Sendable {
-    /// Passes over the model that one analysis makes at most; more would not change a median.
+    /// Passes over the model that one analysis makes at most; more would not change a quartile.
     public static let maximumRepetitions = 1_000
 
     private let handle: OpaquePointer
@@ -77,7 +77,7 @@ public final class TorchModel: @unchecked Sendable {
             try Torch.check { amp_torch_model_profile(handle, &lent, lent.count, repetitions, &milliseconds, $0) }
             let layers = (0..<layerCount).map { layer in
                 let samples = (0..<repetitions).map { milliseconds[$0 * layerCount + layer] }
-                return describeLayer(layer, milliseconds: samples.isEmpty ? 0 : median(samples))
+                return describeLayer(layer, milliseconds: samples.isEmpty ? 0 : lowerQuartile(samples))
             }
             return ModelAnalysis(layers: layers, cuts: (0...layerCount).map(describeCut), weightBytes: weightBytes)
         }

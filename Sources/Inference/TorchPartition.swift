@@ -39,7 +39,7 @@ final class TorchPartition: LoadedPartition, @unchecked Sendable {
         return (0..<count).map { node in
             (
                 String(cString: amp_torch_partition_node(handle, node)),
-                median((0..<repetitions).map { samples[$0 * count + node] })
+                lowerQuartile((0..<repetitions).map { samples[$0 * count + node] })
             )
         }
     }

@@ -47,17 +47,20 @@ public final class ModelService: Sendable {
         public var shape: PlanShape
         public var objective: PlanObjective
         public var cost: CostModel
+        /// Algorithm 1: see ``Planning/PlanSettings/maximumLoad``.
+        public var maximumLoad: Double
         /// `nil` leaves it to ``automaticMicroBatch``.
         public var microBatch: Int?
 
         public init(
             strategy: PlanStrategy = .optimal, shape: PlanShape = .pipeline, objective: PlanObjective = .throughput,
-            cost: CostModel = .profiled, microBatch: Int? = nil
+            cost: CostModel = .profiled, maximumLoad: Double = PlanSettings().maximumLoad, microBatch: Int? = nil
         ) {
             self.strategy = strategy
             self.shape = shape
             self.objective = objective
             self.cost = cost
+            self.maximumLoad = maximumLoad
             self.microBatch = microBatch
         }
     }
@@ -178,9 +181,11 @@ public final class ModelService: Sendable {
         guard let prepared = state.withLock({ $0.prepared }) else {
             throw CommandFailure(.failure, "the model is not analysed yet")
         }
+        var settings = PlanSettings()
+        settings.maximumLoad = choices.maximumLoad
         let request = PlanRequest(
             profile: prepared.profile, nodes: nodes, links: links, costModel: choices.cost, strategy: strategy, shape: shape,
-            objective: choices.objective)
+            objective: choices.objective, settings: settings)
         guard measures else { return try Planner.plan(request) }
         var refinement = PlanRefinement(request)
         while true {

@@ -47,9 +47,25 @@ public struct CommandOutcome: Sendable, Hashable {
     }
 }
 
+/// Parses the arguments, runs the command on the main thread, and ends the process by the contract of the exit statuses.
+///
+/// The entry point of a process that takes signals itself: `@main struct Main { static func main() { runServer(WorkerCommand.self) } }`.
+/// It must not be reached from an `async` main: there libdispatch parks the main thread in `sigsuspend` with no signal blocked, so that a
+/// SIGTERM ends the process whatever the other threads block.
+/// - Parameter arguments: without the program's name; `nil` takes the process's own.
+public func runServer<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) -> Never {
+    do {
+        var command = try type.parseAsRoot(arguments)
+        try command.run()
+    } catch {
+        CommandOutcome(of: error, thrownBy: type).finish()
+    }
+    exit(ExitStatus.success.rawValue)
+}
+
 /// Parses the arguments, runs the command, and ends the process by the contract of the exit statuses.
 ///
-/// The entry point of every executable: `@main struct Main { static func main() async { await runCommand(WorkerCommand.self) } }`.
+/// The entry point of every command: `@main struct Main { static func main() async { await runCommand(StatusCommand.self) } }`.
 /// - Parameter arguments: without the program's name; `nil` takes the process's own.
 public func runCommand<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) async -> Never {
     do {

@@ -19,12 +19,15 @@ struct WorkerCommand: ParsableCommand {
 
     func run() throws {
         try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
-        // Before any library starts a thread that would inherit the default action.
-        EventLoop.blockSignals([SIGTERM, SIGINT])
         options.logging.start()
         let process = try WorkerProcess(options: options, logger: Logger(label: "worker"))
         try process.run()
     }
 
-    static func main() async { await runCommand(WorkerCommand.self) }
+    static func main() {
+        // On the main thread and before any library starts another: all others inherit it, and one that does not block a signal takes it
+        // with the default action, which ends the process.
+        EventLoop.blockSignals([SIGTERM, SIGINT])
+        runServer(WorkerCommand.self)
+    }
 }

@@ -67,7 +67,7 @@ extension WorkerProcess {
         }
         guard loading.insert(order.key).inserted else { return }
         makeRoom(for: order.residentBytes)
-        let available = min(sample.memoryAvailableBytes, memoryLimit)
+        let available = memoryForPartitionBytes
         guard order.residentBytes <= available else {
             loading.remove(order.key)
             let message =
@@ -144,7 +144,7 @@ extension WorkerProcess {
     private func makeRoom(for bytes: UInt64) {
         var idle = loaded.filter { $0.value.isReleased && !isInUse($0.key) }.sorted { $0.value.lastUsed < $1.value.lastUsed }.map(
             \.key)
-        while !idle.isEmpty, idle.count > Self.idlePartitionLimit || bytes > min(sample.memoryAvailableBytes, memoryLimit) {
+        while !idle.isEmpty, idle.count > Self.idlePartitionLimit || bytes > memoryForPartitionBytes {
             let key = idle.removeFirst()
             loaded[key] = nil
             for directive in machine.evicted(key) {
@@ -152,6 +152,18 @@ extension WorkerProcess {
             }
             sample = probe.sample(at: LoopTime.current().nanoseconds)
         }
+    }
+
+    /// What this process may have resident in all, by what its group or the host leaves and by `--memory-limit`.
+    var memoryForProcessBytes: UInt64 {
+        min(sample.memoryForProcessBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
+    }
+
+    /// What a worker with one more partition and no other may have resident: the runtime counts in a partition's need, those that
+    /// are loaded already do not count as room.
+    private var memoryForPartitionBytes: UInt64 {
+        let partitions = sample.processResidentBytes - min(sample.processResidentBytes, runtimeResidentBytes)
+        return memoryForProcessBytes - min(memoryForProcessBytes, partitions)
     }
 
     private func isInUse(_ key: PartitionKey) -> Bool {
@@ -167,11 +179,13 @@ extension WorkerProcess {
     }
 
     private var heartbeat: Heartbeat {
-        Heartbeat(
+        let limit = min(sample.memoryLimitBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
+        let free = memoryForProcessBytes - min(memoryForProcessBytes, sample.processResidentBytes)
+        return Heartbeat(
             sequence: heartbeatSequence, cpuUsedCores: sample.cpuUsedCores, cpuQuotaCores: sample.quotaCores,
             cpuThrottledShare: sample.throttledShare, processCPUCores: sample.processCPUCores,
-            memoryUsedBytes: sample.memoryUsedBytes,
-            memoryLimitBytes: min(sample.memoryLimitBytes, memoryLimit), processResidentBytes: sample.processResidentBytes,
+            memoryUsedBytes: limit - min(limit, free),
+            memoryLimitBytes: limit, processResidentBytes: sample.processResidentBytes,
             networkReceivedBytes: sample.networkReceivedBytes, networkSentBytes: sample.networkSentBytes,
             queued: UInt32(machine.queuedCount),
             executing: UInt32(machine.executingCount), completed: machine.completed,

@@ -35,6 +35,8 @@ final class WorkerProcess {
     var probe: ResourceProbe
     var sample: ResourceSample
     let memoryLimit: UInt64
+    /// Resident before any partition: the runtime itself.
+    let runtimeResidentBytes: UInt64
     let executorCount: Int
     let slotBytes: Int
     let coreSpeed: Double
@@ -60,6 +62,7 @@ final class WorkerProcess {
         self.probe = probe
         sample = first
         memoryLimit = min(first.memoryForProcessBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
+        runtimeResidentBytes = first.processResidentBytes
         executorCount = options.executors ?? max(1, Int(first.quotaCores))
         slotBytes = max(16 << 20, Int(Double(memoryLimit) * Self.activationShare))
         try TorchEngine.configure(threads: options.threads)
@@ -181,7 +184,7 @@ final class WorkerProcess {
         let archives = store.inventory()
         return WorkerProfile(
             cores: sample.quotaCores, speed: coreSpeed, memoryLimitBytes: memoryLimit,
-            memoryAvailableBytes: min(sample.memoryAvailableBytes, memoryLimit), executors: UInt32(executorCount),
+            memoryAvailableBytes: memoryForProcessBytes, executors: UInt32(executorCount),
             slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
             inventory: archives.map {
                 HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil)

@@ -385,6 +385,12 @@ def model_table():
     }
 
 
+def extra_manifest():
+    """What stands in a model's manifest beside its inputs and outputs."""
+    preprocessing = {"resizeShorterSide": 36, "cropSize": 32, "interpolation": "bilinear", "layout": "HWC"}
+    return {"pixels": {"preprocessing": preprocessing, "labels": [f"kind {number}" for number in range(10)]}}
+
+
 def refused_table():
     """Models that are refused, with what their message must say."""
     return {"dict-output": (DictOutput(), [torch.randn(2, 4)]), "counter": (Counter(), [torch.randn(2, 4)])}
@@ -423,6 +429,7 @@ def write(folder, name, module, batch, input_shapes, output_shapes, scripted):
         "name": name,
         "inputs": [archive.spec(n, t, shape) for (n, shape), t in zip(input_shapes, inputs)],
         "outputs": [archive.spec(n, t, shape) for (n, shape), t in zip(output_shapes, outputs, strict=True)],
+        **extra_manifest().get(name, {}),
     }
     archive.save(script, manifest, os.path.join(folder, f"{name}.pt"))
     with open(os.path.join(folder, f"{name}.json"), "w") as file:

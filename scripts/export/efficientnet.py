@@ -64,7 +64,24 @@ class PixelsToProbabilities(nn.Module):
 
     def forward(self, image):
         x = image.permute(0, 3, 1, 2).contiguous().float()
-        return torch.softmax(self.network((x - MEAN) / SCALE), dim=1)
+        x = self.network.extract_features((x - MEAN) / SCALE)
+        x = torch.flatten(nn.functional.adaptive_avg_pool2d(x, 1), 1)
+        return torch.softmax(self.network._fc(x), dim=1)
+
+
+def pad_inside_convolutions(network):
+    """Gives symmetric padding to the convolution itself: a step of its own would leave the convolutions' memory layout each time.
+
+    TensorFlow's "same" padding of strided convolutions has one more row and column at the end; those steps stay.
+    """
+    for part in network.modules():
+        padding = getattr(getattr(part, "static_padding", None), "padding", None)
+        if padding is None:
+            continue
+        left, right, top, bottom = padding
+        if left == right and top == bottom:
+            part.padding = (top, left)
+            part.static_padding = nn.Identity()
 
 
 def efficientnet_lite0(cache):
@@ -80,6 +97,12 @@ def efficientnet_lite0(cache):
     network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
     module = PixelsToProbabilities(network).eval()
     torch.manual_seed(1)
+    sample = torch.randint(0, 256, (1, 224, 224, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        before = module(sample)
+        pad_inside_convolutions(network)
+        if not torch.allclose(module(sample), before, atol=1e-5):
+            raise SystemExit("padding inside the convolutions changed EfficientNet-Lite0's result")
     example = [torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)]
     with torch.no_grad():
         output = module(*example)

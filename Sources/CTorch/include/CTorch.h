@@ -1,7 +1,8 @@
 // The only door to libtorch: plain C types, opaque structs, no exception crosses.
 //
-// Every function that can fail returns an `amp_torch_code` and, when that is not AMP_TORCH_OK, puts the first line of the
-// reason into `*error`, which the caller frees with `amp_torch_error_release`. Handles are freed by their `_release`.
+// Every function that can fail returns an `amp_torch_code` and, when that is not AMP_TORCH_OK, puts the first line of
+// the reason into `*error`, which the caller frees with `amp_torch_error_release`. Handles are freed by their
+// `_release`.
 //
 // Threads: a partition may be run by any number of threads at once. A model is used by one thread at a time.
 #ifndef AMP4EC_CTORCH_H
@@ -47,6 +48,7 @@ uint64_t amp_torch_runtime_archive_format(void);
 /// Threads inside one operator (`intra_op_threads`); operators never run beside each other.
 amp_torch_code amp_torch_runtime_configure(int32_t intra_op_threads, char **error);
 /// Lets freed tensors stay in the process: large blocks from `mmap` would fault in anew at each allocation.
+/// For threads that start later: call it first of all.
 void amp_torch_runtime_tune_allocator(void);
 
 // ---- Tensors -----------------------------------------------------------------------------------------------------
@@ -59,8 +61,8 @@ typedef struct amp_torch_shape {
     int64_t bytes;
 } amp_torch_shape;
 
-/// An input, row-major. The callee takes `owner` over in every case and calls `release(owner)` once when the memory is no
-/// longer read, which may be after the run where an output is a view of it.
+/// An input, row-major. The callee takes `owner` over in every case and calls `release(owner)` once when the memory is
+/// no longer read, which may be after the run where an output is a view of it.
 typedef struct amp_torch_input {
     const void *data;
     amp_torch_shape shape;
@@ -132,8 +134,9 @@ typedef struct amp_torch_layer {
 /// Facts of layer `index`; shapes, bytes and MACs are those of the last profile.
 amp_torch_layer amp_torch_model_layer(const amp_torch_model *model, size_t index);
 
-/// Runs the model layer by layer at `inputs`, `repetitions` times after one warm-up. `milliseconds` (of this thread's CPU
-/// time) gets one value for each repetition and layer (row-major: repetition, layer) and holds `repetitions` × layer count values.
+/// Runs the model layer by layer at `inputs`, `repetitions` times after one warm-up. `milliseconds` (of this thread's
+/// CPU time) gets one value for each repetition and layer (row-major: repetition, layer) and holds `repetitions` ×
+/// layer count values.
 amp_torch_code amp_torch_model_profile(amp_torch_model *model, amp_torch_input *inputs, size_t input_count,
                                        size_t repetitions, double *milliseconds, char **error);
 
@@ -151,8 +154,8 @@ amp_torch_cut amp_torch_model_cut(const amp_torch_model *model, size_t index);
 amp_torch_shape amp_torch_model_cut_tensor(const amp_torch_model *model, size_t index, size_t tensor);
 
 /// The tensors that cross cut `index` when the model runs at `inputs`.
-amp_torch_code amp_torch_model_capture(amp_torch_model *model, amp_torch_input *inputs, size_t input_count, size_t index,
-                                       amp_torch_tensors **tensors, char **error);
+amp_torch_code amp_torch_model_capture(amp_torch_model *model, amp_torch_input *inputs, size_t input_count,
+                                       size_t index, amp_torch_tensors **tensors, char **error);
 
 /// The layers first ..< end as an archive of their own.
 amp_torch_code amp_torch_model_extract(amp_torch_model *model, size_t first, size_t end, amp_torch_bytes **archive,
@@ -162,7 +165,8 @@ amp_torch_code amp_torch_model_extract(amp_torch_model *model, size_t first, siz
 
 typedef struct amp_torch_partition amp_torch_partition;
 
-/// Loads an archive (a partition's, or a whole model's); `optimized` folds batch-norm and packs weights for this processor.
+/// Loads an archive (a partition's, or a whole model's); `optimized` folds batch-norm and packs weights for this
+/// processor.
 amp_torch_code amp_torch_partition_load(const void *data, size_t count, bool optimized, amp_torch_partition **partition,
                                         char **error);
 void amp_torch_partition_release(amp_torch_partition *partition);
@@ -178,8 +182,8 @@ const char *amp_torch_partition_node(const amp_torch_partition *partition, size_
 amp_torch_code amp_torch_partition_profile(const amp_torch_partition *partition, amp_torch_input *inputs,
                                            size_t input_count, size_t repetitions, double *milliseconds, char **error);
 /// Runs once. The inputs' memory is never written.
-amp_torch_code amp_torch_partition_run(const amp_torch_partition *partition, amp_torch_input *inputs, size_t input_count,
-                                       amp_torch_tensors **outputs, char **error);
+amp_torch_code amp_torch_partition_run(const amp_torch_partition *partition, amp_torch_input *inputs,
+                                       size_t input_count, amp_torch_tensors **outputs, char **error);
 
 #ifdef __cplusplus
 }

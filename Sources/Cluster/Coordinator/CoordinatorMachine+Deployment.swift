@@ -24,10 +24,9 @@ extension CoordinatorMachine {
             members = ready.filter { ($0.excludedUntil ?? .zero) <= now + earlier }
         }
         guard !members.isEmpty else {
-            planFailure = "no worker is ready (\(missingNodes))"
-            if active == nil, !ready.isEmpty {
-                requestPlan(now, after: Self.planRetryInterval)
-            }
+            // Nodes that are ready but could not load their partition: the reason stays, with what was missing.
+            if planFailure == nil || ready.isEmpty { planFailure = "no worker is ready (\(missingNodes))" }
+            if active == nil, !ready.isEmpty { requestPlan(now, after: Self.planRetryInterval) }
             log(.warning, "no plan is possible", ["cause": planFailure ?? ""], &out)
             return
         }
@@ -57,15 +56,17 @@ extension CoordinatorMachine {
         let cores = profile?.cores ?? 1
         let held = node.partitions.values.reduce(UInt64(0)) { $0 &+ $1.weightBytes }
         var free = profile?.memoryAvailableBytes ?? 0
+        var limit = profile?.memoryLimitBytes ?? 0
         if let heartbeat = node.heartbeat, heartbeat.memoryLimitBytes > 0 {
-            free = heartbeat.memoryLimitBytes - min(heartbeat.memoryUsedBytes, heartbeat.memoryLimitBytes)
+            limit = heartbeat.memoryLimitBytes
+            free = limit - min(heartbeat.memoryUsedBytes, heartbeat.memoryLimitBytes)
         }
         // Our own partitions and process make room for their successors; others' load is not ours to use.
         let ours = max(held, node.heartbeat?.processResidentBytes ?? 0)
         let othersCores = node.heartbeat.map { max(0, $0.cpuUsedCores - $0.processCPUCores) } ?? 0
         return PlanningNode(
             id: node.id, effectiveCores: max(0.05, min(cores, Double(max(1, profile?.executors ?? 1)))), speed: profile?.speed ?? 1,
-            freeMemory: ByteCount(Int(clamping: free &+ ours)), load: cores > 0 ? min(0.95, othersCores / cores) : 0,
+            freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: cores > 0 ? min(0.95, othersCores / cores) : 0,
             latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2)
     }
 

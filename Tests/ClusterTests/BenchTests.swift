@@ -1,0 +1,55 @@
+import AMP4ECClient
+import Cluster
+import Foundation
+import Testing
+
+@Suite("The bench command")
+struct BenchTests {
+    private struct Report: Decodable {
+        var requests: Int
+        var errors: Int
+        var mismatches: Int
+        var distinct_inputs: Int
+        var items_per_second: Double
+    }
+
+    @Test("60 requests of 8 out of 16 items, 4 at once, against the reference: no error, no mismatch")
+    func verified() async throws {
+        try await withCluster("cnn") { cluster in
+            let client = try cluster.client()
+            defer { client.close() }
+            let manifest = try await client.model()
+            let input = cluster.folder.path("items.npz")
+            let reference = cluster.folder.path("reference.npz")
+            try TestInputs.write(manifest, TestInputs.make(manifest, items: 16), to: input)
+            try await Reference.make(model: "cnn", input: input, output: reference, batch: 4, in: cluster.folder)
+            let run = try await cluster.command(
+                "bench", "--batch", "8", "--concurrency", "4", "--requests", "60", "--input", input, "--verify", reference)
+            #expect(run.ending == .exited(0), "\(run)")
+            let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
+            #expect(report.requests == 60 && report.errors == 0 && report.mismatches == 0, "\(report)")
+            #expect(report.distinct_inputs == 16 && report.items_per_second > 0)
+            let status = try await cluster.cleanStatus()
+            #expect(status.counters.requestsCompleted == 60 && status.counters.requestsFailed == 0)
+        }
+    }
+
+    @Test("a reference of other items is found out: mismatches, exit 1")
+    func wrongReference() async throws {
+        try await withCluster("cnn") { cluster in
+            let client = try cluster.client()
+            defer { client.close() }
+            let manifest = try await client.model()
+            let (input, other) = (cluster.folder.path("items.npz"), cluster.folder.path("other.npz"))
+            let reference = cluster.folder.path("reference.npz")
+            try TestInputs.write(manifest, TestInputs.make(manifest, items: 16, seed: 1), to: input)
+            try TestInputs.write(manifest, TestInputs.make(manifest, items: 16, seed: 2), to: other)
+            try await Reference.make(model: "cnn", input: other, output: reference, batch: 4, in: cluster.folder)
+            let run = try await cluster.command(
+                "bench", "--batch", "8", "--concurrency", "4", "--requests", "20", "--input", input, "--verify", reference)
+            #expect(run.ending == .exited(1), "\(run)")
+            let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
+            #expect(report.mismatches == 20 && report.errors == 0, "\(report)")
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import AMP4ECClient
+import Cluster
+import Foundation
+import Planning
+import Tensors
+import Testing
+
+/// What the workers hold, and that `status` says it under the names of the contract.
+@Suite("Status")
+struct StatusTests {
+    @Test("each worker holds its own partition; the weights of all sum to the model's", arguments: ["residual", "transformer"])
+    func partitions(model: String) async throws {
+        try await withCluster(model) { cluster in
+            // The partitions come with the heartbeats.
+            let status = try await cluster.status("three workers with a loaded partition each") { status in
+                status.nodes.count == 3 && status.nodes.allSatisfy { $0.partitions.filter(\.isLoaded).count == 1 }
+            }
+            let weights = try #require(status.model?.weightBytes)
+            let held = status.nodes.map { $0.partitions.reduce(0) { $0 + $1.weightBytes } }
+            #expect(abs(Double(held.reduce(0, +)) / Double(weights) - 1) <= 0.01, "\(held) of \(weights)")
+            for bytes in held { #expect(bytes < weights) }
+
+            let plan = try #require(status.plan)
+            #expect(plan.stages.count == 3 && plan.generation >= 1 && plan.microBatch >= 1)
+            #expect(plan.stages.first?.firstLayer == 0)
+            for (left, right) in zip(plan.stages, plan.stages.dropFirst()) { #expect(right.firstLayer == left.lastLayer + 1) }
+            #expect(Set(plan.stages.flatMap(\.replicas)).count == 3)
+            for stage in plan.stages {
+                let node = try #require(status.nodes.first { $0.name == stage.replicas.first })
+                #expect(node.partitions.map(\.layers) == ["\(stage.firstLayer)..<\(stage.lastLayer + 1)"])
+                #expect(stage.cost >= 0 && stage.replicas.count == 1)
+            }
+        }
+    }
+
+    @Test("the command's JSON carries the fields of the contract")
+    func json() async throws {
+        try await withCluster("cnn") { cluster in
+            let run = try await cluster.command("status", "--json")
+            #expect(run.ending == .exited(0), "\(run)")
+            let root = try #require(JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+            let nodes = try #require(root["nodes"] as? [[String: Any]])
+            #expect(nodes.map { $0["name"] as? String } == ["w1", "w2", "w3"])
+            for node in nodes {
+                for field in ["address", "state", "capability", "cpu", "memory", "load"] { #expect(node[field] != nil, "\(field)") }
+                #expect(node["state"] as? String == "ready")
+            }
+            let plan = try #require(root["plan"] as? [String: Any])
+            #expect(plan["generation"] != nil && plan["micro_batch"] != nil)
+            let stages = try #require(plan["stages"] as? [[String: Any]])
+            for field in ["first_layer", "last_layer", "replicas", "cost"] {
+                #expect(stages.allSatisfy { $0[field] != nil }, "\(field)")
+            }
+            let counters = try #require(root["counters"] as? [String: Any])
+            for field in ["requests_completed", "requests_failed", "requests_rejected", "micro_batches_replayed", "plans"] {
+                #expect(counters[field] != nil, "\(field)")
+            }
+            let people = try await cluster.command("status")
+            #expect(people.ending == .exited(0) && people.output.contains("state: serving"), "\(people)")
+        }
+    }
+
+    @Test("compressed always: the same replies, fewer bytes on the wire")
+    func compression() async throws {
+        try await withCluster("pixels", coordinatorOptions: ["--compress", "always", "--optimize", "O0", "--micro-batch", "4"]) {
+            cluster in
+            let client = try cluster.client()
+            defer { client.close() }
+            let manifest = try await client.model()
+            let inputs = try TestInputs.make(manifest, items: 8)
+            let expected = try await Reference.outputs(model: "pixels", manifest: manifest, inputs, batch: 4, in: cluster.folder)
+            let actual = try await client.infer(inputs).outputs
+            for (left, right) in zip(actual, expected) { #expect(left.isBitIdentical(to: right)) }
+            // The links between workers come with the heartbeats.
+            let status = try await cluster.status("compressed bytes on the links between the stages") { status in
+                status.links.contains { $0.from != "coordinator" && $0.to != "coordinator" && $0.wireBytes > 0 }
+            }
+            let between = status.links.filter { $0.from != "coordinator" && $0.to != "coordinator" && $0.messages > 0 }
+            #expect(!between.isEmpty)
+            #expect(between.reduce(0) { $0 + $1.wireBytes } < between.reduce(0) { $0 + $1.rawBytes }, "\(between)")
+        }
+    }
+
+    @Test("compressed never: as many bytes on the wire as raw")
+    func noCompression() async throws {
+        try await withCluster("pixels", coordinatorOptions: ["--compress", "never"]) { cluster in
+            let client = try cluster.client()
+            defer { client.close() }
+            _ = try await client.infer(TestInputs.make(client.model(), items: 8))
+            let status = try await cluster.status("bytes on the links between the stages") { status in
+                status.links.contains { $0.from != "coordinator" && $0.to != "coordinator" && $0.wireBytes > 0 }
+            }
+            for link in status.links { #expect(link.wireBytes == link.rawBytes, "\(link)") }
+        }
+    }
+}
