@@ -170,6 +170,23 @@ import Wire
             #expect(driver.finish(sent[0]).contains(.dropResult(sent[0].key)))
             #expect(driver.finish(again[0]).replies == [1])
         },
+        Case("what is said of an attempt that was given up changes nothing") {
+            let messages: [@Sendable (WorkKey) -> Message] = [
+                { .workDropped(WorkDropped(key: $0, node: "a")) },
+                { .workRejected(WorkRejected(key: $0, node: "a", code: .resourceExhausted, message: "full")) },
+                { .workFailed(WorkFailed(key: $0, node: "a", code: .internalError, message: "late")) },
+                { .peerLost(PeerLost(from: "a", to: "elsewhere", message: "", keys: [$0])) },
+            ]
+            for message in messages {
+                var driver = D.serving([["a", "b"]])
+                let sent = driver.submit(1).dispatched
+                let again = driver.wait(.milliseconds(1_050), silent: ["a"]).dispatched
+                #expect(again.map(\.key.attempt) == [2])
+                let out = driver.says("a", message(sent[0].key))
+                #expect(out.dispatched.isEmpty && out.errors.isEmpty && driver.machine.flightCount == 1)
+                #expect(driver.finish(again[0]).replies == [1])
+            }
+        },
         Case("with no route left the work waits for the next plan") {
             var driver = D.serving()
             driver.submit(1, items: 4)

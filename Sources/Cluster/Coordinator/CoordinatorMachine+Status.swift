@@ -83,5 +83,7 @@ extension CoordinatorMachine {
     public var requestCount: Int { requests.count }
     public var flightCount: Int { flights.count }
     public var heldByteCount: Int { heldBytes }
+    /// Entries in the order of turns; those of requests that are gone are cleared away when they grow too many.
+    public var turnCount: Int { rotation.count }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
 }
