@@ -1,18 +1,17 @@
-internal import ArgumentParser
-internal import Cluster
-internal import Inference
-internal import Planning
-internal import Shell
-internal import Tensors
-internal import Topology
-internal import Wire
+package import ArgumentParser
+package import Cluster
+package import Planning
+package import Shell
+package import Tensors
+package import Topology
+package import Wire
 
 /// `--micro-batch auto|N`.
-enum MicroBatchOption: ExpressibleByArgument, CustomStringConvertible {
+package enum MicroBatchOption: Equatable, ExpressibleByArgument, CustomStringConvertible {
     case auto
     case items(Int)
 
-    init?(argument: String) {
+    package init?(argument: String) {
         if argument == "auto" {
             self = .auto
         } else if let count = Int(argument), count >= 1, count <= 4_096 {
@@ -21,78 +20,80 @@ enum MicroBatchOption: ExpressibleByArgument, CustomStringConvertible {
             return nil
         }
     }
-    var description: String {
+    package var description: String {
         switch self {
         case .auto: "auto"
         case .items(let count): "\(count)"
         }
     }
-    var defaultValueDescription: String { description }
+    package var defaultValueDescription: String { description }
 }
 
 /// What the command line sets (DESIGN section 12).
-struct CoordinatorOptions: ParsableArguments {
+package struct CoordinatorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Compose file, or dns:NAME:PORT.", valueName: "file"))
-    var topology: String?
+    package var topology: String?
 
     @Option(help: ArgumentHelp("Workers, instead of a topology: HOST:PORT,HOST:PORT.", valueName: "addrs"))
-    var workers: String?
+    package var workers: String?
 
     @Option(help: ArgumentHelp("TorchScript file to serve.", valueName: "file"))
-    var model: String?
+    package var model: String?
 
     @Option(help: ArgumentHelp("Input of a model without a manifest, once for each: name:float32[N,3,224,224].", valueName: "spec"))
-    var input: [String] = []
+    package var input: [String] = []
 
     @Option(help: ArgumentHelp("Address for clients; port 0 takes a free one.", valueName: "addr"))
-    var listen = HostPort(host: nil, port: 9100)
+    package var listen = HostPort(host: nil, port: 9100)
 
     @Option(help: ArgumentHelp("O0 runs the model as saved (bit-exact), O1 folds and fuses.", valueName: "level"))
-    var optimize = "O1"
+    package var optimize = "O1"
 
     @Option(help: "How the model is partitioned: optimal, or ralos (the paper's).")
-    var strategy = PlanStrategy.optimal
+    package var strategy = PlanStrategy.optimal
 
     @Option(help: "pipeline: one partition for each worker; auto: any mix.")
-    var shape = PlanShape.pipeline
+    package var shape = PlanShape.pipeline
 
     @Option(help: "What a plan is to be good at.")
-    var objective = PlanObjective.throughput
+    package var objective = PlanObjective.throughput
 
     @Option(help: "What a layer costs: profiled (measured), macs, or paper.")
-    var cost = CostModel.profiled
+    package var cost = CostModel.profiled
 
     @Option(help: ArgumentHelp("A worker of whose cores others use more than this share takes no part; 1 lets every worker in.", valueName: "share"))
     var maximumLoad = 0.8
 
     @Option(help: ArgumentHelp("Items that travel together, or auto.", valueName: "items"))
-    var microBatch = MicroBatchOption.auto
+    package var microBatch = MicroBatchOption.auto
 
     @Option(help: "Whether activations are compressed; auto measures what pays on each link.")
-    var compress = CompressionMode.auto
+    package var compress = CompressionMode.auto
 
     @Option(help: ArgumentHelp("Silence after which a worker counts as lost.", valueName: "time"))
-    var heartbeatTimeout = Duration.seconds(2)
+    package var heartbeatTimeout = Duration.seconds(2)
 
     @Option(help: ArgumentHelp("How long the first plan waits for all listed workers.", valueName: "time"))
-    var joinTimeout = Duration.seconds(5)
+    package var joinTimeout = Duration.seconds(5)
 
     @Option(help: ArgumentHelp("For requests that name no deadline.", valueName: "time"))
-    var deadline = Duration.seconds(60)
+    package var deadline = Duration.seconds(60)
 
     @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
-    var clusterSecretFile: String?
+    package var clusterSecretFile: String?
 
     @Flag(help: "Talk plain text with public addresses too.")
-    var insecure = false
+    package var insecure = false
 
     @Option(help: ArgumentHelp("YAML file with any of these options.", valueName: "file"))
-    var config: String?
+    package var config: String?
 
-    @OptionGroup var logging: LoggingOptions
+    @OptionGroup package var logging: LoggingOptions
+
+    package init() {}
 
     /// What a compose file's `x-amp4ec` and a `--config` file may set.
-    static let known: [KnownOption] = [
+    package static let known: [KnownOption] = [
         KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
         KnownOption("listen"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"), KnownOption("heartbeat-timeout"),
@@ -103,19 +104,19 @@ struct CoordinatorOptions: ParsableArguments {
 }
 
 /// The options, checked and read: what the process runs on.
-struct CoordinatorSettings {
-    enum Workers {
+package struct CoordinatorSettings {
+    package enum Workers {
         case listed([WorkerService])
         case dns(name: String, port: UInt16)
     }
 
-    let options: CoordinatorOptions
-    let workers: Workers
-    let modelPath: String
-    let inputs: [TensorSpec]
-    let level: OptimizationLevel
+    package let options: CoordinatorOptions
+    package let workers: Workers
+    package let modelPath: String
+    package let inputs: [TensorSpec]
+    package let level: OptimizationLevel
 
-    init(_ options: CoordinatorOptions) throws {
+    package init(_ options: CoordinatorOptions) throws {
         self.options = options
         if let config = options.config { _ = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known) }
         switch (options.topology, options.workers) {
@@ -155,7 +156,7 @@ struct CoordinatorSettings {
     }
 
     /// The topology as the machine wants it; a worker's own `--name` goes before the service's name.
-    static func targets(_ services: [WorkerService]) -> [CoordinatorMachine.Target] {
+    package static func targets(_ services: [WorkerService]) -> [CoordinatorMachine.Target] {
         services.map { service in
             CoordinatorMachine.Target(
                 name: NodeID(service.declaredNodeName ?? service.name), addresses: service.candidateAddresses.map(\.description))

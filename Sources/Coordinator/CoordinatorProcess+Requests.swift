@@ -100,7 +100,7 @@ extension CoordinatorProcess {
         guard let connection = peers[id]?.connection else { return }
         let outgoing: (payload: OutgoingPayload, headers: [TensorHeader])
         do { outgoing = try OutgoingPayload.encoded(segments) } catch {
-            return step(.resultBroken(header.key, "the micro-batch cannot be sent: \(error.message)"))
+            return step(.dispatchFailed(header.key, "the micro-batch cannot be sent: \(error.message)"))
         }
         var work = header
         work.tensors = outgoing.headers
@@ -115,6 +115,9 @@ extension CoordinatorProcess {
         connection.send(.work(work), payload: outgoing.payload, tag: tag) { [weak self] outcome in
             guard let self else { return }
             if sendTags[work.key] == tag { sendTags[work.key] = nil }
+            if case .refused(let error) = outcome {
+                return step(.dispatchFailed(work.key, "the micro-batch cannot be sent: \(error.message)"))
+            }
             guard case .written = outcome, let rate = connection.deliveryRate(), rate > 0 else { return }
             links[node]?.bandwidth = rate
             links[node]?.policy.observe(bandwidthBytesPerSecond: rate)
@@ -158,7 +161,14 @@ extension CoordinatorProcess {
             let outgoing = try OutgoingPayload.raw(outputs)
             let message = Message.inferReply(
                 InferReply(id: number, names: served.outputs.map(\.name), tensors: outgoing.headers, timing: timing))
-            client.send(message, payload: outgoing.payload) { [weak self] _ in self?.step(.replySent(id)) }
+            client.send(message, payload: outgoing.payload) { [weak self] outcome in
+                if case .refused(let error) = outcome {
+                    let failure = InferError(
+                        id: number, code: .resourceExhausted, message: "the reply cannot be sent: \(error.message)")
+                    client.send(.inferError(failure))
+                }
+                self?.step(.replySent(id))
+            }
         } catch {
             let failure = InferError(id: number, code: .internalError, message: "the parts of the reply do not join: \(error)")
             client.send(.inferError(failure)) { [weak self] _ in self?.step(.replySent(id)) }

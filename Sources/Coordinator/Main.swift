@@ -37,9 +37,9 @@ struct CoordinatorCommand: ParsableCommand {
 }
 
 /// Options that stand in files, put before the user's own arguments.
-enum OptionFiles {
+package enum OptionFiles {
     /// - Throws: the file's problem; ``CoordinatorSettings`` reports it again once the arguments are parsed.
-    static func merged(_ own: [String]) throws -> [String] {
+    package static func merged(_ own: [String]) throws -> [String] {
         var values = OptionValues()
         if let config = value(of: "config", in: own) {
             values = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known)

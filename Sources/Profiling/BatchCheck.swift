@@ -1,21 +1,28 @@
-internal import Cluster
-internal import Inference
-internal import Tensors
+public import Cluster
+public import Inference
+public import Tensors
 
 /// Whether a request may be cut into micro-batches: the whole compared with its parts, at two sizes (DESIGN 5.2).
 ///
 /// A model whose items influence each other (a mean over the batch), whose batch was traced as a constant, or which declares none, is
 /// never split.
-struct BatchCheck {
+public struct BatchCheck {
     /// Different batch sizes take different kernels: this much of rounding is none of the items' influence on each other.
-    static let tolerance = 1e-5
+    public static let tolerance = 1e-5
 
     let model: TorchModel
     let samples: SampleInputs
     let inputs: [TensorSpec]
     let outputs: [TensorSpec]
 
-    func verdict(microBatch: Int) throws -> ServedModel.Batching {
+    public init(model: TorchModel, samples: SampleInputs, inputs: [TensorSpec], outputs: [TensorSpec]) {
+        self.model = model
+        self.samples = samples
+        self.inputs = inputs
+        self.outputs = outputs
+    }
+
+    public func verdict(microBatch: Int) throws -> ServedModel.Batching {
         guard inputs.contains(where: { $0.batchDimension != nil }) else {
             return .whole("no input declares a batch dimension N")
         }

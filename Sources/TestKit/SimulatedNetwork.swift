@@ -27,9 +27,10 @@ struct Packet: Sendable {
 
 /// Something that happens at a point of virtual time.
 enum Occurrence: Sendable {
-    case deliver(ConnectionID, to: Process, Packet)
+    /// `left`: when its last byte left the sender; a connection that broke before that loses it.
+    case deliver(ConnectionID, to: Process, Packet, left: Instant)
     /// The kernel took the last byte of a micro-batch or reply.
-    case sent(Process, life: Int, WorkKey?, RequestID?)
+    case sent(ConnectionID, Process, life: Int, WorkKey?, RequestID?)
     case connectionClosed(ConnectionID, at: Process, String)
     case connectResult(ConnectionID, Process, Bool)
     case executed(Int, life: Int, WorkKey)
@@ -44,10 +45,34 @@ enum Occurrence: Sendable {
     case fault(Fault)
 }
 
-/// What goes wrong, and when it is over.
-public enum Fault: Sendable, Hashable {
+extension Occurrence {
+    /// Who does or notices it: a stopped process does so only when it wakes.
+    var process: Process? {
+        switch self {
+        case .deliver(_, let process, _, _), .sent(_, let process, _, _, _), .connectionClosed(_, let process, _),
+            .connectResult(_, let process, _), .wake(let process, _):
+            process
+        case .executed(let worker, _, _), .prepared(let worker, _, _), .loaded(let worker, _, _), .heartbeat(let worker, _):
+            .worker(worker)
+        case .planned: .coordinator
+        case .submit(let client, _), .cancel(let client, _), .leave(let client): .client(client)
+        case .fault: nil
+        }
+    }
+}
+
+/// What goes wrong, and for how long.
+enum Fault: Sendable, Hashable {
     case crash(worker: Int, downFor: Duration)
     case restart(worker: Int)
+    /// SIGTERM: it finishes what it has, ends, and is started again.
+    case drain(worker: Int, downFor: Duration)
+    /// SIGSTOP, then SIGCONT: connections stand, nothing is done.
+    case stall(Process, Duration)
+    /// No byte passes in the directions; TCP tries again and gives up in the end.
+    case block(from: Process, to: Process, bothWays: Bool, Duration)
+    /// One open connection of the two breaks; the two ends notice it at different times.
+    case reset(Process, Process, Channel, halfOpenFor: Duration)
 }
 
 struct Connection: Sendable {
@@ -55,8 +80,17 @@ struct Connection: Sendable {
     var acceptor: Process
     var hello: Hello
     var dialledNode: String
+    /// What a worker dialled.
+    var peer: PeerTable.Peer?
+    var dialerLife = 0
+    var acceptorLife = 0
     var isOpen = true
-    var closedBy: Process?
+    /// Bytes that had not left their sender by then are lost.
+    var brokenAt: Instant?
+    /// Who knows that it is over.
+    var closedAt: Set<Process> = []
+    /// Whose machine was told that it is over.
+    var toldTo: Set<Process> = []
     var isWelcomed = false
     /// When each direction is free again (bytes are sent one after another).
     var freeFromDialer: Instant = .zero
@@ -65,6 +99,12 @@ struct Connection: Sendable {
     var lastArrivalAtAcceptor: Instant = .zero
 
     func other(than process: Process) -> Process { process == dialer ? acceptor : dialer }
+}
+
+/// One way between two processes.
+struct Direction: Hashable, Sendable {
+    var from: Process
+    var to: Process
 }
 
 /// The virtual clock: occurrences in order of time, those of the same time in order of their making.

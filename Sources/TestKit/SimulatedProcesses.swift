@@ -12,6 +12,8 @@ struct SimulatedWorker {
     let speed: Double
     var life = 0
     var isUp = true
+    /// Down for this long once it has drained.
+    var downAfterDrain: Duration?
     var machine: WorkerMachine
     var payloads: [WorkKey: (work: Work, values: [UInt64])] = [:]
     var archives: Set<PartitionKey> = []
@@ -40,6 +42,7 @@ struct SimulatedWorker {
     mutating func restart() {
         life += 1
         isUp = true
+        downAfterDrain = nil
         payloads = [:]
         archives = []
         controlConnections = []
@@ -111,6 +114,7 @@ struct SimulatedClient {
         var isRejected: Bool
         var outcome: Outcome?
         var isSubmitted = false
+        var submittedAt: Instant = .zero
     }
     let index: Int
     var machine = ClientMachine()

@@ -41,6 +41,7 @@ extension Simulation {
     mutating func submit(_ client: Int, _ request: Int) throws(Violation) {
         guard !clients[client].hasLeft else { return }
         clients[client].requests[request].isSubmitted = true
+        clients[client].requests[request].submittedAt = now
         report.requests += 1
         try stepClient(client, .submit(UInt64(request), deadline: options.requestDeadline))
     }
@@ -86,6 +87,11 @@ extension Simulation {
             throw violation("client\(index)/\(request) has two outcomes: \(String(describing: planned.outcome)) and \(outcome)")
         }
         clients[index].requests[request].outcome = outcome
+        let wait = now - max(planned.submittedAt, lastFaultEnd)
+        report.longestWait = max(report.longestWait, wait)
+        guard wait < Self.recoveryLimit else {
+            throw violation("client\(index)/\(request) waited \(wait.readable) with nothing wrong any more")
+        }
         switch outcome {
         case .reply:
             report.replies += 1

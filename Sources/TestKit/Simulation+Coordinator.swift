@@ -55,7 +55,11 @@ extension Simulation {
                 bytes: 200 + values.count * itemBytes)
             coordinator.replying[id] = connection
             let left = transmit(packet, on: connection, from: .coordinator)
-            schedule.add(.sent(.coordinator, life: coordinator.life, nil, id), at: left)
+            if left < .distantFuture {
+                schedule.add(.sent(connection, .coordinator, life: coordinator.life, nil, id), at: left)
+            } else {
+                schedule.add(.sent(connection, .coordinator, life: coordinator.life, nil, id), at: now)
+            }
         case .forget(let id):
             coordinator.inputs[id] = nil
             coordinator.arriving[id] = nil
@@ -131,12 +135,15 @@ extension Simulation {
         }
     }
 
-    mutating func sent(_ process: Process, _ life: Int, _ work: WorkKey?, _ request: RequestID?) throws(Violation) {
+    mutating func sent(_ connection: ConnectionID, _ process: Process, _ life: Int, _ work: WorkKey?, _ request: RequestID?)
+        throws(Violation)
+    {
         switch process {
         case .coordinator:
             if let request, coordinator.life == life, coordinator.replying[request] != nil { step(.replySent(request)) }
         case .worker(let index):
-            if let work, workers[index].isRunning(life) { try stepWorker(index, .forwarded(work)) }
+            let isOver = connections[connection]?.closedAt.contains(process) ?? true
+            if let work, !isOver, workers[index].isRunning(life) { try stepWorker(index, .forwarded(work)) }
         case .client: break
         }
     }
@@ -144,11 +151,11 @@ extension Simulation {
     mutating func wake(_ process: Process, _ life: Int) throws(Violation) {
         switch process {
         case .coordinator:
-            guard coordinator.life == life, coordinator.wakeAt == now else { return }
+            guard coordinator.life == life, let armed = coordinator.wakeAt, armed <= now else { return }
             coordinator.wakeAt = nil
             step(.tick)
         case .client(let index):
-            guard clients[index].wakeAt == now else { return }
+            guard let armed = clients[index].wakeAt, armed <= now else { return }
             clients[index].wakeAt = nil
             try stepClient(index, .tick)
         case .worker: break

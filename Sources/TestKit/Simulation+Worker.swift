@@ -5,7 +5,15 @@ internal import Wire
 /// The worker's shell: carries out its machine's directives.
 extension Simulation {
     mutating func stepWorker(_ index: Int, _ event: WorkerMachine.Event) throws(Violation) {
-        for directive in workers[index].machine.step(event, now: now) { try carryOut(directive, worker: index) }
+        let life = workers[index].life
+        for directive in workers[index].machine.step(event, now: now) where workers[index].isRunning(life) {
+            try carryOut(directive, worker: index)
+        }
+        guard workers[index].isRunning(life) else { return }
+        guard workers[index].payloads.count == workers[index].machine.heldCount else {
+            throw violation(
+                "w\(index) keeps \(workers[index].payloads.count) payloads for \(workers[index].machine.heldCount) micro-batches")
+        }
     }
 
     private mutating func carryOut(_ directive: WorkerMachine.Directive, worker index: Int) throws(Violation) {
@@ -20,7 +28,7 @@ extension Simulation {
             transmit(Packet(message: message), on: connection, from: process)
         case .refuse(let connection, let refused):
             transmit(Packet(message: .refused(refused)), on: connection, from: process)
-            close(connection, by: process, refused.message)
+            close(connection, by: process, refused.message, afterFlush: true)
         case .close(let connection, let why): close(connection, by: process, why)
         case .hangUp(let connection): close(connection, by: process, "gone from the peer table")
         case .prepare(let key):
@@ -39,7 +47,7 @@ extension Simulation {
             var work = payload.work
             work.route = route
             let packet = Packet(message: .work(work), values: payload.values, bytes: 200 + payload.values.count * itemBytes)
-            schedule.add(.sent(process, life: life, key, nil), at: transmit(packet, on: connection, from: process))
+            report(sent: key, on: connection, by: process, life, at: transmit(packet, on: connection, from: process))
         case .giveResult(let key, let connection):
             guard let payload = workers[index].payloads[key] else {
                 throw violation("\(process) returns \(key) without its payload")
@@ -47,7 +55,7 @@ extension Simulation {
             let packet = Packet(
                 message: .workResult(WorkResult(key: key, tensors: [], trace: [])), values: payload.values,
                 bytes: 200 + payload.values.count * itemBytes)
-            schedule.add(.sent(process, life: life, key, nil), at: transmit(packet, on: connection, from: process))
+            report(sent: key, on: connection, by: process, life, at: transmit(packet, on: connection, from: process))
         case .release(let key):
             guard workers[index].payloads.removeValue(forKey: key) != nil else {
                 throw violation("\(process) releases \(key) a second time")
@@ -59,14 +67,25 @@ extension Simulation {
             let hello = Hello(
                 role: .worker, channel: .data, name: workers[index].name, software: "sim",
                 incarnation: IncarnationID(bits: UInt128(index * 1_000 + life + 1)))
-            _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: peer.name)
+            _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: peer.name, peer: peer)
         case .load(let order):
             let time: Duration =
                 workers[index].archives.contains(order.key) ? random.duration(.milliseconds(1), .milliseconds(80)) : .zero
             schedule.add(.loaded(index, life: life, order), at: now + time)
-        case .releasePartition, .drained: break
+        case .releasePartition(let key):
+            // Some workers need the room at once.
+            if random.chance(options.evictShare) {
+                for answer in workers[index].machine.evicted(key) { try carryOut(answer, worker: index) }
+            }
+        case .drained: endDrained(index)
         case .log(let line): note("\(process): \(line.message) \(line.metadata)")
         }
+    }
+
+    /// The shell hears of it when the kernel has the last byte, unless the connection is over for it by then.
+    private mutating func report(sent key: WorkKey, on connection: ConnectionID, by process: Process, _ life: Int, at left: Instant)
+    {
+        if left < .distantFuture { schedule.add(.sent(connection, process, life: life, key, nil), at: left) }
     }
 
     mutating func finishExecution(_ index: Int, _ key: WorkKey) throws(Violation) {
@@ -77,6 +96,10 @@ extension Simulation {
             try stepWorker(index, .executionFailed(key, .invalidArgument, "the model rejects this input"))
             return
         }
+        if random.chance(options.shortageShare) {
+            try stepWorker(index, .executionFailed(key, .resourceExhausted, "no memory for the activations"))
+            return
+        }
         payload.values = MixModel.run(payload.values, layers: hop.partition.firstLayer..<hop.partition.endLayer)
         workers[index].payloads[key] = payload
         try stepWorker(index, .executed(key))
@@ -85,6 +108,10 @@ extension Simulation {
     mutating func finishLoad(_ index: Int, _ order: LoadPartition) throws(Violation) {
         guard workers[index].archives.contains(order.key) else {
             try stepWorker(index, .loadFailed(order.key, .failedPrecondition, "no archive"))
+            return
+        }
+        if random.chance(options.shortageShare) {
+            try stepWorker(index, .loadFailed(order.key, .resourceExhausted, "no memory for the partition"))
             return
         }
         let bytes = UInt64(order.key.endLayer - order.key.firstLayer) * 1_000
@@ -110,11 +137,18 @@ extension Simulation {
         case .hello(let hello):
             if hello.role == .coordinator, hello.channel == .control { workers[index].controlConnections.insert(id) }
             try stepWorker(index, .opened(id, hello))
-        case .welcome:
+        case .welcome(let welcome):
             connections[id]?.isWelcomed = true
-            if let node = connections[id]?.dialledNode { try stepWorker(index, .peerOpened(node, id)) }
+            guard let peer = connections[id]?.peer else { return }
+            guard welcome.incarnation == peer.incarnation else {
+                connections[id]?.toldTo.insert(.worker(index))
+                close(id, by: .worker(index), "another process answers here")
+                try stepWorker(index, .peerFailed(peer, "another process answers here"))
+                return
+            }
+            try stepWorker(index, .peerOpened(peer, id))
         case .refused(let refused):
-            if let node = connections[id]?.dialledNode { try stepWorker(index, .peerFailed(node, refused.message)) }
+            if let peer = connections[id]?.peer { try stepWorker(index, .peerFailed(peer, refused.message)) }
         case .work(let work):
             guard workers[index].payloads[work.key] == nil else { throw violation("w\(index) got \(work.key) twice") }
             workers[index].payloads[work.key] = (work, packet.values)
@@ -123,23 +157,6 @@ extension Simulation {
             workers[index].archives.insert(data.key)
             try stepWorker(index, .archiveStored(data.key))
         default: try stepWorker(index, .received(id, packet.message))
-        }
-    }
-
-    mutating func inject(_ fault: Fault) throws(Violation) {
-        switch fault {
-        case .crash(let worker, let downFor):
-            guard workers[worker].isUp else { return }
-            note("fault: w\(worker) crashes for \(downFor.readable)")
-            for (id, connection) in connections
-            where connection.isOpen && (connection.dialer == .worker(worker) || connection.acceptor == .worker(worker)) {
-                close(id, by: .worker(worker), "connection reset")
-            }
-            workers[worker].isUp = false
-            schedule.add(.fault(.restart(worker: worker)), at: now + downFor)
-        case .restart(let worker):
-            workers[worker].restart()
-            schedule.add(.heartbeat(worker, life: workers[worker].life), at: now)
         }
     }
 }

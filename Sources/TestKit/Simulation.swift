@@ -18,6 +18,18 @@ public struct Simulation {
         public var leaveShare = 0.1
         /// Crashes (with restart) in one run.
         public var crashes = 0...0
+        /// SIGTERM to a worker, which is started again later.
+        public var drains = 0...0
+        /// Stopped processes that wake later.
+        public var stalls = 0...0
+        /// Pairs between which nothing passes for a while, in one or both directions.
+        public var cuts = 0...0
+        /// Single connections that break, the ends noticing it at different times.
+        public var resets = 0...0
+        /// Executions and loads that fail for lack of memory.
+        public var shortageShare = 0.0
+        /// Released partitions that are evicted at once.
+        public var evictShare = 0.0
         public var requestDeadline: Duration = .seconds(60)
         public init() {}
     }
@@ -31,6 +43,9 @@ public struct Simulation {
         public var errors: [String] = []
         public var replayed: UInt64 = 0
         public var plans: UInt64 = 0
+        public var faults = 0
+        /// The longest time from a request's submission, or the end of the last fault, to its outcome.
+        public var longestWait: Duration = .zero
         public var occurrences = 0
         public var virtualMilliseconds = 0
     }
@@ -46,6 +61,8 @@ public struct Simulation {
     /// A run that has not settled after this much virtual time has not made progress.
     static let timeLimit: Duration = .seconds(180)
     static let occurrenceLimit = 400_000
+    /// Each request has its outcome within this time after the last fault is over: a plan needs no more than that to serve again.
+    static let recoveryLimit: Duration = .seconds(30)
 
     let seed: UInt64
     let options: Options
@@ -57,6 +74,9 @@ public struct Simulation {
     var workers: [SimulatedWorker] = []
     var coordinator: SimulatedCoordinator
     var clients: [SimulatedClient] = []
+    var stalledUntil: [Process: Instant] = [:]
+    var blocks: [Direction: Instant] = [:]
+    var lastFaultEnd: Instant = .zero
     var report = Report()
     public var trace: ((String) -> Void)?
 
@@ -93,6 +113,10 @@ public struct Simulation {
             guard now < limit, report.occurrences < Self.occurrenceLimit else {
                 throw violation("no rest: \(unsettled) after \((now - .zero).readable) and \(report.occurrences) occurrences")
             }
+            if let process = occurrence.process, let until = stalledUntil[process], until > now {
+                schedule.add(occurrence, at: until)
+                continue
+            }
             try handle(occurrence)
             try checkBounds()
             if isSettled { break }
@@ -124,12 +148,7 @@ public struct Simulation {
                 schedule.add(.leave(client: client), at: now + random.duration(.zero, .seconds(3)))
             }
         }
-        for _ in 0..<random.int(in: options.crashes) {
-            let worker = random.int(in: 0...(workers.count - 1))
-            schedule.add(
-                .fault(.crash(worker: worker, downFor: random.duration(.milliseconds(10), .seconds(4)))),
-                at: now + random.duration(.milliseconds(100), .seconds(4)))
-        }
+        scheduleFaults()
         let targets = workers.map { CoordinatorMachine.Target(name: NodeID($0.name), addresses: [$0.name]) }
         step(.targets(targets))
         step(.modelReady(coordinator.model))
@@ -137,10 +156,10 @@ public struct Simulation {
 
     private mutating func handle(_ occurrence: Occurrence) throws(Violation) {
         switch occurrence {
-        case .deliver(let connection, let process, let packet): try deliver(connection, to: process, packet)
-        case .connectionClosed(let connection, let process, let cause): closed(connection, at: process, cause)
-        case .connectResult(let connection, let process, let isOpen): connectResult(connection, process, isOpen)
-        case .sent(let process, let life, let work, let request): try sent(process, life, work, request)
+        case .deliver(let connection, let process, let packet, let left): try deliver(connection, to: process, packet, left: left)
+        case .connectionClosed(let connection, let process, let cause): try closed(connection, at: process, cause)
+        case .connectResult(let connection, let process, let isOpen): try connectResult(connection, process, isOpen)
+        case .sent(let connection, let process, let life, let work, let request): try sent(connection, process, life, work, request)
         case .prepared(let worker, let life, let key):
             if workers[worker].isRunning(life) { try stepWorker(worker, .prepared(key)) }
         case .executed(let worker, let life, let key):

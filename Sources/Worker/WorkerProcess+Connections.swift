@@ -50,8 +50,8 @@ extension WorkerProcess: ConnectionHandler {
                 opened.dialledNode = peer.name
                 connections[opened.id] = opened
                 connection.handler = self
-                step(.peerOpened(peer.name, opened.id))
-            case .failure(let failure): step(.peerFailed(peer.name, failure.message))
+                step(.peerOpened(peer, opened.id))
+            case .failure(let failure): step(.peerFailed(peer, failure.message))
             }
         }
     }

@@ -184,9 +184,15 @@ extension WorkerProcess {
         }
         let byteCount = outgoing.payload.byteCount
         connection.send(message, payload: outgoing.payload) { [weak self] outcome in
-            guard let self, case .written(_, let duration) = outcome else { return }
-            measured(outbound.link, connection, byteCount, duration)
-            step(.forwarded(key))
+            guard let self else { return }
+            switch outcome {
+            case .written(_, let duration):
+                measured(outbound.link, connection, byteCount, duration)
+                step(.forwarded(key))
+            case .refused(let error): step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
+            // The end of the connection ends everything that was on it.
+            case .cancelled, .lost: break
+            }
         }
     }
 

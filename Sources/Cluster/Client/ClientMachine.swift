@@ -1,9 +1,12 @@
+internal import DequeModule
+internal import HeapModule
 public import Wire
 
 /// A client's decisions: what is outstanding, when to reconnect, what to send again, when to give up.
 ///
 /// Contract. Requests are idempotent, so what was sent and not answered is sent again after a reconnect; the caller sees exactly one
 /// outcome for each request. The machine holds no tensors: the shell keeps a request's input from `submit` until `succeed` or `fail`.
+/// A step costs O(log n) with n requests outstanding; only the end of a connection costs O(n log n).
 public struct ClientMachine: Sendable {
     public struct Configuration: Sendable {
         public var reconnectFirst: Duration = .milliseconds(50)
@@ -39,16 +42,35 @@ public struct ClientMachine: Sendable {
     }
 
     struct Outstanding: Sendable {
+        enum Phase: Sendable, Hashable {
+            /// In `ready`, to be sent as soon as there is a connection.
+            case queued
+            /// The coordinator asked to try again then.
+            case held(until: Instant)
+            case sent
+        }
         var deadline: Instant
-        var isSent = false
-        var sendAt: Instant?
+        var phase: Phase = .queued
         var attempts = 0
+    }
+
+    /// When a request's deadline passes or its time to be sent again comes.
+    struct Timer: Sendable, Comparable {
+        var at: Instant
+        var id: UInt64
+        static func < (left: Timer, right: Timer) -> Bool { (left.at, left.id) < (right.at, right.id) }
     }
 
     enum Link: Sendable { case idle, connecting, connected, waiting(until: Instant) }
 
+    /// Timers of requests that are long answered stay in the heap until there are this many too many.
+    static let staleTimerSlack = 1_024
+
     let configuration: Configuration
     var outstanding: [UInt64: Outstanding] = [:]
+    /// What waits to be sent, in order; entries that are no longer `queued` are skipped.
+    var ready: Deque<UInt64> = []
+    var timers: Heap<Timer> = []
     var link: Link = .idle
     var backoff: Duration
     var connectFailures = 0
@@ -70,12 +92,9 @@ public struct ClientMachine: Sendable {
         case .submit(let id, let deadline): submit(id, deadline, now, &out)
         case .cancel(let id):
             guard let request = outstanding.removeValue(forKey: id) else { break }
-            if request.isSent, case .connected = link { out.append(.sendCancel(id)) }
+            takeBack(id, request, &out)
             out.append(.fail(id, .cancelled, "the request was cancelled"))
-        case .connected:
-            link = .connected
-            backoff = configuration.reconnectFirst
-            connectFailures = 0
+        case .connected: connected(&out)
         case .disconnected(let why): disconnected(why, now, &out)
         case .replied(let id):
             if outstanding.removeValue(forKey: id) != nil { out.append(.succeed(id)) }
@@ -83,8 +102,7 @@ public struct ClientMachine: Sendable {
         case .tick: break
         case .close:
             isClosed = true
-            for id in outstanding.keys.sorted() { out.append(.fail(id, .cancelled, "the client was closed")) }
-            outstanding = [:]
+            failAll(.cancelled, "the client was closed", &out)
             out.append(.disconnect)
         }
         advance(now, &out)
@@ -97,18 +115,37 @@ public struct ClientMachine: Sendable {
             return
         }
         outstanding[id] = Outstanding(deadline: now + deadline)
+        ready.append(id)
+        timers.insert(Timer(at: now + deadline, id: id))
+    }
+
+    private mutating func connected(_ out: inout [Directive]) {
+        guard !isClosed else {
+            // It was being opened when the client was closed.
+            out.append(.disconnect)
+            return
+        }
+        link = .connected
+        backoff = configuration.reconnectFirst
+        connectFailures = 0
     }
 
     private mutating func disconnected(_ why: String, _ now: Instant, _ out: inout [Directive]) {
         lastFailure = why
-        if case .connected = link {} else { connectFailures += 1 }
+        if case .connected = link {
+            for (id, request) in outstanding where request.phase == .sent { outstanding[id]?.phase = .queued }
+            ready = Deque(outstanding.filter { $0.value.phase == .queued }.keys.sorted())
+        } else {
+            connectFailures += 1
+        }
         link = .waiting(until: now + backoff)
         backoff = min(backoff * 2, configuration.reconnectLongest)
-        for id in outstanding.keys { outstanding[id]?.isSent = false }
-        if let limit = configuration.maximumConnectFailures, connectFailures >= limit {
-            for id in outstanding.keys.sorted() { out.append(.fail(id, .unavailable, why)) }
-            outstanding = [:]
-        }
+        if let limit = configuration.maximumConnectFailures, connectFailures >= limit { failAll(.unavailable, why, &out) }
+    }
+
+    private mutating func failAll(_ code: StatusCode, _ message: String, _ out: inout [Directive]) {
+        for id in outstanding.keys.sorted() { out.append(.fail(id, code, message)) }
+        outstanding = [:]
     }
 
     private mutating func refused(
@@ -117,31 +154,28 @@ public struct ClientMachine: Sendable {
         guard let request = outstanding[id] else { return }
         let isTransient = (code == .resourceExhausted || code == .unavailable) && retryAfter > .zero
         if isTransient, now + retryAfter < request.deadline {
-            outstanding[id]?.isSent = false
-            outstanding[id]?.sendAt = now + retryAfter
+            outstanding[id]?.phase = .held(until: now + retryAfter)
+            timers.insert(Timer(at: now + retryAfter, id: id))
         } else {
             outstanding[id] = nil
             out.append(.fail(id, code, message))
         }
     }
 
+    /// Tells the coordinator, where it has the request.
+    private func takeBack(_ id: UInt64, _ request: Outstanding, _ out: inout [Directive]) {
+        if request.phase == .sent, case .connected = link { out.append(.sendCancel(id)) }
+    }
+
     private mutating func advance(_ now: Instant, _ out: inout [Directive]) {
-        for id in outstanding.keys.sorted() {
-            guard let request = outstanding[id] else { continue }
-            guard giveUpTime(of: request) > now else {
-                outstanding[id] = nil
-                if request.isSent, case .connected = link { out.append(.sendCancel(id)) }
-                let why = request.isSent ? "no answer came in time" : "the coordinator could not be reached in time: \(lastFailure)"
-                out.append(.fail(id, .deadlineExceeded, why))
-                continue
-            }
-            guard case .connected = link, !request.isSent, (request.sendAt ?? .zero) <= now else { continue }
-            outstanding[id]?.isSent = true
-            outstanding[id]?.sendAt = nil
-            outstanding[id]?.attempts += 1
-            if request.attempts > 0 { retries += 1 }
-            out.append(.send(id, deadline: request.deadline - now))
+        while let timer = timers.min, timer.at <= now {
+            timers.removeMin()
+            expire(timer.id, now, &out)
         }
+        if case .connected = link {
+            while let id = ready.popFirst() { send(id, now, &out) }
+        }
+        forgetStale()
         guard !isClosed, !outstanding.isEmpty else { return }
         switch link {
         case .idle:
@@ -154,19 +188,51 @@ public struct ClientMachine: Sendable {
         }
     }
 
-    private func giveUpTime(of request: Outstanding) -> Instant {
-        guard request.isSent, case .connected = link else { return request.deadline }
-        return request.deadline + configuration.answerGrace
+    private mutating func expire(_ id: UInt64, _ now: Instant, _ out: inout [Directive]) {
+        guard let request = outstanding[id] else { return }
+        if request.deadline <= now {
+            if case .connected = link, request.phase == .sent, now < request.deadline + configuration.answerGrace {
+                // The coordinator keeps the same deadline, and says better why nothing came.
+                timers.insert(Timer(at: request.deadline + configuration.answerGrace, id: id))
+                return
+            }
+            outstanding[id] = nil
+            takeBack(id, request, &out)
+            let why =
+                request.phase == .sent ? "no answer came in time" : "the coordinator could not be reached in time: \(lastFailure)"
+            out.append(.fail(id, .deadlineExceeded, why))
+        } else if case .held(let until) = request.phase, until <= now {
+            outstanding[id]?.phase = .queued
+            ready.append(id)
+        }
+    }
+
+    private mutating func send(_ id: UInt64, _ now: Instant, _ out: inout [Directive]) {
+        guard let request = outstanding[id], request.phase == .queued else { return }
+        outstanding[id]?.phase = .sent
+        outstanding[id]?.attempts += 1
+        if request.attempts > 0 { retries += 1 }
+        out.append(.send(id, deadline: request.deadline - now))
+    }
+
+    /// Keeps what is left of answered requests below a multiple of those outstanding.
+    private mutating func forgetStale() {
+        if outstanding.isEmpty {
+            timers = []
+            ready = []
+            return
+        }
+        if timers.count > 2 * outstanding.count + Self.staleTimerSlack {
+            timers = Heap(timers.unordered.filter { outstanding[$0.id] != nil })
+        }
+        if ready.count > outstanding.count + Self.staleTimerSlack { ready = ready.filter { outstanding[$0] != nil } }
     }
 
     /// When ``step(_:now:)`` must be called at the latest.
     public var nextWake: Instant? {
-        var wake: Instant?
-        for request in outstanding.values {
-            let due = min(giveUpTime(of: request), request.isSent ? .distantFuture : request.sendAt ?? .distantFuture)
-            wake = min(wake ?? due, due)
-        }
-        if case .waiting(let until) = link, !outstanding.isEmpty { wake = min(wake ?? until, until) }
+        guard !outstanding.isEmpty else { return nil }
+        var wake = timers.min?.at
+        if case .waiting(let until) = link { wake = min(wake ?? until, until) }
         return wake
     }
 }

@@ -11,20 +11,30 @@ extension CoordinatorMachine {
     mutating func startPlanning(_ now: Instant, _ out: inout [Directive]) {
         if let rejoin = rejoinAt, rejoin <= now {
             // A node that could not load a partition may take part again.
-            rejoinAt = nil
+            rejoinAt = nodes.values.compactMap(\.excludedUntil).filter { $0 > now }.min()
             requestPlan(now, after: .zero)
         }
         guard let due = planDueAt, due <= now, isStartGateOpen, planInProgress == nil, model != nil else { return }
         planDueAt = nil
-        let members = nodes.values.filter { $0.state == .ready && ($0.excludedUntil ?? .zero) <= now }.sorted { $0.id < $1.id }
+        let ready = nodes.values.filter { $0.state == .ready }.sorted { $0.id < $1.id }
+        var members = ready.filter { ($0.excludedUntil ?? .zero) <= now }
+        if members.isEmpty {
+            // Nobody else is left: those that were left out get another chance, though not at once.
+            let earlier = Self.exclusionAfterLoadFailure - Self.planRetryInterval
+            members = ready.filter { ($0.excludedUntil ?? .zero) <= now + earlier }
+        }
         guard !members.isEmpty else {
             // Nodes that are ready but could not load their partition: the reason stays, with what was missing.
             if planFailure == nil || !nodes.values.contains(where: { $0.state == .ready }) {
                 planFailure = "no worker is ready (\(missingNodes))"
             }
+            if active == nil, !ready.isEmpty {
+                requestPlan(now, after: Self.planRetryInterval)
+            }
             log(.warning, "no plan is possible", ["cause": planFailure ?? ""], &out)
             return
         }
+        if peerTableDueAt != nil { publishPeers(&out) }
         planGeneration += 1
         planInProgress = planGeneration
         out.append(
@@ -39,16 +49,16 @@ extension CoordinatorMachine {
 
     /// Names each node that is not ready and why.
     var missingNodes: String {
-        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
-        return missing.isEmpty ? "no workers are listed" : missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
+        if nodes.isEmpty { return "no workers are listed" }
+        let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
+        if missing.isEmpty { return "all workers are ready" }
+        return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
     }
 
     private func planningNode(_ node: Node) -> PlanningNode {
         let profile = node.profile
         let cores = profile?.cores ?? 1
-        let held = node.partitions.values.reduce(UInt64(0)) { sum, state in
-            if case .ready(_, let weightBytes) = state { sum + weightBytes } else { sum }
-        }
+        let held = node.partitions.values.reduce(UInt64(0)) { $0 &+ $1.weightBytes }
         var free = profile?.memoryAvailableBytes ?? 0
         var limit = profile?.memoryLimitBytes ?? 0
         if let heartbeat = node.heartbeat, heartbeat.memoryLimitBytes > 0 {
@@ -79,6 +89,7 @@ extension CoordinatorMachine {
                 return
             }
             planFailure = nil
+            for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
             count { $0.plans += 1 }
             candidate = CandidatePlan(generation: generation, deployment: deployment, startedAt: now)
             log(.info, "plan is made", ["generation": "\(generation)", "stages": deployment.description], &out)
@@ -90,7 +101,12 @@ extension CoordinatorMachine {
     }
 
     private mutating func order(_ stage: PlannedDeployment.Stage, on id: NodeID, _ out: inout [Directive]) {
-        guard let node = nodes[id], let control = node.control, node.partitions[stage.partition] == nil else { return }
+        guard let node = nodes[id], let control = node.control else { return }
+        switch node.partitions[stage.partition] {
+        case .ordered, .sendingArchive, .ready: return
+        // What is not ours may be evicted at any time: the order takes it back, and the answer says that it is still there.
+        case .unowned, nil: break
+        }
         nodes[id]?.partitions[stage.partition] = .ordered
         out.append(
             .send(
@@ -110,26 +126,58 @@ extension CoordinatorMachine {
             activateIfLoaded(now, &out)
         case .evicted:
             nodes[id]?.partitions[report.key] = nil
-            guard let active, active.deployment.stages.contains(where: { $0.partition == report.key && $0.replicas.contains(id) })
-            else { return }
-            self.active = nil
+            guard uses(active?.deployment, id, report.key) || uses(candidate?.deployment, id, report.key) else { return }
+            if uses(active?.deployment, id, report.key) { active = nil }
+            if uses(candidate?.deployment, id, report.key) { candidate = nil }
             requestPlan(now, after: .zero)
         case .failed:
             nodes[id]?.partitions[report.key] = nil
-            abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: id, now, &out)
+            // An answer to an order of a plan that was given up concerns nobody.
+            guard uses(candidate?.deployment, id, report.key) else { return }
+            abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: [id], now, &out)
         }
+    }
+
+    private func uses(_ deployment: PlannedDeployment?, _ id: NodeID, _ key: PartitionKey) -> Bool {
+        deployment?.stages.contains { $0.partition == key && $0.replicas.contains(id) } ?? false
     }
 
     mutating func archiveUnavailable(_ key: PartitionKey, _ message: String, _ now: Instant, _ out: inout [Directive]) {
         for id in nodes.keys where nodes[id]?.partitions[key] == .sendingArchive { nodes[id]?.partitions[key] = nil }
         planFailure = "partition \(key) cannot be made: \(message)"
         log(.error, "a partition cannot be made", ["partition": key.description, "cause": message], &out)
+        guard candidate?.deployment.stages.contains(where: { $0.partition == key }) == true else { return }
         candidate = nil
+        requestPlan(now, after: Self.planRetryInterval)
     }
 
-    private mutating func abandonCandidate(because cause: String, excluding id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    /// A deployment that hangs (a loader that never answers) must not keep the cluster from serving on the other nodes.
+    mutating func watchDeployment(_ now: Instant, _ out: inout [Directive]) {
+        guard let candidate, candidate.startedAt + configuration.deploymentTimeout <= now else { return }
+        let missing = candidate.deployment.nodes.filter { id in
+            candidate.deployment.stages.contains { $0.replicas.contains(id) && !isLoaded($0.partition, on: id) }
+        }.sorted()
+        let who = missing.map(\.description).joined(separator: ", ")
+        for id in missing {
+            for stage in candidate.deployment.stages where !isLoaded(stage.partition, on: id) {
+                nodes[id]?.partitions[stage.partition] = nil
+            }
+        }
+        let limit = configuration.deploymentTimeout.readable
+        abandonCandidate(because: "\(who) loaded no partition within \(limit)", excluding: missing, now, &out)
+    }
+
+    private func isLoaded(_ key: PartitionKey, on id: NodeID) -> Bool {
+        if case .ready = nodes[id]?.partitions[key] { true } else { false }
+    }
+
+    private mutating func abandonCandidate(because cause: String, excluding ids: [NodeID], _ now: Instant, _ out: inout [Directive])
+    {
         planFailure = cause
-        nodes[id]?.excludedUntil = now + Self.exclusionAfterLoadFailure
+        for id in ids {
+            nodes[id]?.excludedUntil = now + Self.exclusionAfterLoadFailure
+            nodes[id]?.exclusionCause = cause
+        }
         candidate = nil
         log(.error, "a deployment failed", ["cause": cause], &out)
         requestPlan(now, after: .zero)
@@ -139,11 +187,8 @@ extension CoordinatorMachine {
     private mutating func activateIfLoaded(_ now: Instant, _ out: inout [Directive]) {
         guard let candidate else { return }
         for stage in candidate.deployment.stages {
-            for replica in stage.replicas {
-                guard case .ready = nodes[replica]?.partitions[stage.partition] else { return }
-            }
+            for replica in stage.replicas where !isLoaded(stage.partition, on: replica) { return }
         }
-        let previous = active
         active = ActivePlan(
             generation: candidate.generation, deployment: candidate.deployment, window: window(for: candidate.deployment))
         self.candidate = nil
@@ -154,23 +199,23 @@ extension CoordinatorMachine {
                 "deployed_in": (now - candidate.startedAt).readable,
             ], &out)
         out.append(.serving(stages: candidate.deployment.stages.count, nodes: candidate.deployment.nodes.count))
-        if let previous { release(previous.deployment, keeping: candidate.deployment, &out) }
+        releaseUnused(by: candidate.deployment, &out)
     }
 
-    /// What the old plan used and the new one does not may be evicted; what runs there still finishes.
-    private mutating func release(_ old: PlannedDeployment, keeping new: PlannedDeployment, _ out: inout [Directive]) {
-        let kept = Set(new.stages.flatMap { stage in stage.replicas.map { NodePartition(node: $0, partition: stage.partition) } })
-        for stage in old.stages {
-            for replica in stage.replicas where !kept.contains(NodePartition(node: replica, partition: stage.partition)) {
-                guard let control = nodes[replica]?.control else { continue }
-                out.append(.send(control, .releasePartition(ReleasePartition(key: stage.partition))))
+    /// What the plan does not use may be evicted, whoever ordered it; what runs there still finishes.
+    private mutating func releaseUnused(by deployment: PlannedDeployment, _ out: inout [Directive]) {
+        var used: [NodeID: Set<PartitionKey>] = [:]
+        for stage in deployment.stages {
+            for replica in stage.replicas { used[replica, default: []].insert(stage.partition) }
+        }
+        for id in nodes.keys.sorted() {
+            guard let node = nodes[id], let control = node.control else { continue }
+            for (key, state) in node.partitions.sorted(by: { $0.key.description < $1.key.description }) {
+                guard case .ready(_, let weightBytes) = state, used[id]?.contains(key) != true else { continue }
+                nodes[id]?.partitions[key] = .unowned(weightBytes: weightBytes)
+                out.append(.send(control, .releasePartition(ReleasePartition(key: key))))
             }
         }
-    }
-
-    private struct NodePartition: Hashable {
-        let node: NodeID
-        let partition: PartitionKey
     }
 
     /// Enough under way to keep every executor busy with one more waiting, and one on each link; more would only queue at the bottleneck.

@@ -22,11 +22,16 @@ extension CoordinatorMachine {
         public var maximumRequests = 1_024
         /// Bytes of inputs and outputs held at once, over all clients.
         public var maximumRequestBytes = 1 << 30
+        /// Items of one request: each may become a micro-batch with its own entry in the in-flight table.
+        public var maximumItems = 65_536
         /// A micro-batch is sent at most this many times; a rejection or a loss costs one.
         public var maximumAttempts: UInt32 = 32
         public var pingInterval: Duration = .seconds(1)
+        /// A deployment that has not ended after this long will not: the slowest honest one is a large archive over a slow link.
+        public var deploymentTimeout: Duration = .seconds(120)
         public var redialFirst: Duration = .milliseconds(250)
-        public var redialLongest: Duration = .seconds(5)
+        /// A worker that comes back is found within this time, so that it takes traffic within two seconds.
+        public var redialLongest: Duration = .seconds(1)
 
         public init(name: String, software: String, incarnation: IncarnationID, compression: CompressionMode) {
             self.name = name
@@ -56,6 +61,8 @@ extension CoordinatorMachine {
         case requestBroken(RequestID, String)
         case resultArrived(WorkKey, [HopTrace])
         case resultBroken(WorkKey, String)
+        /// The dispatched micro-batch breaks a bound of the protocol: nothing of it was sent.
+        case dispatchFailed(WorkKey, String)
         /// The kernel has the last byte of the reply, or the client is gone.
         case replySent(RequestID)
         case drain
@@ -119,6 +126,13 @@ extension CoordinatorMachine {
         public var brokenLinks: Set<NodeLink>
         /// Whether requests are waiting: then measuring candidates is left for later.
         public var isUrgent: Bool
+
+        public init(generation: UInt64, nodes: [PlanningNode], brokenLinks: Set<NodeLink>, isUrgent: Bool) {
+            self.generation = generation
+            self.nodes = nodes
+            self.brokenLinks = brokenLinks
+            self.isUrgent = isUrgent
+        }
     }
 
     public enum PlanOutcome: Sendable {

@@ -7,35 +7,38 @@ extension CoordinatorMachine {
     /// Word of an abandoned micro-batch that has not come after this long will not come (it was lost between two hops). The worker's own
     /// bounds still hold if it does.
     static let abandonedReclaim: Duration = .seconds(5)
+    /// A node that had no room is left alone this long: attempts are bounded, and asking again at once would use them up.
+    static let rejectionPause: Duration = .milliseconds(20)
 
     /// Gives every request with waiting micro-batches its turn, one micro-batch each, while there is room on the routes.
     mutating func dispatch(_ now: Instant, _ out: inout [Directive]) {
         guard let active else { return }
-        while flights.count < active.window, let id = rotation.popFirst() {
-            guard let request = requests[id] else { continue }
-            if request.pieces.isEmpty { cut(id, by: active.deployment) }
+        while livingFlights < active.window, let id = rotation.first {
+            guard requests[id] != nil else {
+                rotation.removeFirst()
+                continue
+            }
+            if requests[id]?.pieces.isEmpty == true { cut(id, by: active.deployment) }
             guard let piece = requests[id]?.waiting.first else {
                 requests[id]?.isInRotation = false
+                rotation.removeFirst()
                 continue
             }
             switch reserve(id, piece, on: active, now) {
             case .noRoom:
                 // First in line stays first, so that a large micro-batch is not passed for ever by small ones.
-                rotation.prepend(id)
                 return
             case .impossible(let message):
-                requests[id]?.isInRotation = false
-                finish(id, with: .resourceExhausted, message, now, &out)
+                rotation.removeFirst()
+                finish(id, with: .resourceExhausted, message, isPermanent: true, now, &out)
             case .flight(let work, let data):
                 requests[id]?.waiting.removeFirst()
                 if requests[id]?.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
                 count { $0.microBatchesDispatched += 1 }
                 out.append(.dispatch(work, data, id, requests[id]?.pieces[piece].items ?? 0..<0))
-                if requests[id]?.waiting.isEmpty == true {
-                    requests[id]?.isInRotation = false
-                } else {
-                    rotation.append(id)
-                }
+                let isDone = requests[id]?.waiting.isEmpty == true
+                if isDone { requests[id]?.isInRotation = false }
+                rotation.turn(keepingFirst: !isDone)
             }
         }
     }
@@ -49,15 +52,9 @@ extension CoordinatorMachine {
 
     /// Cuts a request into micro-batches; the cut stays when it is replayed, so that the numbers stay the same.
     private mutating func cut(_ id: RequestID, by deployment: PlannedDeployment) {
-        guard let request = requests[id] else { return }
-        let size = model?.batching == .splittable ? max(1, deployment.microBatch) : request.items
-        var pieces: [Request.Piece] = []
-        var first = 0
-        while first < request.items {
-            let end = min(first + size, request.items)
-            pieces.append(Request.Piece(items: first..<end))
-            first = end
-        }
+        guard let items = requests[id]?.items else { return }
+        let size = model?.batching == .splittable ? max(1, deployment.microBatch) : items
+        let pieces = stride(from: 0, to: items, by: size).map { Request.Piece(items: $0..<min($0 + size, items)) }
         requests[id]?.pieces = pieces
         requests[id]?.waiting = Deque(pieces.indices)
         requests[id]?.remaining = pieces.count
@@ -72,50 +69,82 @@ extension CoordinatorMachine {
     private mutating func reserve(_ id: RequestID, _ piece: Int, on active: ActivePlan, _ now: Instant) -> Reservation {
         guard let request = requests[id] else { return .noRoom }
         let items = request.pieces[piece].items.count
-        var route: [Hop] = []
         var bytes: [Int] = []
         for (index, stage) in active.deployment.stages.enumerated() {
-            let needed = index == 0 ? request.inputBytes * items / max(1, request.items) : stage.inputBytesPerItem * items
-            let fitting = stage.replicas.filter { id in
-                guard let node = nodes[id], node.state == .ready, let profile = node.profile else { return false }
-                return needed <= Int(clamping: profile.slotBytes)
-            }
-            guard !fitting.isEmpty else {
-                let present = stage.replicas.contains { nodes[$0]?.state == .ready }
-                return present
-                    ? .impossible(
-                        "one micro-batch needs \(needed) bytes at stage \(index), more than its nodes hold at once; send fewer items"
-                    )
-                    : .noRoom
-            }
-            let open = fitting.filter { id in
-                guard let node = nodes[id], let profile = node.profile else { return false }
-                return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
-            }
-            // The least loaded replica; the name decides a tie, so that equal states give equal choices.
-            guard let chosen = open.min(by: { (nodes[$0]?.flights.count ?? 0, $0) < (nodes[$1]?.flights.count ?? 0, $1) }) else {
-                return .noRoom
-            }
-            route.append(Hop(node: chosen.description, partition: stage.partition))
-            bytes.append(needed)
+            bytes.append(index == 0 ? request.inputBytes * items / max(1, request.items) : stage.inputBytesPerItem * items)
         }
-        guard let first = route.first, let data = nodes[NodeID(first.node)]?.data else { return .noRoom }
-        requests[id]?.pieces[piece].attempt += 1
+        guard let path = freePath(through: active.deployment.stages, bytes, now) else {
+            for (index, stage) in active.deployment.stages.enumerated() where !couldHold(bytes[index], stage) {
+                return .impossible(
+                    "one micro-batch needs \(bytes[index]) bytes at stage \(index), more than its nodes hold at once; send fewer items"
+                )
+            }
+            return .noRoom
+        }
+        guard let first = path.first, let data = nodes[first]?.data else { return .noRoom }
         let attempt = request.pieces[piece].attempt + 1
         let key = workKey(request, piece, attempt)
-        let path = route.map { NodeID($0.node) }
-        flights[key] = Flight(request: id, piece: piece, route: path, bytes: bytes, deadline: request.deadline)
+        let deadline = request.deadline
+        requests[id]?.pieces[piece].attempt = attempt
+        flights[key] = Flight(
+            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline)
+        livingFlights += 1
         for (node, reserved) in zip(path, bytes) {
             nodes[node]?.flights.insert(key)
             nodes[node]?.flightBytes += reserved
         }
-        let left = UInt32(clamping: Int64((request.deadline - now).milliseconds))
+        let left = UInt32(clamping: Int64((deadline - now).milliseconds))
+        let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
         return .flight(Work(key: key, route: route, items: UInt32(items), deadlineMilliseconds: max(1, left), tensors: []), data)
+    }
+
+    /// One replica with room for each stage, each able to reach the next: the least loaded, and among equals the first by name, so that
+    /// equal states give equal choices. O(replicas), and O(replicas²) of neighbouring stages while a link is out.
+    private func freePath(through stages: [PlannedDeployment.Stage], _ bytes: [Int], _ now: Instant) -> [NodeID]? {
+        let hasBrokenLinks = linkFaults.contains { $0.value.phase != .mended }
+        // From the last stage backwards, so that no replica is chosen from which there is no way on.
+        var open: [[NodeID]] = Array(repeating: [], count: stages.count)
+        for index in stages.indices.reversed() {
+            let following = index + 1 < stages.count ? open[index + 1] : []
+            open[index] = stages[index].replicas.filter { id in
+                guard hasRoom(id, bytes[index], now) else { return false }
+                guard hasBrokenLinks, index + 1 < stages.count else { return true }
+                return following.contains { isUsable(NodeLink(from: id, to: $0)) }
+            }
+            if open[index].isEmpty { return nil }
+        }
+        var path: [NodeID] = []
+        for candidates in open {
+            let reachable = candidates.filter { id in
+                guard hasBrokenLinks, let previous = path.last else { return true }
+                return isUsable(NodeLink(from: previous, to: id))
+            }
+            guard let chosen = reachable.min(by: { (nodes[$0]?.flights.count ?? 0, $0) < (nodes[$1]?.flights.count ?? 0, $1) })
+            else {
+                return nil
+            }
+            path.append(chosen)
+        }
+        return path
+    }
+
+    private func hasRoom(_ id: NodeID, _ needed: Int, _ now: Instant) -> Bool {
+        guard let node = nodes[id], node.state == .ready, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
+            return false
+        }
+        return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
+    }
+
+    /// Whether an empty replica would take it; true where none is ready, because that one may.
+    private func couldHold(_ needed: Int, _ stage: PlannedDeployment.Stage) -> Bool {
+        let present = stage.replicas.compactMap { nodes[$0] }.filter { $0.state == .ready }
+        return present.isEmpty || present.contains { needed <= Int(clamping: $0.profile?.slotBytes ?? 0) }
     }
 
     /// Frees the reservation at every hop.
     private mutating func land(_ key: WorkKey) -> Flight? {
         guard let flight = flights.removeValue(forKey: key) else { return nil }
+        if !flight.isAbandoned { livingFlights -= 1 }
         for (node, reserved) in zip(flight.route, flight.bytes) where nodes[node]?.flights.remove(key) != nil {
             nodes[node]?.flightBytes -= reserved
         }
@@ -126,6 +155,7 @@ extension CoordinatorMachine {
     mutating func abandon(_ key: WorkKey, _ now: Instant, _ out: inout [Directive]) {
         guard let flight = flights[key], !flight.isAbandoned else { return }
         flights[key]?.isAbandoned = true
+        livingFlights -= 1
         abandoned.append(Abandonment(at: now, key: key))
         var isHeard = false
         for (hop, id) in flight.route.enumerated() {
@@ -144,28 +174,27 @@ extension CoordinatorMachine {
     }
 
     mutating func resultArrived(_ key: WorkKey, _ traces: [HopTrace], _ now: Instant, _ out: inout [Directive]) {
-        guard let flight = land(key), !flight.isAbandoned, var request = requests[flight.request],
-            !request.pieces[flight.piece].isDone
-        else {
+        guard let flight = land(key), !flight.isAbandoned, requests[flight.request]?.pieces[flight.piece].isDone == false else {
             count { $0.resultsDropped += 1 }
             out.append(.dropResult(key))
             return
         }
         for trace in traces { nodes[NodeID(trace.node)]?.timing.add(trace) }
-        request.pieces[flight.piece].isDone = true
-        request.remaining -= 1
-        out.append(.takeResult(key, flight.request, piece: flight.piece))
-        if request.remaining == 0 {
-            request.phase = .replying
-            count { $0.requestsCompleted += 1 }
-            out.append(
-                .reply(
-                    request.id, request.client, clientNumber: request.clientNumber,
-                    RequestTiming(
-                        queue: UInt64(max(0, ((request.firstDispatchAt ?? now) - request.admittedAt).nanoseconds)),
-                        total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays)))
-        }
-        requests[flight.request] = request
+        let id = flight.request
+        // In place: a copy of the request here would copy all its pieces for each result.
+        requests[id]?.pieces[flight.piece].isDone = true
+        requests[id]?.remaining -= 1
+        out.append(.takeResult(key, id, piece: flight.piece))
+        guard requests[id]?.remaining == 0 else { return }
+        requests[id]?.phase = .replying
+        count { $0.requestsCompleted += 1 }
+        guard let request = requests[id] else { return }
+        out.append(
+            .reply(
+                id, request.client, clientNumber: request.clientNumber,
+                RequestTiming(
+                    queue: UInt64(max(0, ((request.firstDispatchAt ?? now) - request.admittedAt).nanoseconds)),
+                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays)))
     }
 
     mutating func workFailed(
@@ -174,6 +203,12 @@ extension CoordinatorMachine {
         guard let flight = land(key), !flight.isAbandoned else { return }
         let place = node.map { " (at \($0))" } ?? ""
         finish(flight.request, with: code, message + place, now, &out)
+    }
+
+    /// It never left: no reservation waits for anybody's word, and trying again would end alike.
+    mutating func dispatchFailed(_ key: WorkKey, _ message: String, _ now: Instant, _ out: inout [Directive]) {
+        guard let flight = land(key), !flight.isAbandoned else { return }
+        finish(flight.request, with: .resourceExhausted, message, isPermanent: true, now, &out)
     }
 
     /// The micro-batch will not come back from where it is: send it again, on whatever route the plan gives.
@@ -190,7 +225,9 @@ extension CoordinatorMachine {
         count { $0.microBatchesReplayed += 1 }
         requests[flight.request]?.replays += 1
         requests[flight.request]?.lastSetback = why
-        requests[flight.request]?.waiting.prepend(flight.piece)
+        // In the order of the pieces: what waits behind it was not sent yet, so the place is near the front.
+        let place = request.waiting.firstIndex { $0 > flight.piece } ?? request.waiting.endIndex
+        requests[flight.request]?.waiting.insert(flight.piece, at: place)
         enterRotation(flight.request)
     }
 
@@ -220,28 +257,37 @@ extension CoordinatorMachine {
         case .workRejected(let rejected):
             rejectedWork(id, rejected, now, &out)
         case .workFailed(let failed): workFailed(failed.key, node: id, failed.code, failed.message, now, &out)
-        case .peerLost(let lost): linkLost(lost, now, &out)
+        case .peerLost(let lost): linkLost(id, lost, now, &out)
         default: break
         }
     }
 
     private mutating func rejectedWork(_ id: NodeID, _ rejected: WorkRejected, _ now: Instant, _ out: inout [Directive]) {
-        if rejected.code == .failedPrecondition, let flight = flights[rejected.key], let active {
-            // Its tables and ours disagree about the partition: nothing goes there until it has said "ready" again.
-            for stage in active.deployment.stages where flight.route.contains(id) && stage.replicas.contains(id) {
-                nodes[id]?.partitions[stage.partition] = nil
-                self.active = nil
-            }
-            requestPlan(now, after: .zero)
+        switch rejected.code {
+        case .failedPrecondition: partitionIsMissing(at: id, for: rejected.key, now)
+        case .unavailable: nodeDrains(id, rejected.message, now, &out)
+        default:
+            nodes[id]?.pausedUntil = now + Self.rejectionPause
+            rearm(id)
         }
         replay(rejected.key, why: rejected.message, now, &out)
         _ = land(rejected.key)
     }
 
-    /// `from` cannot reach `to`: the link is out, both nodes stay; only our own evidence fails a node.
-    private mutating func linkLost(_ lost: PeerLost, _ now: Instant, _ out: inout [Directive]) {
-        let link = NodeLink(from: NodeID(lost.from), to: NodeID(lost.to))
-        let why = "\(lost.from) cannot reach \(lost.to): \(lost.message)"
+    /// Its tables and ours disagree about the partition: nothing goes there until it has said "ready" again. What an earlier plan's
+    /// micro-batch meets says nothing about the plan that serves.
+    private mutating func partitionIsMissing(at id: NodeID, for key: WorkKey, _ now: Instant) {
+        guard let flight = flights[key], let active, flight.generation == active.generation else { return }
+        for stage in active.deployment.stages where stage.replicas.contains(id) { nodes[id]?.partitions[stage.partition] = nil }
+        self.active = nil
+        requestPlan(now, after: .zero)
+    }
+
+    /// `from` cannot reach a peer: the link is out, both nodes stay; only our own evidence fails a node.
+    private mutating func linkLost(_ from: NodeID, _ lost: PeerLost, _ now: Instant, _ out: inout [Directive]) {
+        let link = NodeLink(from: from, to: NodeID(lost.to))
+        let why = "\(from) cannot reach \(lost.to): \(lost.message)"
+        markOut(link, lost.message, now, &out)
         let unsent = Set(lost.keys)
         // What the kernel of `from` had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
         let concerned = flights.filter { key, flight in unsent.contains(key) || flight.uses(link) }.keys
@@ -249,9 +295,6 @@ extension CoordinatorMachine {
             replay(key, why: why, now, &out)
             if unsent.contains(key) { _ = land(key) }
         }
-        guard nodes[link.from]?.state == .ready, nodes[link.to]?.state == .ready, brokenLinks.insert(link).inserted else { return }
-        log(.warning, "a link is out", ["from": lost.from, "to": lost.to, "cause": lost.message], &out)
-        requestPlan(now, after: .zero)
     }
 }
 

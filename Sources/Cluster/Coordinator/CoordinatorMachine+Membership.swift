@@ -1,3 +1,4 @@
+internal import HeapModule
 internal import Planning
 internal import Wire
 
@@ -8,58 +9,102 @@ extension CoordinatorMachine {
 
     mutating func adopt(_ targets: [Target], _ now: Instant, _ out: inout [Directive]) {
         let listed = Set(targets.map(\.name))
-        for target in targets {
-            if nodes[target.name] == nil {
-                nodes[target.name] = Node(
-                    id: target.name, addresses: target.addresses, redialAt: now, backoff: configuration.redialFirst)
-            } else if nodes[target.name]?.addresses != target.addresses {
-                nodes[target.name]?.addresses = target.addresses
-                if nodes[target.name]?.state == .lost { nodes[target.name]?.redialAt = now }
-            }
-        }
-        for id in nodes.keys.sorted() where !listed.contains(id) {
+        // Those that have gone first: a worker that moved may come back under the name that it bears.
+        for target in nodeOfTarget.keys.sorted() where !listed.contains(target) {
+            guard let id = nodeOfTarget.removeValue(forKey: target) else { continue }
             log(.info, "node left the topology", ["node": id.description], &out)
             lose(id, "it left the topology", now, &out)
             nodes[id] = nil
-            publishPeers(&out)
+            linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
+            peersChanged(now)
+        }
+        for target in targets {
+            guard let id = nodeOfTarget[target.name] else {
+                guard nodes[target.name] == nil else {
+                    log(
+                        .warning, "a listed name is borne by another worker",
+                        ["node": target.name.description, "address": target.addresses.first ?? "?"], &out)
+                    continue
+                }
+                nodeOfTarget[target.name] = target.name
+                nodes[target.name] = Node(
+                    id: target.name, target: target.name, addresses: target.addresses, redialAt: now,
+                    backoff: configuration.redialFirst)
+                rearm(target.name)
+                continue
+            }
+            guard nodes[id]?.addresses != target.addresses else { continue }
+            nodes[id]?.addresses = target.addresses
+            if nodes[id]?.state == .lost { nodes[id]?.redialAt = now }
+            rearm(id)
         }
     }
 
-    /// Dials what is due, pings, and judges silence.
+    /// Looks at the nodes about which something is due: O(log n) for each of them, nothing for the others.
     mutating func watchNodes(_ now: Instant, _ out: inout [Directive]) {
-        for id in nodes.keys.sorted() {
-            guard let node = nodes[id] else { continue }
-            if node.control == nil, !node.isDialing, let due = node.redialAt, due <= now {
+        while let watch = watches.min, watch.at <= now {
+            watches.removeMin()
+            guard nodes[watch.node]?.watchAt == watch.at else { continue }
+            nodes[watch.node]?.watchAt = .distantFuture
+            look(at: watch.node, now, &out)
+            rearm(watch.node)
+        }
+    }
+
+    /// Dials, pings, and judges silence.
+    private mutating func look(at id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id] else { return }
+        if let paused = node.pausedUntil, paused <= now { nodes[id]?.pausedUntil = nil }
+        guard let control = node.control else {
+            if !node.isDialing, let due = node.redialAt, due <= now {
                 nodes[id]?.isDialing = true
                 nodes[id]?.redialAt = nil
                 out.append(.dial(id, node.addresses, hello(to: node, .control)))
             }
-            guard let control = node.control else { continue }
-            if now - node.lastPing >= configuration.pingInterval {
-                nodes[id]?.lastPing = now
-                nodes[id]?.pingSequence += 1
-                out.append(
-                    .send(control, .ping(Ping(sequence: node.pingSequence, sentAtNanoseconds: UInt64(max(0, now.nanoseconds))))))
-            }
-            let silence = now - node.lastHeard
-            if silence >= configuration.lostAfter {
-                lose(id, "no heartbeat for \(silence.readable)", now, &out)
-            } else if silence >= configuration.suspectAfter, node.state == .ready {
-                nodes[id]?.state = .suspect
-                nodes[id]?.cause = "silent for \(silence.readable)"
-                log(.warning, "node is suspect", ["node": id.description, "cause": "silent for \(silence.readable)"], &out)
-                replayFlights(through: id, why: "\(id) is silent", now, &out)
-            }
+            return
         }
-        openStartGate(now, &out)
+        if now - node.lastPing >= configuration.pingInterval {
+            nodes[id]?.lastPing = now
+            nodes[id]?.pingSequence += 1
+            out.append(
+                .send(control, .ping(Ping(sequence: node.pingSequence, sentAtNanoseconds: UInt64(max(0, now.nanoseconds))))))
+        }
+        let silence = now - node.lastHeard
+        if silence >= configuration.lostAfter {
+            lose(id, "no heartbeat for \(silence.readable)", now, &out)
+        } else if silence >= configuration.suspectAfter, node.state == .ready {
+            nodes[id]?.state = .suspect
+            nodes[id]?.cause = "silent for \(silence.readable)"
+            log(.warning, "node is suspect", ["node": id.description, "cause": "silent for \(silence.readable)"], &out)
+            replayFlights(through: id, why: "\(id) is silent", now, &out)
+        }
     }
 
-    /// When this process was stopped or starved itself, the others' silence in that time says nothing about them.
+    /// Sees to it that the node is looked at when something about it is due. Called after whatever brings that nearer.
+    mutating func rearm(_ id: NodeID) {
+        guard let node = nodes[id] else { return }
+        var due: Instant
+        if node.control == nil {
+            due = node.isDialing ? .distantFuture : node.redialAt ?? .distantFuture
+        } else {
+            let limit = node.state == .ready ? configuration.suspectAfter : configuration.lostAfter
+            due = min(node.lastPing + configuration.pingInterval, node.lastHeard + limit)
+        }
+        if let paused = node.pausedUntil { due = min(due, paused) }
+        guard due < node.watchAt else { return }
+        nodes[id]?.watchAt = due
+        watches.insert(Watch(at: due, node: id))
+    }
+
+    /// How often this machine wants to be stepped while nodes are connected. It bounds how much of its own pause can pass for silence.
+    var lifeCheckInterval: Duration { configuration.suspectAfter / 4 }
+
+    /// When this process was stopped or starved itself, the others' silence in that time says nothing about them. It was if it comes much
+    /// later than the wake that it asked for; that nothing came from anybody is no sign of it.
     mutating func forgiveOwnPause(_ now: Instant) {
         defer { lastStep = now }
-        guard let lastStep else { return }
+        guard let lastStep, let promisedWake, now - promisedWake >= lifeCheckInterval else { return }
         let pause = now - lastStep
-        guard pause >= configuration.suspectAfter / 2 else { return }
         for id in nodes.keys { nodes[id]?.lastHeard += pause }
     }
 
@@ -81,8 +126,11 @@ extension CoordinatorMachine {
         switch channel {
         case .control: controlConnected(id, connection, welcome, now, &out)
         case .data:
-            guard nodes[id]?.control != nil, nodes[id]?.incarnation == welcome.incarnation else {
+            let dialledFor = nodes[id]?.dataDialFor
+            nodes[id]?.dataDialFor = nil
+            guard let control = nodes[id]?.control, control == dialledFor, nodes[id]?.incarnation == welcome.incarnation else {
                 out.append(.close(connection, "the control connection is gone"))
+                dialData(id, &out)
                 return
             }
             nodes[id]?.data = connection
@@ -104,32 +152,56 @@ extension CoordinatorMachine {
             // The worker was given a name of its own (`--name`), which goes before the topology's.
             id = NodeID(welcome.name)
             if let other = nodes[id] {
-                let message =
-                    "another worker bears the name \"\(id)\" (at \(other.addresses.first ?? "?")); give each worker a --name of its own"
-                out.append(.close(connection, message))
-                dialFailed(listed, DialFailure(channel: .control, message: message), now, &out)
-                return
+                guard other.control == nil, other.target != id, nodes[other.target] == nil else {
+                    let at = other.addresses.first ?? "?"
+                    let message =
+                        other.incarnation == welcome.incarnation
+                        ? "it is the worker \"\(id)\" (at \(at)) once more; list each worker once"
+                        : "another worker bears the name \"\(id)\" (at \(at)); give each worker a --name of its own"
+                    out.append(.close(connection, message))
+                    dialFailed(listed, DialFailure(channel: .control, message: message), now, &out)
+                    return
+                }
+                // Who bore the name does not answer any more: it goes back to the topology's name for it.
+                rename(id, to: other.target)
+                nodes[other.target]?.isDialing = false
+                nodes[other.target]?.redialAt = now + other.backoff
+                rearm(other.target)
             }
             rename(listed, to: id)
         }
+        if nodes[id]?.control != nil { lose(id, "it was reached a second time", now, &out) }
         nodes[id]?.isDialing = false
+        nodes[id]?.redialAt = nil
         nodes[id]?.control = connection
         nodes[id]?.incarnation = welcome.incarnation
         nodes[id]?.profile = profile
         nodes[id]?.lastHeard = now
         nodes[id]?.lastPing = now
         nodes[id]?.heartbeat = nil
+        nodes[id]?.pausedUntil = nil
         nodes[id]?.partitions = Dictionary(
-            profile.inventory.filter(\.isLoaded).map { ($0.key, .ready(archiveBytes: $0.archiveBytes, weightBytes: 0)) },
-            uniquingKeysWith: { first, _ in first })
+            profile.inventory.filter(\.isLoaded).map { ($0.key, .unowned(weightBytes: 0)) }, uniquingKeysWith: { first, _ in first }
+        )
         nodeOfConnection[connection] = id
-        if let node = nodes[id] { out.append(.dial(id, node.addresses, hello(to: node, .data))) }
+        rearm(id)
+        if nodes[id]?.dataDialFor == nil { dialData(id, &out) }
+    }
+
+    /// One at a time: the outcome of a dial for an earlier control connection must not be taken for this one's.
+    private mutating func dialData(_ id: NodeID, _ out: inout [Directive]) {
+        guard let node = nodes[id], let control = node.control else { return }
+        nodes[id]?.dataDialFor = control
+        out.append(.dial(id, node.addresses, hello(to: node, .data)))
     }
 
     private mutating func rename(_ old: NodeID, to new: NodeID) {
         guard var node = nodes.removeValue(forKey: old) else { return }
         node.id = new
+        node.watchAt = .distantFuture
+        nodeOfTarget[node.target] = new
         nodes[new] = node
+        rearm(new)
     }
 
     private mutating func becomeReady(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
@@ -137,27 +209,33 @@ extension CoordinatorMachine {
         nodes[id]?.state = .ready
         nodes[id]?.cause = "answering"
         nodes[id]?.backoff = configuration.redialFirst
-        brokenLinks = brokenLinks.filter { $0.from != id && $0.to != id }
+        linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
         log(
             .info, "node is ready",
             [
                 "node": id.description, "cores": "\(node.profile?.cores ?? 0)",
                 "memory": "\(node.profile?.memoryAvailableBytes ?? 0)",
             ], &out)
-        publishPeers(&out)
+        peersChanged(now)
         requestPlan(now, after: configuration.joinWindow)
     }
 
     mutating func dialFailed(_ id: NodeID, _ failure: DialFailure, _ now: Instant, _ out: inout [Directive]) {
         guard var node = nodes[id] else { return }
         if failure.channel == .data {
+            nodes[id]?.dataDialFor = nil
+            guard let control = node.control else { return }
+            guard node.dataDialFor == control else {
+                dialData(id, &out)
+                return
+            }
             lose(id, "its data connection failed: \(failure.message)", now, &out)
             return
         }
         node.isDialing = false
-        if let refusal = failure.refusal, refusal.code == .superseded, !refusal.isHeld, refusal.term >= term {
-            // Nobody holds it; an earlier coordinator of a later term did. Ours must be later still.
-            term = refusal.term + 1
+        if let refusal = failure.refusal, refusal.code == .superseded, !refusal.isHeld {
+            // Nobody holds it; an earlier coordinator did. Our term must be later still.
+            term = max(term, refusal.term + 1)
             node.redialAt = now
         } else {
             node.redialAt = now + node.backoff
@@ -168,10 +246,12 @@ extension CoordinatorMachine {
         }
         node.cause = failure.message
         nodes[id] = node
+        rearm(id)
     }
 
     mutating func connectionClosed(_ connection: ConnectionID, _ cause: String, _ now: Instant, _ out: inout [Directive]) {
-        if let id = nodeOfConnection[connection] {
+        if let id = nodeOfConnection.removeValue(forKey: connection) {
+            guard let node = nodes[id], node.control == connection || node.data == connection else { return }
             let what = nodes[id]?.control == connection ? "control" : "data"
             lose(id, "its \(what) connection closed: \(cause)", now, &out)
             return
@@ -187,6 +267,8 @@ extension CoordinatorMachine {
             nodes[id]?.state = .ready
             nodes[id]?.cause = "answering again"
             log(.info, "node answers again", ["node": id.description], &out)
+            // While it was silent a plan may have been made without it, or none may have been possible.
+            if active?.deployment.nodes.contains(id) != true { requestPlan(now, after: configuration.joinWindow) }
         }
     }
 
@@ -198,17 +280,18 @@ extension CoordinatorMachine {
             nodeOfConnection[connection] = nil
             out.append(.close(connection, cause))
         }
-        let wasMember = node.state == .ready || node.state == .suspect
+        let wasMember = node.state == .ready || node.state == .suspect || node.state == .draining
         node.control = nil
         node.data = nil
-        node.isDialing = false
         node.state = .lost
         node.cause = cause
         node.partitions = [:]
         node.heartbeat = nil
         node.redialAt = now + node.backoff
         node.backoff = min(node.backoff * 2, configuration.redialLongest)
+        node.pausedUntil = nil
         nodes[id] = node
+        rearm(id)
         guard wasMember else { return }
         count { $0.nodesLost += 1 }
         log(.warning, "node is lost", ["node": id.description, "cause": cause, "in_flight": "\(node.flights.count)"], &out)
@@ -218,32 +301,27 @@ extension CoordinatorMachine {
         requestPlan(now, after: .zero)
     }
 
-    /// Tells every worker where every other is.
-    mutating func publishPeers(_ out: inout [Directive]) {
-        peerTableVersion += 1
-        let living = nodes.values.filter { $0.isConnected && $0.incarnation != nil }.sorted { $0.id < $1.id }
-        let table = PeerTable(
-            version: peerTableVersion,
-            peers: living.map {
-                PeerTable.Peer(
-                    name: $0.id.description, incarnation: $0.incarnation ?? IncarnationID(bits: 0), addresses: $0.addresses)
-            })
-        for node in living {
-            if let control = node.control { out.append(.send(control, .peerTable(table))) }
-        }
+    /// It said that it is shutting down: it finishes what it has and gets nothing new.
+    mutating func nodeDrains(_ id: NodeID, _ cause: String, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id], node.state == .ready || node.state == .suspect else { return }
+        nodes[id]?.state = .draining
+        nodes[id]?.cause = cause
+        log(.info, "node drains", ["node": id.description, "in_flight": "\(node.flights.count)"], &out)
+        if candidate?.deployment.nodes.contains(id) == true { candidate = nil }
+        requestPlan(now, after: .zero)
     }
 
     /// The first plan waits for all listed workers, at most the join timeout.
-    private mutating func openStartGate(_ now: Instant, _ out: inout [Directive]) {
+    mutating func openStartGate(_ now: Instant, _ out: inout [Directive]) {
         guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
-        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
-        guard !missing.isEmpty else {
+        guard nodes.values.contains(where: { $0.state != .ready }) else {
             isStartGateOpen = true
             if planDueAt != nil { planDueAt = now }
             return
         }
         guard now - startedAt >= configuration.joinTimeout else { return }
         isStartGateOpen = true
+        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
         let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
         log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons], &out)
     }

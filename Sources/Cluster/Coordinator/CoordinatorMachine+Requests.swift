@@ -10,6 +10,8 @@ extension CoordinatorMachine {
     static let retryHint: Duration = .milliseconds(100)
     /// Deadlines of requests that are long answered stay in the heap until there are this many too many.
     static let staleDeadlineSlack = 1_024
+    /// A client that has not taken a reply this long after the request's deadline does not read: it must not hold memory and a place for ever.
+    static let replyGrace: Duration = .seconds(30)
 
     mutating func announced(_ connection: ConnectionID, _ request: InferRequest, _ now: Instant, _ out: inout [Directive]) {
         switch admission(of: request, from: connection, now) {
@@ -56,6 +58,11 @@ extension CoordinatorMachine {
         }
         let items: Int
         do { items = try model.check(request) } catch { return refuse(.invalidArgument, error.message) }
+        guard items <= configuration.maximumItems else {
+            return refuse(
+                .invalidArgument,
+                "the request has \(items) items, over the limit of \(configuration.maximumItems); send fewer items at once")
+        }
         guard requests.count < configuration.maximumRequests else {
             return refuse(
                 .resourceExhausted,
@@ -89,19 +96,37 @@ extension CoordinatorMachine {
     mutating func enterRotation(_ id: RequestID) {
         guard let request = requests[id], request.phase == .running, !request.isInRotation else { return }
         requests[id]?.isInRotation = true
-        rotation.append(id)
+        rotation.append(id, of: request.client)
+        if rotation.count > 2 * requests.count + Self.staleDeadlineSlack {
+            let living = requests
+            rotation.compact { living[$0] != nil }
+        }
     }
 
     mutating func expireRequests(_ now: Instant, _ out: inout [Directive]) {
         while let next = deadlines.min, next.at <= now {
             deadlines.removeMin()
-            guard let request = requests[next.request], request.phase != .replying else { continue }
+            guard let request = requests[next.request] else { continue }
+            guard request.phase != .replying else {
+                replyIsOverdue(request, now, &out)
+                continue
+            }
             finish(next.request, with: .deadlineExceeded, deadlineMessage(request, now), now, &out)
         }
         if deadlines.count > 2 * requests.count + Self.staleDeadlineSlack {
             let living = deadlines.unordered.filter { requests[$0.request] != nil }
             deadlines = Heap(living)
         }
+    }
+
+    private mutating func replyIsOverdue(_ request: Request, _ now: Instant, _ out: inout [Directive]) {
+        guard request.isReplyOverdue else {
+            requests[request.id]?.isReplyOverdue = true
+            deadlines.insert(Deadline(at: now + Self.replyGrace, request: request.id))
+            return
+        }
+        log(.warning, "a client does not read its replies", ["connection": "\(request.client.number)"], &out)
+        out.append(.close(request.client, "a reply was not read within \(Self.replyGrace.readable) after its deadline"))
     }
 
     private func deadlineMessage(_ request: Request, _ now: Instant) -> String {
@@ -116,9 +141,14 @@ extension CoordinatorMachine {
     }
 
     /// Answers with an error and ends the request.
-    mutating func finish(_ id: RequestID, with code: StatusCode, _ message: String, _ now: Instant, _ out: inout [Directive]) {
+    /// - Parameter isPermanent: trying again as it is cannot help.
+    mutating func finish(
+        _ id: RequestID, with code: StatusCode, _ message: String, isPermanent: Bool = false, _ now: Instant,
+        _ out: inout [Directive]
+    ) {
         guard let request = requests[id], request.phase != .replying else { return }
-        let hint: UInt32 = code == .unavailable || code == .resourceExhausted ? UInt32(Self.retryHint.milliseconds) : 0
+        let mayHelp = (code == .unavailable || code == .resourceExhausted) && !isPermanent
+        let hint: UInt32 = mayHelp ? UInt32(Self.retryHint.milliseconds) : 0
         out.append(
             .send(
                 request.client,

@@ -18,6 +18,8 @@ public enum NodeState: Sendable, Hashable {
 extension CoordinatorMachine {
     struct Node: Sendable {
         var id: NodeID
+        /// The topology's name for it.
+        var target: NodeID
         var addresses: [String]
         var state: NodeState = .joining
         /// Why it is in that state, for `status` and for the message that names who is missing.
@@ -27,6 +29,8 @@ extension CoordinatorMachine {
         var control: ConnectionID?
         var data: ConnectionID?
         var isDialing = false
+        /// A dial of the data connection is under way: for which control connection.
+        var dataDialFor: ConnectionID?
         var redialAt: Instant?
         var backoff: Duration
         var lastHeard: Instant = .zero
@@ -42,6 +46,11 @@ extension CoordinatorMachine {
         var flightBytes = 0
         /// Left out of plans until then, after a partition could not be loaded.
         var excludedUntil: Instant?
+        var exclusionCause = ""
+        /// It said that it has no room: nothing is sent to it until then.
+        var pausedUntil: Instant?
+        /// The entry of `watches` that counts.
+        var watchAt: Instant = .distantFuture
 
         var isConnected: Bool { control != nil && data != nil }
     }
@@ -50,6 +59,34 @@ extension CoordinatorMachine {
         case ordered
         case sendingArchive
         case ready(archiveBytes: UInt64, weightBytes: UInt64)
+        /// Loaded, but not on our order, or no longer: the worker may evict it until it is ordered again.
+        case unowned(weightBytes: UInt64)
+
+        var weightBytes: UInt64 {
+            switch self {
+            case .ordered, .sendingArchive: 0
+            case .ready(_, let bytes), .unowned(let bytes): bytes
+            }
+        }
+    }
+
+    /// When something about a node is due at the earliest. The heap holds one entry for each node that counts (`Node.watchAt`); hearing
+    /// from a node moves its due time away without touching the heap, so that a heartbeat costs O(1).
+    struct Watch: Sendable, Comparable {
+        var at: Instant
+        var node: NodeID
+        static func < (left: Watch, right: Watch) -> Bool { (left.at, left.node) < (right.at, right.node) }
+    }
+
+    /// A link that a worker could not use. It is out for a while, then the worker is asked to dial again, and if it reports nothing the link
+    /// counts as mended.
+    struct LinkFault: Sendable {
+        enum Phase: Sendable { case out, probing, mended }
+        var phase: Phase
+        /// When the phase ends.
+        var until: Instant
+        /// How long it stays out; doubled when it fails again.
+        var pause: Duration
     }
 
     struct ActivePlan: Sendable {
@@ -88,6 +125,8 @@ extension CoordinatorMachine {
         var remaining = 0
         var replays: UInt32 = 0
         var isInRotation = false
+        /// The reply has not been taken by the client in time; the next look ends its connection.
+        var isReplyOverdue = false
         /// The last reason why a piece came back, for the message at the deadline.
         var lastSetback: String?
     }
@@ -95,6 +134,8 @@ extension CoordinatorMachine {
     struct Flight: Sendable {
         var request: RequestID
         var piece: Int
+        /// The plan that gave its route.
+        var generation: UInt64
         var route: [NodeID]
         /// Reserved at each hop, in route order.
         var bytes: [Int]

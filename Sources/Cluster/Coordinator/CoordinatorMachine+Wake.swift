@@ -2,23 +2,21 @@ internal import DequeModule
 internal import HeapModule
 
 extension CoordinatorMachine {
-    /// When ``step(_:now:)`` must be called at the latest, or `nil` while only events can change anything.
+    /// When ``step(_:now:)`` must be called at the latest, or `nil` while only events can change anything. O(1).
     public var nextWake: Instant? {
         var wake: Instant?
         func consider(_ candidate: Instant?) {
-            guard let candidate else { return }
+            guard let candidate, candidate < .distantFuture else { return }
             wake = min(wake ?? candidate, candidate)
         }
-        for node in nodes.values {
-            if node.control == nil {
-                if !node.isDialing { consider(node.redialAt) }
-            } else {
-                consider(node.lastPing + configuration.pingInterval)
-                consider(node.lastHeard + (node.state == .ready ? configuration.suspectAfter : configuration.lostAfter))
-            }
-        }
+        consider(watches.min?.at)
+        // So that being late shows (see `forgiveOwnPause`).
+        if !nodeOfConnection.isEmpty, let lastStep { consider(lastStep + lifeCheckInterval) }
+        consider(linkWakeAt)
+        consider(peerTableDueAt)
         consider(deadlines.min?.at)
         consider(abandoned.first.map { $0.at + Self.abandonedReclaim })
+        consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }
         consider(rejoinAt)
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }

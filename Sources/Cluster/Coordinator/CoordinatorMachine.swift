@@ -22,8 +22,14 @@ public struct CoordinatorMachine: Sendable {
     // Membership.
     var nodes: [NodeID: Node] = [:]
     var nodeOfConnection: [ConnectionID: NodeID] = [:]
+    /// The name under which the topology lists a worker, and the one that it bears (`--name`).
+    var nodeOfTarget: [NodeID: NodeID] = [:]
+    var watches: Heap<Watch> = []
     var peerTableVersion: UInt64 = 0
-    var brokenLinks: Set<NodeLink> = []
+    /// When the workers are told of each other next: joins that come together are told once.
+    var peerTableDueAt: Instant?
+    var linkFaults: [NodeLink: LinkFault] = [:]
+    var linkWakeAt: Instant?
     var startedAt: Instant?
     var isStartGateOpen = false
 
@@ -42,14 +48,18 @@ public struct CoordinatorMachine: Sendable {
     var requests: [RequestID: Request] = [:]
     var requestOfClient: [ClientRequest: RequestID] = [:]
     var requestsOfConnection: [ConnectionID: Set<RequestID>] = [:]
-    var rotation: Deque<RequestID> = []
+    var rotation = Rotation()
     var deadlines: Heap<Deadline> = []
     var nextRequest: UInt64 = 1
     var heldBytes = 0
     var flights: [WorkKey: Flight] = [:]
+    /// Flights whose result is still wanted: what the window bounds.
+    var livingFlights = 0
     /// Abandoned flights in the order of their abandonment.
     var abandoned: Deque<Abandonment> = []
     var lastStep: Instant?
+    /// When this machine asked to be woken at the latest: being later than that is its own pause, not the nodes'.
+    var promisedWake: Instant?
     var isDraining = false
 
     public private(set) var counters = Counters()
@@ -82,6 +92,7 @@ public struct CoordinatorMachine: Sendable {
         case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, now, &out)
         case .resultArrived(let key, let traces): resultArrived(key, traces, now, &out)
         case .resultBroken(let key, let message): workFailed(key, node: nil, .internalError, message, now, &out)
+        case .dispatchFailed(let key, let message): dispatchFailed(key, message, now, &out)
         case .replySent(let id): replySent(id, now, &out)
         case .drain:
             isDraining = true
@@ -89,15 +100,20 @@ public struct CoordinatorMachine: Sendable {
         case .tick: break
         }
         advance(now, &out)
+        promisedWake = nextWake
         return out
     }
 
     /// Everything that happens because time has passed or state has changed, whatever the event was.
     private mutating func advance(_ now: Instant, _ out: inout [Directive]) {
         watchNodes(now, &out)
+        mendLinks(now, &out)
+        openStartGate(now, &out)
         reclaimAbandoned(now)
         expireRequests(now, &out)
+        watchDeployment(now, &out)
         startPlanning(now, &out)
+        if let due = peerTableDueAt, due <= now { publishPeers(&out) }
         dispatch(now, &out)
         if isDraining, requests.isEmpty { out.append(.drained) }
     }

@@ -1,8 +1,10 @@
 internal import Wire
 
-/// Whom the worker obeys (DESIGN section 6, fencing): the highest (term, session); everybody else is told who holds it.
+/// Whom the worker obeys (DESIGN section 6, fencing): the highest term, and among equal terms whoever came first; everybody else is told
+/// who holds it. A tie is not broken by the session's number: a second coordinator that was started by mistake begins at the same term, and
+/// must not take a living one's workers by the luck of its random bits.
 extension WorkerMachine {
-    mutating func opened(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
+    mutating func opened(_ connection: ConnectionID, _ hello: Hello, _ now: Instant, _ out: inout [Directive]) {
         switch hello.role {
         case .client:
             out.append(
@@ -21,11 +23,12 @@ extension WorkerMachine {
             }
             accept(connection, hello, &out)
         case .coordinator:
-            openedByCoordinator(connection, hello, &out)
+            openedByCoordinator(connection, hello, now, &out)
         }
     }
 
-    private mutating func openedByCoordinator(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
+    private mutating func openedByCoordinator(_ connection: ConnectionID, _ hello: Hello, _ now: Instant, _ out: inout [Directive])
+    {
         guard let offered = hello.claim else {
             out.append(
                 .refuse(
@@ -33,8 +36,8 @@ extension WorkerMachine {
             return
         }
         if let current = claim, offered.session != current.session {
-            let isHeld = control != nil
-            guard offered.isAbove(current) else {
+            let isHeld = control != nil && now - lastHeardFromCoordinator < Self.holdTimeout
+            guard offered.term > current.term else {
                 let holder =
                     isHeld
                     ? "coordinator \"\(holderName)\" holds this worker" : "a coordinator of a later term has held this worker"
@@ -57,9 +60,12 @@ extension WorkerMachine {
         claim = offered
         holderName = hello.name
         if let assigned = hello.assignedName, !isNameAssigned { rename(assigned) }
+        lastHeardFromCoordinator = now
         switch hello.channel {
         case .control:
             if let old = control, old != connection { drop(old, "replaced by a newer control connection", &out) }
+            // The coordinator opens a new one only after it has written off what it had here.
+            cancelAll(&out)
             control = connection
         case .data:
             if let old = resultChannel, old != connection { drop(old, "replaced by a newer data connection", &out) }
@@ -85,12 +91,20 @@ extension WorkerMachine {
         control = nil
         resultChannel = nil
         peerTableVersion = 0
-        for key in work.keys.sorted(by: { $0.microBatch < $1.microBatch }) { cancel(key, report: false, &out) }
+        cancelAll(&out)
+    }
+
+    /// Nobody waits any more for anything that is held. In a fixed order, so that the same events give the same directives.
+    private mutating func cancelAll(_ out: inout [Directive]) {
+        for key in work.keys.sorted(by: { ($0.request, $0.microBatch, $0.attempt) < ($1.request, $1.microBatch, $1.attempt) }) {
+            cancel(key, report: false, &out)
+        }
     }
 
     private mutating func drop(_ connection: ConnectionID, _ why: String, _ out: inout [Directive]) {
         connections[connection] = nil
         out.append(.close(connection, why))
+        endSending(on: connection, &out)
     }
 
     mutating func closed(_ connection: ConnectionID, _ out: inout [Directive]) {
@@ -98,14 +112,26 @@ extension WorkerMachine {
         if connection == control {
             control = nil
             log(.warning, "the coordinator's control connection closed; keeping partitions and waiting for it", [:], &out)
+            // It takes the node for lost and sends everything again elsewhere, also where its data connection still stands.
+            cancelAll(&out)
         }
         if connection == resultChannel { resultChannel = nil }
         for (node, state) in peers {
-            if case .connected(connection) = state.link { peerFailed(node, "the connection closed", &out) }
+            if case .connected(connection) = state.link { peerClosed(node, "the connection closed", &out) }
+        }
+        endSending(on: connection, &out)
+    }
+
+    /// What was being sent on a connection that ended: whether it has arrived nobody here can say, so the coordinator decides.
+    private mutating func endSending(on connection: ConnectionID, _ out: inout [Directive]) {
+        let concerned = work.filter { $0.value.phase == .forwarding && $0.value.connection == connection }.keys
+        for key in concerned.sorted(by: { ($0.request, $0.microBatch, $0.attempt) < ($1.request, $1.microBatch, $1.attempt) }) {
+            giveBack(key, &out)
         }
     }
 
     mutating func received(_ connection: ConnectionID, _ message: Message, _ now: Instant, _ out: inout [Directive]) {
+        if connection == control || connection == resultChannel { lastHeardFromCoordinator = now }
         if case .ping(let ping) = message {
             out.append(.send(connection, .pong(ping)))
             return
@@ -120,12 +146,5 @@ extension WorkerMachine {
             for key in order.keys { cancel(key, report: true, &out) }
         default: break
         }
-    }
-}
-
-extension CoordinatorClaim {
-    /// Whether this claim beats `other`: a later term, or, in the same term, the larger session (a fixed, arbitrary rule that all workers share).
-    func isAbove(_ other: CoordinatorClaim) -> Bool {
-        (term, session.bits) > (other.term, other.session.bits)
     }
 }

@@ -6,50 +6,71 @@ extension WorkerMachine {
         guard table.version > peerTableVersion else { return }
         peerTableVersion = table.version
         let listed = Dictionary(table.peers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        for (node, state) in peers where listed[node]?.incarnation != state.peer.incarnation {
-            if case .connected(let connection) = state.link { out.append(.hangUp(connection)) }
-            peers[node]?.link = .idle
-            lose(node, "\(node) is gone from the peer table or was restarted", state.waiting, &out)
+        for (node, state) in peers.sorted(by: { $0.key < $1.key }) where listed[node]?.incarnation != state.peer.incarnation {
+            // The coordinator knows already that this process is gone: no evidence against a link to its successor.
             peers[node] = nil
+            for key in state.waiting { giveBack(key, &out) }
+            if case .connected(let connection) = state.link {
+                out.append(.hangUp(connection))
+                for key in sending(to: node, on: connection) { giveBack(key, &out) }
+            }
         }
         for peer in table.peers where peer.name != name {
-            if peers[peer.name] == nil {
+            guard var state = peers[peer.name] else {
                 // Dialled at once, so that the first micro-batch does not wait and a dead link is known early.
                 peers[peer.name] = PeerState(peer: peer, link: .dialing)
                 out.append(.dial(peer))
-            } else {
-                peers[peer.name]?.peer = peer
+                continue
             }
+            state.peer = peer
+            if case .failed = state.link {
+                // A new table is the coordinator's word that it may be worth another try.
+                state.link = .dialing
+                out.append(.dial(peer))
+            }
+            peers[peer.name] = state
         }
     }
 
-    mutating func peerOpened(_ node: String, _ connection: ConnectionID, _ out: inout [Directive]) {
-        guard var state = peers[node] else {
+    mutating func peerOpened(_ peer: PeerTable.Peer, _ connection: ConnectionID, _ out: inout [Directive]) {
+        guard var state = peers[peer.name], state.peer.incarnation == peer.incarnation else {
+            // It left the table, or was restarted, while it was dialled.
             out.append(.hangUp(connection))
             return
         }
-        if case .connected(let old) = state.link, old != connection { out.append(.hangUp(old)) }
+        if case .connected(let old) = state.link, old != connection {
+            out.append(.hangUp(old))
+            for key in sending(to: peer.name, on: old) { giveBack(key, &out) }
+        }
         state.link = .connected(connection)
         let waiting = state.waiting
         state.waiting = []
-        peers[node] = state
+        peers[peer.name] = state
         for key in waiting {
             guard let route = work[key]?.header.route else { continue }
-            out.append(.forward(key, peer: node, connection, route: Array(route.dropFirst())))
+            work[key]?.connection = connection
+            out.append(.forward(key, peer: peer.name, connection, route: Array(route.dropFirst())))
         }
     }
 
-    mutating func peerFailed(_ node: String, _ message: String, _ out: inout [Directive]) {
-        guard let state = peers[node] else { return }
+    mutating func dialFailed(_ peer: PeerTable.Peer, _ message: String, _ out: inout [Directive]) {
+        // A dial to a process that is gone from the table says nothing about its successor.
+        guard let state = peers[peer.name], state.peer.incarnation == peer.incarnation, case .dialing = state.link else { return }
+        peers[peer.name]?.link = .failed(message)
+        peers[peer.name]?.waiting = []
+        lose(peer.name, message, state.waiting, &out)
+    }
+
+    mutating func peerClosed(_ node: String, _ message: String, _ out: inout [Directive]) {
+        guard let state = peers[node], case .connected(let connection) = state.link else { return }
         peers[node]?.link = .failed(message)
-        peers[node]?.waiting = []
-        var unsent = state.waiting
-        if case .connected = state.link {
-            // What was on the socket may or may not have arrived: the coordinator replays it, and one reply is kept.
-            unsent += work.filter { $0.value.phase == .forwarding && $0.value.nextNode == node && !unsent.contains($0.key) }.map(
-                \.key)
-        }
-        lose(node, message, unsent, &out)
+        // What was on the socket may or may not have arrived: the coordinator replays it, and one reply is kept.
+        lose(node, message, sending(to: node, on: connection), &out)
+    }
+
+    private func sending(to node: String, on connection: ConnectionID) -> [WorkKey] {
+        work.filter { $0.value.phase == .forwarding && $0.value.nextNode == node && $0.value.connection == connection }.keys
+            .sorted { ($0.request, $0.microBatch, $0.attempt) < ($1.request, $1.microBatch, $1.attempt) }
     }
 
     /// Reports the link as broken and ends the micro-batches that needed it.

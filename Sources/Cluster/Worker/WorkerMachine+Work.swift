@@ -5,6 +5,7 @@ internal import Wire
 extension WorkerMachine {
     mutating func arrived(_ connection: ConnectionID, _ header: Work, _ bytes: Int, _ now: Instant, _ out: inout [Directive]) {
         let key = header.key
+        if connection == resultChannel { lastHeardFromCoordinator = now }
         guard key.session == claim?.session, connections[connection] != nil else {
             // From before a restart of the coordinator: nobody waits for it.
             out.append(.release(key))
@@ -32,6 +33,7 @@ extension WorkerMachine {
 
     /// Why an arrived micro-batch cannot be taken; it may be tried elsewhere.
     private func obstacle(to header: Work, bytes: Int) -> (code: StatusCode, message: String)? {
+        guard !isDraining else { return (.unavailable, "\(name) is shutting down and takes no new work") }
         guard let hop = header.route.first, hop.node == name else {
             return (
                 .failedPrecondition, "the route's first hop is \"\(header.route.first?.node ?? "")\", but this is \"\(name)\""
@@ -93,6 +95,7 @@ extension WorkerMachine {
         work[key]?.phase = .forwarding
         guard item.header.route.count > 1 else {
             if let channel = resultChannel {
+                work[key]?.connection = channel
                 out.append(.giveResult(key, channel))
             } else {
                 // The coordinator is away; when it comes back it replays what it still wants.
@@ -112,6 +115,7 @@ extension WorkerMachine {
         switch state.link {
         case .connected(let connection):
             guard let route = work[key]?.header.route else { return }
+            work[key]?.connection = connection
             out.append(.forward(key, peer: node, connection, route: Array(route.dropFirst())))
         case .dialing:
             state.waiting.append(key)
@@ -133,16 +137,24 @@ extension WorkerMachine {
         }
     }
 
-    /// A failure of this micro-batch alone.
+    /// A failure of this micro-batch alone. What was missing here (memory, room, the partition) may be there elsewhere: that is a rejection,
+    /// after which the coordinator tries again; everything else is the input's or the model's and ends the request.
     mutating func fail(_ key: WorkKey, _ code: StatusCode, _ message: String, _ now: Instant, _ out: inout [Directive]) {
         guard let item = work[key] else { return }
         if item.isCancelled {
             finishCancelled(key, &out)
             return
         }
-        tell(.workFailed(WorkFailed(key: key, node: name, code: code, message: message)), &out)
+        switch code {
+        case .resourceExhausted, .failedPrecondition, .unavailable:
+            tell(.workRejected(WorkRejected(key: key, node: name, code: code, message: message)), &out)
+        default: tell(.workFailed(WorkFailed(key: key, node: name, code: code, message: message)), &out)
+        }
         end(key, &out)
     }
+
+    /// Lets go of a micro-batch that could not be passed on; the coordinator replays it, where it still wants it.
+    mutating func giveBack(_ key: WorkKey, _ out: inout [Directive]) { finish(key, report: key.session == claim?.session, &out) }
 
     /// What is preparing, executing or on the socket is ended when that step ends; the rest at once.
     mutating func cancel(_ key: WorkKey, report: Bool, _ out: inout [Directive]) {

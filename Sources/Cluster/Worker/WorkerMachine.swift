@@ -41,6 +41,9 @@ public struct WorkerMachine: Sendable {
     /// Cancelled keys remembered, so that a micro-batch that arrives after its cancellation is dropped. The coordinator's window bounds
     /// how many can be under way; older entries can no longer arrive.
     static let tombstoneLimit = 4_096
+    /// A coordinator that has said nothing for this long holds the worker no more: it pings each second, so five pings were missed. Another
+    /// one may then take over with a later term; nothing happens to the silent one's work before that.
+    static let holdTimeout: Duration = .seconds(5)
 
     let configuration: Configuration
     public private(set) var name: String
@@ -51,6 +54,7 @@ public struct WorkerMachine: Sendable {
     var holderName = ""
     var control: ConnectionID?
     var resultChannel: ConnectionID?
+    var lastHeardFromCoordinator: Instant = .zero
     var connections: [ConnectionID: Hello] = [:]
 
     // Work.
@@ -79,7 +83,7 @@ public struct WorkerMachine: Sendable {
     public mutating func step(_ event: Event, now: Instant) -> [Directive] {
         var out: [Directive] = []
         switch event {
-        case .opened(let connection, let hello): opened(connection, hello, &out)
+        case .opened(let connection, let hello): opened(connection, hello, now, &out)
         case .closed(let connection): closed(connection, &out)
         case .received(let connection, let message): received(connection, message, now, &out)
         case .workArrived(let connection, let header, let bytes): arrived(connection, header, bytes, now, &out)
@@ -90,8 +94,9 @@ public struct WorkerMachine: Sendable {
             executing -= 1
             fail(key, code, message, now, &out)
         case .forwarded(let key): forwarded(key, &out)
-        case .peerOpened(let node, let connection): peerOpened(node, connection, &out)
-        case .peerFailed(let node, let message): peerFailed(node, message, &out)
+        case .forwardFailed(let key, let message): fail(key, .internalError, message, now, &out)
+        case .peerOpened(let peer, let connection): peerOpened(peer, connection, &out)
+        case .peerFailed(let peer, let message): dialFailed(peer, message, &out)
         case .archiveStored(let key): archiveStored(key, &out)
         case .archiveRefused(let key, let code, let message): loadFailed(key, code, message, &out)
         case .loaded(let key, let report): loaded(key, report, &out)
@@ -141,8 +146,11 @@ extension WorkerMachine {
         case executionFailed(WorkKey, StatusCode, String)
         /// The kernel has the last byte of the forwarded activation or result.
         case forwarded(WorkKey)
-        case peerOpened(String, ConnectionID)
-        case peerFailed(String, String)
+        /// The activation or result breaks a bound of the protocol: nothing of it was sent.
+        case forwardFailed(WorkKey, String)
+        /// The dialled process answered; the peer is the one that the directive named.
+        case peerOpened(PeerTable.Peer, ConnectionID)
+        case peerFailed(PeerTable.Peer, String)
         case archiveStored(PartitionKey)
         case archiveRefused(PartitionKey, StatusCode, String)
         case loaded(PartitionKey, PartitionReport)
@@ -185,6 +193,8 @@ extension WorkerMachine {
         var isCancelled = false
         /// The peer that it waits for or is being sent to.
         var nextNode: String?
+        /// What it is being sent on; with the end of that connection it ends too.
+        var connection: ConnectionID?
     }
 
     enum PartitionPhase: Sendable, Hashable {

@@ -1,0 +1,156 @@
+import ArgumentParser
+import Cluster
+import Coordinator
+import Foundation
+import Planning
+import Shell
+import Tensors
+import Testing
+import Topology
+import Wire
+
+/// The coordinator's command line, and the files whose options stand behind it.
+@Suite struct OptionTests {
+    @Test func defaultsAreTheContract() throws {
+        let options = try CoordinatorOptions.parse([])
+        #expect(options.listen == HostPort(host: nil, port: 9_100) && options.optimize == "O1")
+        #expect(options.strategy == .optimal && options.shape == .pipeline && options.objective == .throughput)
+        #expect(options.cost == .profiled && options.microBatch == .auto && options.compress == .auto)
+        #expect(options.heartbeatTimeout == .seconds(2) && options.joinTimeout == .seconds(5) && options.deadline == .seconds(60))
+    }
+
+    @Test func everyOptionIsRead() throws {
+        let options = try CoordinatorOptions.parse([
+            "--workers", "a:1,b:2", "--model", "m.pt", "--input", "x:float32[N,2]", "--input", "y:int64[N]", "--listen",
+            "127.0.0.1:0",
+            "--optimize", "O0", "--strategy", "ralos", "--shape", "auto", "--objective", "latency", "--cost", "macs",
+            "--micro-batch", "8",
+            "--compress", "never", "--heartbeat-timeout", "750ms", "--join-timeout", "1s", "--deadline", "2s", "--insecure",
+        ])
+        let settings = try CoordinatorSettings(options)
+        #expect(settings.inputs.map(\.name) == ["x", "y"] && settings.level == .o0 && settings.modelPath == "m.pt")
+        #expect(options.microBatch == .items(8) && options.compress == .never && options.strategy == .ralos)
+        #expect(options.heartbeatTimeout == .milliseconds(750))
+        guard case .listed(let services) = settings.workers else {
+            Issue.record("the workers are not listed")
+            return
+        }
+        let targets = CoordinatorSettings.targets(services)
+        #expect(targets.map(\.name) == ["a:1", "b:2"] && targets.map(\.addresses) == [["a:1"], ["b:2"]])
+    }
+
+    struct Refusal: Sendable, CustomTestStringConvertible {
+        let arguments: [String]
+        let says: String
+        var testDescription: String { "\(arguments.joined(separator: " ")): \(says)" }
+    }
+
+    static let workers = ["--workers", "a:1"]
+    static let model = ["--model", "m.pt"]
+
+    static let refusals = [
+        Refusal(arguments: model, says: "no workers"),
+        Refusal(arguments: workers, says: "no model"),
+        Refusal(arguments: workers + model + ["--topology", "compose.yaml"], says: "exclude each other"),
+        Refusal(arguments: workers + model + ["--optimize", "O2"], says: "O2 (int8) does not exist yet; use O0 or O1"),
+        Refusal(arguments: workers + model + ["--optimize", "fast"], says: "there is no level \"fast\""),
+        Refusal(arguments: workers + model + ["--heartbeat-timeout", "100ms"], says: "at least 500ms"),
+        Refusal(arguments: workers + model + ["--input", "x"], says: "float32[N"),
+        Refusal(arguments: ["--workers", "a"] + model, says: "not a port"),
+        Refusal(arguments: ["--topology", "dns:worker"] + model, says: "dns:"),
+        Refusal(arguments: ["--topology", "/nowhere/compose.yaml"] + model, says: "/nowhere/compose.yaml"),
+        Refusal(arguments: workers + model + ["--config", "/nowhere/options.yaml"], says: "/nowhere/options.yaml"),
+    ]
+
+    @Test("what is refused, with the fix", arguments: refusals) func refused(_ row: Refusal) throws {
+        let options = try CoordinatorOptions.parse(row.arguments)
+        let error = try #require(throws: (any Error).self) { try CoordinatorSettings(options) }
+        #expect("\(error)".contains(row.says), "\(error)")
+    }
+
+    @Test(
+        "values that do not parse",
+        arguments: [
+            ["--micro-batch", "0"], ["--micro-batch", "many"], ["--micro-batch", "5000"], ["--strategy", "best"],
+            ["--compress", "some"],
+            ["--deadline", "soon"], ["--listen", "a:b:c"],
+        ])
+    func malformed(_ arguments: [String]) throws {
+        #expect(throws: (any Error).self) { try CoordinatorOptions.parse(arguments) }
+    }
+
+    // MARK: Files
+
+    /// A folder with a configuration and a compose file that name options.
+    struct Files: ~Copyable {
+        let folder: String
+
+        init() throws {
+            folder = FileManager.default.temporaryDirectory.appendingPathComponent("coordinator-options-\(UUID().uuidString)").path
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        }
+
+        deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+        func write(_ name: String, _ text: String) throws -> String {
+            let path = "\(folder)/\(name)"
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            return path
+        }
+
+        var compose: String {
+            """
+            x-amp4ec:
+              model: models/m.pt
+              micro-batch: 2
+              compress: always
+            services:
+              w1:
+                image: worker
+                command: [amp4ec-worker, --listen, "9000"]
+              w2:
+                image: worker
+                command: [amp4ec-worker, --listen, "9001", --name, second]
+            """
+        }
+    }
+
+    @Test func aComposeFileNamesModelAndWorkers() throws {
+        let files = try Files()
+        let path = try files.write("compose.yaml", files.compose)
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--topology", path]))
+        let settings = try CoordinatorSettings(options)
+        #expect(
+            settings.modelPath == "\(files.folder)/models/m.pt" && options.microBatch == .items(2) && options.compress == .always)
+        guard case .listed(let services) = settings.workers else {
+            Issue.record("the workers are not listed")
+            return
+        }
+        #expect(CoordinatorSettings.targets(services).map(\.name) == ["w1", "second"])
+        #expect(CoordinatorSettings.targets(services).map { $0.addresses.first } == ["w1:9000", "w2:9001"])
+    }
+
+    @Test func theCommandLineWinsOverTheConfigurationAndThatOverTheComposeFile() throws {
+        let files = try Files()
+        let compose = try files.write("compose.yaml", files.compose)
+        let config = try files.write("options.yaml", "topology: compose.yaml\nmicro-batch: 4\ncompress: never\ndeadline: 5s\n")
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, "--micro-batch", "16"]))
+        #expect(options.topology == compose)
+        #expect(options.microBatch == .items(16) && options.compress == .never && options.deadline == .seconds(5))
+        #expect(options.model == "\(files.folder)/models/m.pt")
+        let equals = try CoordinatorOptions.parse(OptionFiles.merged(["--config=\(config)", "--compress=auto"]))
+        #expect(equals.compress == .auto && equals.microBatch == .items(4))
+    }
+
+    @Test func anUnknownOptionInAFileIsRefusedByName() throws {
+        let files = try Files()
+        let config = try files.write("options.yaml", "modle: m.pt\n")
+        let error = try #require(throws: TopologyError.self) { try OptionFiles.merged(["--config", config]) }
+        #expect("\(error)".contains("modle") && "\(error)".contains("model"))
+    }
+
+    @Test func everyOptionOfAFileIsOneOfTheCommandLine() throws {
+        let help = CoordinatorOptions.helpMessage()
+        for option in CoordinatorOptions.known { #expect(help.contains("--\(option.name)"), "\(option.name)") }
+    }
+}

@@ -1,0 +1,71 @@
+import Cluster
+import Glibc
+import Planning
+import Testing
+import Wire
+
+/// What a step costs: the coordinator must stay below 10 % of a core with 1,000 workers (DESIGN section 9).
+@Suite(.serialized) struct CoordinatorCostTests {
+    static let workers = 1_000
+
+    /// CPU time of this thread: other load on the machine must not fail the test.
+    static func cpuTime(_ body: () -> Void) -> Duration {
+        func now() -> Duration {
+            var time = timespec()
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+        }
+        let start = now()
+        body()
+        return now() - start
+    }
+
+    static func joined() -> CoordinatorDriver {
+        let names = (0..<workers).map { "w\($0)" }
+        var driver = CoordinatorDriver(names)
+        driver.step(.modelReady(CoordinatorDriver.model()))
+        for name in names { driver.join(name) }
+        driver.deploy([["w0"], ["w1"], ["w2"]])
+        driver.wait(.milliseconds(100))
+        return driver
+    }
+
+    @Test func tenSecondsOfHeartbeats() {
+        var driver = Self.joined()
+        let connections = driver.control.sorted { $0.key < $1.key }.map(\.value)
+        let cost = Self.cpuTime {
+            for beat in 0..<40 {
+                for (index, connection) in connections.enumerated() {
+                    driver.now = .zero + .seconds(1) + .milliseconds(beat * 250) + .microseconds(index * 250)
+                    driver.step(.heard(connection))
+                    driver.step(.received(connection, .heartbeat(Heartbeat(sequence: UInt64(beat)))))
+                }
+            }
+        }
+        print("1,000 workers, 10 s of heartbeats: \(cost.milliseconds) ms of CPU")
+        #expect(driver.machine.state(of: "w999") == .ready)
+        #expect(cost < .seconds(1), "10 s with 1,000 workers cost \(cost.milliseconds) ms")
+    }
+
+    @Test func microBatchesCostNoMoreWithManyWorkers() {
+        var driver = Self.joined()
+        let count = 10_000
+        let cost = Self.cpuTime {
+            var under = driver.submit(1, items: 2 * count).dispatched
+            while let work = under.popLast() {
+                driver.now += .microseconds(10)
+                under += driver.finish(work).dispatched
+            }
+        }
+        #expect(driver.machine.status().counters.microBatchesDispatched == UInt64(count))
+        print("1,000 workers, 10,000 micro-batches over 3 stages: \(cost.milliseconds) ms of CPU")
+        // 0.5 s of CPU for each 1,000 micro-batches is the whole coordinator's bound; its decisions may take a tenth of it.
+        #expect(cost < .milliseconds(500), "\(count) micro-batches cost \(cost.milliseconds) ms")
+    }
+
+    @Test func joinsCostNoMoreThanTheyMust() {
+        let cost = Self.cpuTime { _ = Self.joined() }
+        print("1,000 joins: \(cost.milliseconds) ms of CPU")
+        #expect(cost < .seconds(2), "1,000 joins cost \(cost.milliseconds) ms")
+    }
+}
