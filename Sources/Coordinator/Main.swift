@@ -28,9 +28,9 @@ struct CoordinatorCommand: ParsableCommand {
         try process.run()
     }
 
-    static func main() async {
+    static func main() {
         let own = Array(CommandLine.arguments.dropFirst())
-        await runCommand(CoordinatorCommand.self, arguments: (try? OptionFiles.merged(own)) ?? own)
+        runCommand(CoordinatorCommand.self, arguments: (try? OptionFiles.merged(own)) ?? own)
     }
 }
 

@@ -47,10 +47,23 @@ public struct CommandOutcome: Sendable, Hashable {
     }
 }
 
-/// Parses the arguments, runs the command, and ends the process by the contract of the exit statuses.
+/// Parses the arguments, runs the command on the calling thread, and ends the process by the contract of the exit statuses.
 ///
-/// The entry point of every executable: `@main struct Main { static func main() async { await runCommand(WorkerCommand.self) } }`.
+/// The entry point of a server: `@main struct Main { static func main() { runCommand(WorkerCommand.self) } }`. An asynchronous `main`
+/// would run the command on a thread of Swift's pool; the signals that it blocks there would stay open on the main thread, and the
+/// first SIGTERM would end the process in the middle of its work.
 /// - Parameter arguments: without the program's name; `nil` takes the process's own.
+public func runCommand<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) -> Never {
+    do {
+        var command = try type.parseAsRoot(arguments)
+        try command.run()
+    } catch {
+        CommandOutcome(of: error, thrownBy: type).finish()
+    }
+    exit(ExitStatus.success.rawValue)
+}
+
+/// As ``runCommand(_:arguments:)`` for a command with asynchronous subcommands.
 public func runCommand<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) async -> Never {
     do {
         var command = try type.parseAsRoot(arguments)

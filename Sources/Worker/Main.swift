@@ -26,5 +26,5 @@ struct WorkerCommand: ParsableCommand {
         try process.run()
     }
 
-    static func main() async { await runCommand(WorkerCommand.self) }
+    static func main() { runCommand(WorkerCommand.self) }
 }
