@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # root comes from common.sh
 # Sets $python to one that has torch. Sourced after lib/common.sh; needs $root.
 #
 # AMP4EC_PYTHON names an interpreter to use as it is. Without it scripts/python-env makes .venv/ with the CPU build of torch:
