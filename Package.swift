@@ -41,7 +41,8 @@ let package = Package(
         .executable(name: "amp4ec-coordinator", targets: ["Coordinator"]),
         .executable(name: "amp4ec-worker", targets: ["Worker"]),
         .executable(name: "amp4ec", targets: ["CLI"]),
-        .library(name: "AMP4ECClient", targets: ["AMP4ECClient"]),
+        // With the modules whose types stand in its interface.
+        .library(name: "AMP4ECClient", targets: ["AMP4ECClient", "Tensors", "Cluster", "Wire"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -119,6 +120,10 @@ let package = Package(
             name: "EngineBench",
             dependencies: ["Inference", "Planning", "Profiling", "Shell", "Tensors", "Transport", "Wire", arguments],
             path: "Benchmarks/EngineBench", swiftSettings: swift),
+
+        // Built with everything else, so that what the README shows compiles.
+        .executableTarget(
+            name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),
 
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Shell", arguments, logging]),
