@@ -50,7 +50,7 @@ public struct BatchCheck {
                 return "a batch of \(range.count) is rejected (\(error.message)): was the batch size traced as a constant?"
             }
         }
-        guard let joined = try? Batching.join(parts, outputs) else {
+        guard let joined = try? Batching.join(parts, outputs), joined.map(\.shape) == reference.map(\.shape) else {
             return "the parts of a batch of \(whole) do not join to the shape of the whole"
         }
         let error = Comparison.relativeError(joined, reference)

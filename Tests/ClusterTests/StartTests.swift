@@ -87,7 +87,7 @@ struct StartTests {
         try await withCluster("cnn", workers: 1) { cluster in
             let second = try startCoordinator(cluster.workerAddresses, [], name: "second", in: cluster.folder)
             let coordinators = [cluster.coordinator, second]
-            // Both are of the first term: the session's number decides, by a rule that all workers share.
+            // Both are of the first term: whoever came first holds the worker.
             try await eventually("one of them is told", about: { second.report + cluster.report }) {
                 coordinators.contains { $0.text(.stderr).contains("holds this worker") }
             }

@@ -90,7 +90,7 @@ import Wire
         "models that are refused, with what to do",
         arguments: [
             Refusal(model: "two-inputs", inputs: ["features:float32[N,12]"], says: "takes 2 inputs"),
-            Refusal(model: "counter", says: "--input"),
+            Refusal(model: "counter", says: "\"runs\""),
         ])
     func refused(_ row: Refusal) throws {
         let error = try #require(throws: CommandFailure.self) { try TestModels.service(row.model, inputs: row.inputs) }

@@ -128,12 +128,30 @@ import Wire
                 #expect(driver.step(.refused(1, code, "no", retryAfter: hint)) == [.fail(1, code, "no")])
             }
         },
-        Case("the deadline of a sent request cancels it at the coordinator") {
+        Case("a sent request is given up a moment after its deadline, and cancelled at the coordinator") {
             var driver = Driver.connected()
             driver.step(.submit(1, deadline: .seconds(10)))
+            driver.now += .milliseconds(10_249)
+            #expect(driver.step(.tick).isEmpty)
             #expect(driver.wake() == [.sendCancel(1), .fail(1, .deadlineExceeded, "no answer came in time")])
-            #expect(driver.now == .zero + .seconds(10))
+            #expect(driver.now == .zero + .milliseconds(10_250))
             #expect(driver.step(.replied(1)).isEmpty)
+        },
+        Case("what the coordinator says in that moment is what the caller learns") {
+            var driver = Driver.connected()
+            driver.step(.submit(1, deadline: .seconds(10)))
+            driver.now += .milliseconds(10_100)
+            #expect(driver.step(.tick).isEmpty)
+            let out = driver.step(.refused(1, .deadlineExceeded, "no plan serves", retryAfter: .zero))
+            #expect(out == [.fail(1, .deadlineExceeded, "no plan serves")])
+        },
+        Case("a connection that ends in that moment ends the request, which is not sent again") {
+            var driver = Driver.connected()
+            driver.step(.submit(1, deadline: .seconds(10)))
+            driver.now += .milliseconds(10_100)
+            let out = driver.step(.disconnected("reset"))
+            #expect(out.contains { if case .fail(1, .deadlineExceeded, _) = $0 { true } else { false } })
+            #expect(driver.step(.connected).isEmpty && driver.machine.outstandingCount == 0)
         },
         Case("the deadline without a connection says why there was none") {
             var driver = Driver()

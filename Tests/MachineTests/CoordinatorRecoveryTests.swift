@@ -297,6 +297,8 @@ import Wire
             let lost = PeerLost(from: "a", to: "b", message: "refused", keys: [sent[0].key])
             let out = driver.says("a", .peerLost(lost))
             #expect(driver.machine.state(of: "a") == .ready && driver.machine.state(of: "b") == .ready)
+            // What never left holds no place: nobody's word is waited for.
+            #expect(driver.machine.flightCount == 0)
             #expect(out.orders.map(\.brokenLinks) == [[NodeLink(from: "a", to: "b")]])
             // The plan that serves knows no other way: attempts are not wasted on this one.
             #expect(out.dispatched.isEmpty && driver.submit(2).dispatched.isEmpty)

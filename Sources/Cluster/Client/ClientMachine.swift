@@ -133,7 +133,11 @@ public struct ClientMachine: Sendable {
     private mutating func disconnected(_ why: String, _ now: Instant, _ out: inout [Directive]) {
         lastFailure = why
         if case .connected = link {
-            for (id, request) in outstanding where request.phase == .sent { outstanding[id]?.phase = .queued }
+            for (id, request) in outstanding where request.phase == .sent {
+                outstanding[id]?.phase = .queued
+                // The answer that was still waited for past the deadline will not come on another connection.
+                if request.deadline <= now { timers.insert(Timer(at: now, id: id)) }
+            }
             ready = Deque(outstanding.filter { $0.value.phase == .queued }.keys.sorted())
         } else {
             connectFailures += 1
@@ -190,25 +194,28 @@ public struct ClientMachine: Sendable {
 
     private mutating func expire(_ id: UInt64, _ now: Instant, _ out: inout [Directive]) {
         guard let request = outstanding[id] else { return }
-        if request.deadline <= now {
-            if case .connected = link, request.phase == .sent, now < request.deadline + configuration.answerGrace {
-                // The coordinator keeps the same deadline, and says better why nothing came.
-                timers.insert(Timer(at: request.deadline + configuration.answerGrace, id: id))
-                return
-            }
+        let giveUpAt = giveUpTime(of: request)
+        if giveUpAt <= now {
             outstanding[id] = nil
             takeBack(id, request, &out)
             let why =
                 request.phase == .sent ? "no answer came in time" : "the coordinator could not be reached in time: \(lastFailure)"
             out.append(.fail(id, .deadlineExceeded, why))
+        } else if request.deadline <= now {
+            timers.insert(Timer(at: giveUpAt, id: id))
         } else if case .held(let until) = request.phase, until <= now {
             outstanding[id]?.phase = .queued
             ready.append(id)
         }
     }
 
+    private func giveUpTime(of request: Outstanding) -> Instant {
+        guard request.phase == .sent, case .connected = link else { return request.deadline }
+        return request.deadline + configuration.answerGrace
+    }
+
     private mutating func send(_ id: UInt64, _ now: Instant, _ out: inout [Directive]) {
-        guard let request = outstanding[id], request.phase == .queued else { return }
+        guard let request = outstanding[id], request.phase == .queued, request.deadline > now else { return }
         outstanding[id]?.phase = .sent
         outstanding[id]?.attempts += 1
         if request.attempts > 0 { retries += 1 }

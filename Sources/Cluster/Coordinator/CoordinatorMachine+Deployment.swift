@@ -25,12 +25,8 @@ extension CoordinatorMachine {
         }
         guard !members.isEmpty else {
             // Nodes that are ready but could not load their partition: the reason stays, with what was missing.
-            if planFailure == nil || !nodes.values.contains(where: { $0.state == .ready }) {
-                planFailure = "no worker is ready (\(missingNodes))"
-            }
-            if active == nil, !ready.isEmpty {
-                requestPlan(now, after: Self.planRetryInterval)
-            }
+            if planFailure == nil || ready.isEmpty { planFailure = "no worker is ready (\(missingNodes))" }
+            if active == nil, !ready.isEmpty { requestPlan(now, after: Self.planRetryInterval) }
             log(.warning, "no plan is possible", ["cause": planFailure ?? ""], &out)
             return
         }
