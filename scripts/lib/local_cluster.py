@@ -120,7 +120,9 @@ class LocalCluster:
         self._started += 1
         self.coordinator = Process(f"coordinator-{self._started}", [
             PRODUCTS / "amp4ec-coordinator", "--workers", ",".join(self._addresses), "--listen", "127.0.0.1:0",
-            "--model", self.model, *options], self.folder)
+            "--model", self.model,
+            # Other programs on this machine are no reason to leave a worker out.
+            "--maximum-load", "1", *options], self.folder)
         self.address = self.coordinator.wait_for("listening on ")
         self.coordinator.wait_for("ready: ")
         return time.monotonic() - began
