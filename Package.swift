@@ -41,7 +41,8 @@ let package = Package(
         .executable(name: "amp4ec-coordinator", targets: ["Coordinator"]),
         .executable(name: "amp4ec-worker", targets: ["Worker"]),
         .executable(name: "amp4ec", targets: ["CLI"]),
-        .library(name: "AMP4ECClient", targets: ["AMP4ECClient"]),
+        // With the modules whose types stand in its interface.
+        .library(name: "AMP4ECClient", targets: ["AMP4ECClient", "Tensors", "Cluster", "Wire"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -120,6 +121,10 @@ let package = Package(
             dependencies: ["Inference", "Planning", "Profiling", "Shell", "Tensors", "Transport", "Wire", arguments],
             path: "Benchmarks/EngineBench", swiftSettings: swift),
 
+        // Built with everything else, so that what the README shows compiles.
+        .executableTarget(
+            name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),
+
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Shell", arguments, logging]),
         tests("TopologyTests", ["Topology", "Shell"]),
@@ -129,7 +134,9 @@ let package = Package(
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
         tests("SimulationTests", ["Cluster", "TestKit"]),
-        tests("CoordinatorTests", ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
+        tests(
+            "CoordinatorTests",
+            ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
         tests("TidyTests", []),

@@ -61,7 +61,9 @@ package struct CoordinatorOptions: ParsableArguments {
     @Option(help: "What a layer costs: profiled (measured), macs, or paper.")
     package var cost = CostModel.profiled
 
-    @Option(help: ArgumentHelp("A worker of whose cores others use more than this share takes no part; 1 lets every worker in.", valueName: "share"))
+    @Option(
+        help: ArgumentHelp(
+            "A worker of whose cores others use more than this share takes no part; 1 lets every worker in.", valueName: "share"))
     var maximumLoad = 0.8
 
     @Option(help: ArgumentHelp("Items that travel together, or auto.", valueName: "items"))
@@ -96,7 +98,8 @@ package struct CoordinatorOptions: ParsableArguments {
     package static let known: [KnownOption] = [
         KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
         KnownOption("listen"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
-        KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"), KnownOption("heartbeat-timeout"),
+        KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"),
+        KnownOption("heartbeat-timeout"),
         KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("cluster-secret-file", .path),
         KnownOption("insecure", .flag),
         KnownOption("log-level"),
@@ -148,7 +151,8 @@ package struct CoordinatorSettings {
         }
         self.level = level
         guard options.maximumLoad > 0, options.maximumLoad <= 1 else {
-            throw CommandFailure(.usage, "--maximum-load is a share of a worker's cores: above 0, at most 1, not \(options.maximumLoad)")
+            throw CommandFailure(
+                .usage, "--maximum-load is a share of a worker's cores: above 0, at most 1, not \(options.maximumLoad)")
         }
         guard options.heartbeatTimeout >= .milliseconds(500) else {
             throw CommandFailure(.usage, "--heartbeat-timeout must be at least 500ms: heartbeats come every 250 ms")

@@ -18,6 +18,7 @@ extension TensorStorage {
         guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
             throw failure(.outOfMemory, "cannot be mapped: \(String(cString: strerror(errno)))")
         }
+        // Safe: the address is only given back to munmap, once, when the storage ends.
         nonisolated(unsafe) let mapped = start
         return TensorStorage(borrowing: start, byteCount: count) { munmap(mapped, count) }
     }

@@ -62,6 +62,7 @@ enum Torch {
     }
 
     private static func take(tensor handle: OpaquePointer) throws(InferenceError) -> Tensor {
+        // Safe: the handle is only released, once, when the storage ends.
         nonisolated(unsafe) let owned = handle
         let description = TensorDescription(amp_torch_tensor_shape(handle))
         guard let dtype = description.dtype else {

@@ -97,6 +97,9 @@ struct TensorTests {
         #expect(count.value == 1)
     }
 
+    /// Counts releases.
+    ///
+    /// ## Concurrency model
     /// Only this test's thread touches it.
     private final class Counter: @unchecked Sendable { var value = 0 }
 

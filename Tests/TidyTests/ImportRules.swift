@@ -21,21 +21,23 @@ enum ImportRules {
 
         "Transport": collections.union(["CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
         "Inference": system.union(["CTorch", "Tensors"]),
-        "Shell": system.union(["ArgumentParser", "Logging", "Wire", "Tensors"]),
+        "Resources": system,
+        "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Wire", "Tensors"]),
+        "Profiling": system.union(["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
         "Arrays": system.union(["CZlib", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),
         "Digest": system.union(["CCrypto"]),
         "Topology": system.union(["Shell", "Yams"]),
 
-        "Client": ["Cluster", "Transport", "Wire", "Tensors", "Glibc", "Synchronization"],
+        "Client": system.union(["Cluster", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
-            "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Digest", "Topology", "Yams",
+            "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Topology",
         ]),
         "Worker": system.union(command).union([
-            "Cluster", "Transport", "Wire", "Tensors", "Inference", "CCrypto", "Digest",
+            "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources",
         ]),
         "CLI": system.union(command).union([
-            "AMP4ECClient", "Cluster", "Planning", "Inference", "Arrays", "Images", "Tensors",
+            "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Wire", "Tensors",
         ]),
     ]
 

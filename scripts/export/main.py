@@ -12,18 +12,6 @@ import archive
 
 KNOWN = ("efficientnet-lite0", "mobilenet-v2", "resnet-18")
 
-DESCRIPTION = """\
-Writes a .pt file that amp4ec-coordinator, amp4ec plan and amp4ec reference read.
-
-  scripts/export-model efficientnet-lite0 OUT.pt    real ImageNet weights; uint8 pixels in, probabilities out
-  scripts/export-model mobilenet-v2 OUT.pt          the benchmark network; seeded weights, calibrated batch-norm
-  scripts/export-model resnet-18 OUT.pt             likewise
-  scripts/export-model --function MODULE:FUNCTION OUT.pt
-
-FUNCTION returns (module, example_inputs, manifest): a torch module, a list of tensors of at least two items, and a dict
-{"name", "inputs": [{"name", "dtype", "shape"}], "outputs": [...]} whose shapes name the batch dimension "N"; "preprocessing" and
-"labels" may be added. MODULE is found from the current directory."""
-
 
 def from_function(target):
     if ":" not in target:
@@ -105,16 +93,23 @@ def check_saved(path, module, inputs, manifest):
                     "constant); try --script")
 
 
+class Parser(argparse.ArgumentParser):
+    """Wrong usage exits with 64, as from every command here. The help is at the top of scripts/export-model."""
+
+    def error(self, message):
+        self.exit(64, f"{self.format_usage()}{self.prog}: error: {message}\n")
+
+
 def main():
-    parser = argparse.ArgumentParser(
-        prog="scripts/export-model", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="scripts/export-model (NAME | --function MODULE:FUNCTION) [--trace | --script] OUT.pt")
-    parser.add_argument("arguments", nargs="+", metavar="NAME, OUT.pt", help=f"NAME is one of {', '.join(KNOWN)}")
-    parser.add_argument("--function", metavar="MODULE:FUNCTION", help="a function of yours instead of a known name")
-    parser.add_argument("--cache", help=argparse.SUPPRESS, required=True)
+    parser = Parser(
+        prog="scripts/export-model", add_help=False,
+        usage="scripts/export-model (NAME | --function MODULE:FUNCTION) [--trace | --script] OUT.pt (see --help)")
+    parser.add_argument("arguments", nargs="+", metavar="NAME, OUT.pt")
+    parser.add_argument("--function", metavar="MODULE:FUNCTION")
+    parser.add_argument("--cache", required=True)
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--trace", action="store_true", help="record one run (the default)")
-    how.add_argument("--script", action="store_true", help="compile the module's source; keeps loops and branches")
+    how.add_argument("--trace", action="store_true")
+    how.add_argument("--script", action="store_true")
     options = parser.parse_args()
     if len(options.arguments) != (1 if options.function else 2):
         parser.error("give a known name or --function, and one output file")

@@ -1,0 +1,182 @@
+"""Photos in, labels out, over three worker processes; every claim that it prints is checked. See scripts/demo --help."""
+
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from local_cluster import Failed, LocalCluster, amp4ec
+
+WORKERS = 3
+#: Sent at once: far more than the three stages hold, so that requests wait, overtake and are joined again.
+REQUESTS = 48
+TOP = 5
+#: Largest difference of a probability, as a share of the one that the whole model gives.
+TOLERANCE = 1e-3
+#: The weights of the partitions together, against the model's.
+WEIGHT_TOLERANCE = 0.01
+#: Without these the demo would agree with itself and still be wrong.
+EXPECTED = {"grace_hopper.jpg": "military uniform"}
+
+
+def size(count):
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024 or unit == "MiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+
+
+def heading(text):
+    print(f"\n{text}")
+
+
+def table(head, rows):
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        print("  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def check(condition, problem):
+    if not condition:
+        raise Failed(problem)
+
+
+class Demo:
+    def __init__(self, cluster, model, photos):
+        self.cluster, self.model, self.photos = cluster, model, photos
+        self.reference = {}
+
+    def show_plan(self, seconds):
+        status = self.cluster.status()
+        plan, model = status["plan"], status["model"]
+        nodes = {node["name"]: node for node in status["nodes"]}
+        layers = plan["stages"][-1]["last_layer"] + 1
+        heading(f"Plan, made and deployed in {seconds:.1f} s: {model['name']}, {layers} layers, {size(model['weight_bytes'])} of weights")
+        rows = []
+        for number, stage in enumerate(plan["stages"]):
+            node = nodes[stage["replicas"][0]]
+            loaded = [partition for partition in node["partitions"] if partition["loaded"]]
+            check(len(stage["replicas"]) == 1 and len(loaded) == 1, f"node {node['name']} holds {len(loaded)} partitions, not one")
+            rows.append([
+                str(number), f"{stage['first_layer']}–{stage['last_layer']}", node["name"], f"pid {self.pid(node['name'])}",
+                size(loaded[0]["weight_bytes"]), size(stage["input_bytes"] / plan["micro_batch"])])
+        table(["stage", "layers", "node", "process", "weights there", "bytes in per photo"], rows)
+        check(len(plan["stages"]) == WORKERS, f"the plan has {len(plan['stages'])} stages, not {WORKERS}")
+        held = sum(p["weight_bytes"] for node in nodes.values() for p in node["partitions"] if p["loaded"])
+        check(abs(held - model["weight_bytes"]) <= WEIGHT_TOLERANCE * model["weight_bytes"],
+              f"the workers hold {held} bytes of weights together, but the model has {model['weight_bytes']}")
+        print(f"  Each worker holds only its own part; together {size(held)}.")
+
+    def pid(self, name):
+        return next(worker.pid for worker in self.cluster.workers if worker.name == name)
+
+    def run_reference(self):
+        """The whole model as saved, in one process, without the cluster."""
+        results = amp4ec("reference", "--model", self.model, "--json", "--top", TOP, *self.photos)["results"]
+        self.reference = {result["file"]: result["labels"] for result in results}
+        # The largest of the children that have ended; it has been the only one so far.
+        self.reference_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+    def difference(self, result):
+        """The largest relative difference of the best labels' probabilities; fails where a label differs."""
+        wanted = self.reference[result["file"]]
+        name = Path(result["file"]).name
+        check([label["label"] for label in result["labels"]] == [label["label"] for label in wanted],
+              f"{name}: the workers say {result['labels']}, the whole model in one process says {wanted}")
+        worst = max(abs(a["score"] - b["score"]) / b["score"] for a, b in zip(result["labels"], wanted))
+        check(worst <= TOLERANCE, f"{name}: a probability is off by {worst:.2%} of its value, allowed are {TOLERANCE:.1%}")
+        return worst
+
+    def show_photos(self):
+        heading("Photos: the best label over three workers, and of the whole model in one process")
+        rows, worst = [], 0.0
+        for result in self.cluster.ask("infer", "--top", TOP, *self.photos)["results"]:
+            name, best, wanted = Path(result["file"]).name, result["labels"][0], self.reference[result["file"]][0]
+            rows.append([name, f"{best['label']} {best['score']:.2%}", f"{wanted['label']} {wanted['score']:.2%}"])
+            worst = max(worst, self.difference(result))
+            expected = EXPECTED.get(name)
+            check(expected in (None, best["label"]), f"{name} is labelled \"{best['label']}\", not \"{expected}\"")
+        table(["photo", "three workers", "one process"], rows)
+        print(f"  Equal: the same {TOP} best labels for each; probabilities differ by at most {worst:.5%} of their value"
+              f" (allowed {TOLERANCE:.1%}).")
+
+    def send_many(self, heading_text):
+        """Sends `REQUESTS` photos at once and shows what came back and what it cost on each link."""
+        heading(heading_text)
+        files = [self.photos[number % len(self.photos)] for number in range(REQUESTS)]
+        before = self.cluster.status()
+        began = time.monotonic()
+        results = self.cluster.ask("infer", "--top", TOP, *files)["results"]
+        seconds = time.monotonic() - began
+        after = self.cluster.status()
+        check([result["file"] for result in results] == files, f"{len(results)} of {REQUESTS} requests were answered")
+        for result in results:
+            self.difference(result)
+        counted = {name: after["counters"][name] - before["counters"][name] for name in after["counters"]}
+        check(counted["requests_completed"] == REQUESTS and counted["requests_failed"] == 0,
+              f"the coordinator counts {counted['requests_completed']} completed and {counted['requests_failed']} failed")
+        print(f"  {REQUESTS} sent, {len(results)} answered, 0 failed, in {seconds:.1f} s; every answer equals the one process's.")
+        return self.show_links(before, after)
+
+    def show_links(self, before, after):
+        earlier = {(link["from"], link["to"]): link for link in before["links"]}
+        route = ["coordinator", *(stage["replicas"][0] for stage in after["plan"]["stages"]), "coordinator"]
+        later = {(link["from"], link["to"]): link for link in after["links"]}
+        rows, totals = [], [0, 0]
+        for pair in zip(route, route[1:]):
+            check(pair in later, f"the status shows no link {pair[0]} → {pair[1]}")
+            values = [later[pair][key] - earlier.get(pair, {}).get(key, 0) for key in ("messages", "raw_bytes", "wire_bytes")]
+            check(values[0] > 0, f"nothing went over the link {pair[0]} → {pair[1]}")
+            totals = [totals[0] + values[1], totals[1] + values[2]]
+            rows.append([f"{pair[0]} → {pair[1]}", str(values[0]), size(values[1]), size(values[2]), f"{values[2] / values[1]:.0%}"])
+        rows.append(["all", "", size(totals[0]), size(totals[1]), f"{totals[1] / totals[0]:.0%}"])
+        table(["link", "messages", "raw", "on the wire", "wire / raw"], rows)
+        return totals
+
+    def show_memory(self):
+        heading("Resident memory")
+        rows = [[worker.name, size(worker.resident_bytes())] for worker in self.cluster.workers]
+        rows.append(["coordinator", size(self.cluster.coordinator.resident_bytes())])
+        rows.append(["for comparison: the whole model in one process, at its peak", size(self.reference_bytes)])
+        table(["process", "memory"], rows)
+
+
+def demonstrate(model, photos, folder):
+    began = time.monotonic()
+    print(f"One network over {WORKERS} worker processes on this machine ({os.cpu_count()} cores).")
+    with LocalCluster(folder, model, WORKERS) as cluster:
+        demo = Demo(cluster, model, photos)
+        demo.run_reference()
+        demo.show_plan(cluster.serve())
+        demo.show_photos()
+        demo.send_many(f"{REQUESTS} requests at once, compression by measurement (--compress auto, the default)")
+        demo.show_memory()
+        cluster.stop_coordinator()
+        # The workers stay, with their partitions: a new coordinator need not send them again if it cuts at the same places.
+        cluster.serve("--compress", "always")
+        raw, wire = demo.send_many(f"{REQUESTS} requests at once, every activation compressed (--compress always, new coordinator)")
+        check(wire < raw, f"--compress always put {wire} bytes on the wire for {raw} raw ones")
+        cluster.stop()
+    heading(f"All of it checked, in {time.monotonic() - began:.1f} s: labels, probabilities, answers, weights, bytes; "
+            "every process has ended.")
+
+
+def main():
+    # So that the block which ends the processes is left in the ordinary way.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.stdout.reconfigure(line_buffering=True)
+    model, *photos = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="amp4ec-demo-") as folder:
+        try:
+            demonstrate(model, photos, folder)
+        except Failed as failure:
+            print(f"\ndemo: error: {failure}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+main()

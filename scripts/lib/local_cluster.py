@@ -1,0 +1,178 @@
+"""Workers and a coordinator as processes of this machine, on free ports, for scripts that show or measure them.
+
+Whatever ends the script ends them too, and nothing else: each is a child of this process, known by its own handle.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PRODUCTS = ROOT / ".build" / "release"
+#: Analysing the model and deploying it takes seconds; a loaded machine takes several times as long.
+START_LIMIT_S = 120
+#: A process that was told to stop finishes its running work first; that takes milliseconds here.
+STOP_LIMIT_S = 10
+PR_SET_PDEATHSIG = 1
+
+
+class Failed(Exception):
+    """Something did not work; the message says what, for people."""
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Process:
+    """One program, started; its log goes to a file in `folder`."""
+
+    def __init__(self, name, command, folder):
+        self.name = name
+        self.log = Path(folder) / f"{name}.log"
+        self._pending = b""
+        with open(self.log, "wb") as log:
+            self._child = subprocess.Popen(
+                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                preexec_fn=_end_with_parent)
+
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def wait_for(self, prefix):
+        """The rest of the first line of its output that begins with `prefix`."""
+        deadline = time.monotonic() + START_LIMIT_S
+        output = self._child.stdout.fileno()
+        while True:
+            while b"\n" in self._pending:
+                line, self._pending = self._pending.split(b"\n", 1)
+                if line.decode().startswith(prefix):
+                    return line.decode()[len(prefix):].strip()
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([output], [], [], left)[0]:
+                raise Failed(f"{self.name} did not say \"{prefix}\" within {START_LIMIT_S} s.{self.last_words()}")
+            chunk = os.read(output, 65536)
+            if not chunk:
+                raise Failed(f"{self.name} ended with exit code {self._child.wait()} instead of starting.{self.last_words()}")
+            self._pending += chunk
+
+    def last_words(self):
+        lines = self.log.read_text(errors="replace").splitlines()[-5:]
+        return "".join(f"\n    {line}" for line in lines)
+
+    def resident_bytes(self):
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise Failed(f"{self.name} is no longer running.{self.last_words()}")
+
+    def signal(self):
+        if self._child.poll() is None:
+            self._child.terminate()
+
+    def wait(self):
+        """Its exit code; a process that does not stop in time is killed, and that counts as a failure of it."""
+        try:
+            code = self._child.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+            raise Failed(f"{self.name} did not stop within {STOP_LIMIT_S} s of SIGTERM.{self.last_words()}") from None
+        finally:
+            self._child.stdout.close()
+        return code
+
+
+class LocalCluster:
+    """Workers that run as long as the block, and one coordinator at a time."""
+
+    def __init__(self, folder, model, workers):
+        self.folder, self.model = folder, model
+        self.count = workers
+        self.workers = []
+        self.coordinator = None
+        self.address = None
+        self._addresses = []
+        self._started = 0
+
+    def __enter__(self):
+        try:
+            for number in range(1, self.count + 1):
+                name = f"w{number}"
+                self.workers.append(Process(
+                    name, [PRODUCTS / "amp4ec-worker", "--listen", "127.0.0.1:0", "--name", name], self.folder))
+            # All start at the same time; only then is each waited for.
+            self._addresses = [worker.wait_for("listening on ") for worker in self.workers]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def serve(self, *options):
+        """Starts a coordinator over the workers; returns the seconds until the model served."""
+        began = time.monotonic()
+        self._started += 1
+        self.coordinator = Process(f"coordinator-{self._started}", [
+            PRODUCTS / "amp4ec-coordinator", "--workers", ",".join(self._addresses), "--listen", "127.0.0.1:0",
+            "--model", self.model,
+            # Other programs on this machine are no reason to leave a worker out.
+            "--maximum-load", "1", *options], self.folder)
+        self.address = self.coordinator.wait_for("listening on ")
+        self.coordinator.wait_for("ready: ")
+        return time.monotonic() - began
+
+    def stop_coordinator(self):
+        coordinator, self.coordinator = self.coordinator, None
+        self._stop([coordinator])
+
+    def ask(self, command, *arguments):
+        """What `amp4ec COMMAND --json` says."""
+        return amp4ec(command, "--coordinator", self.address, "--json", *arguments)
+
+    def status(self):
+        return self.ask("status")
+
+    def stop(self):
+        """Tells all to stop; fails unless each ends with exit code 0."""
+        running = [process for process in [self.coordinator, *self.workers] if process is not None]
+        self.coordinator, self.workers = None, []
+        self._stop(running)
+
+    @staticmethod
+    def _stop(processes):
+        for process in processes:
+            process.signal()
+        problems = []
+        for process in processes:
+            try:
+                code = process.wait()
+                if code != 0:
+                    problems.append(f"{process.name} ended with exit code {code}.{process.last_words()}")
+            except Failed as failure:
+                problems.append(str(failure))
+        if problems:
+            raise Failed("\n".join(problems))
+
+    def __exit__(self, kind, value, trace):
+        try:
+            self.stop()
+        except Failed:
+            # The failure that ended the block is the one to report.
+            if kind is None:
+                raise
+
+
+def amp4ec(command, *arguments):
+    """Runs the command and reads the JSON object that it prints."""
+    result = subprocess.run(
+        [str(PRODUCTS / "amp4ec"), command, *(str(argument) for argument in arguments)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        raise Failed(f"amp4ec {command} ended with exit code {result.returncode}: {result.stderr.strip()}")
+    return json.loads(result.stdout)
