@@ -52,7 +52,8 @@ import Wire
             #expect(driver.machine.state(of: "a") == .suspect && driver.machine.state(of: "b") == .ready)
             #expect(driver.machine.status().nodes[0].cause.contains("no progress"))
             #expect(
-                out.dispatched.map(\.route[0].node) == ["b"] && out.dispatched.map(\.key.microBatch) == [sent.leading.key.microBatch])
+                out.dispatched.map(\.route[0].node) == ["b"]
+                    && out.dispatched.map(\.key.microBatch) == [sent.leading.key.microBatch])
             #expect(out.orders.map { $0.nodes.map(\.id) } == [["b"]])
         },
         Case("a stalled node is not taken back for its heartbeats, but for what it completes") {

@@ -138,7 +138,8 @@ import Wire
             driver.wait(.milliseconds(600))
             driver.answerStandby([["b"]])
             let out = driver.answerStandby([["a"]])
-            #expect(Set(out.releases) == [D.partition(0), D.partition(1)])
+            // b's copy of the first half.
+            #expect(out.releases == [D.partition(0)])
             #expect(Set(out.loads.map(\.1)) == [D.partition(0, of: 1)])
         },
         Case("memory: nothing is ordered that would leave less than the reserve, and it is looked at again") {
