@@ -45,7 +45,7 @@ extension CoordinatorMachine {
 
     /// Names each node that is not ready and why.
     var missingNodes: String {
-        if nodes.isEmpty { return "no workers are listed" }
+        if nodes.isEmpty { return "no worker is listed or registered; start one with amp4ec-worker --coordinator ADDR" }
         let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
         if missing.isEmpty { return "all workers are ready" }
         return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
@@ -76,6 +76,7 @@ extension CoordinatorMachine {
         switch outcome {
         case .failure(let message):
             planFailure = message
+            departureObstacle = message
             log(.error, "no plan is possible", ["cause": message], &out)
             if active == nil { requestPlan(now, after: Self.planRetryInterval) }
         case .plan(let deployment):
@@ -85,6 +86,7 @@ extension CoordinatorMachine {
                 return
             }
             planFailure = nil
+            departureObstacle = nil
             for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
             count { $0.plans += 1 }
             candidate = CandidatePlan(generation: generation, deployment: deployment, startedAt: now)
@@ -116,6 +118,7 @@ extension CoordinatorMachine {
         case .missing:
             guard let data = nodes[id]?.data, nodes[id]?.partitions[report.key] == .ordered else { return }
             nodes[id]?.partitions[report.key] = .sendingArchive
+            count { $0.archivesSent += 1 }
             out.append(.sendArchive(data, report.key))
         case .ready:
             nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
@@ -223,7 +226,7 @@ extension CoordinatorMachine {
     /// A plan with replicas left in every stage goes on serving until the next one is loaded.
     mutating func retireActiveIfBroken(_ now: Instant, _ out: inout [Directive]) {
         guard let active else { return }
-        let isServing = active.deployment.stages.allSatisfy { stage in stage.replicas.contains { nodes[$0]?.state == .ready } }
+        let isServing = active.deployment.stages.allSatisfy { stage in stage.replicas.contains { nodes[$0]?.takesWork == true } }
         if !isServing { self.active = nil }
     }
 }

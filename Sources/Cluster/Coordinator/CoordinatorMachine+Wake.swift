@@ -19,6 +19,8 @@ extension CoordinatorMachine {
         consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }
         consider(rejoinAt)
+        consider(registrationWakeAt)
+        consider(departureWake)
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }
         return wake
     }
