@@ -31,6 +31,13 @@ public final class ModelService: Sendable {
     struct State {
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
+        /// What a stage that begins at that layer takes, by the number of items: each costs a run of the model, and every plan asks again.
+        var crossings: [Crossing: [TensorHeader]] = [:]
+    }
+
+    struct Crossing: Hashable {
+        var layer: Int
+        var items: Int
     }
 
     /// What an analysis gave.
@@ -214,11 +221,7 @@ public final class ModelService: Sendable {
         let sizes = prepared.served.batching == .splittable ? Array(1...prepared.microBatch) : [prepared.microBatch]
         let stages = try plan.stages.map { stage in
             // Every size that a request's last micro-batch may have is run once before the stage counts as ready.
-            let warmups = try sizes.map { size in
-                try model.tensors(crossing: stage.layers.first, inputs: samples.make(batch: size)).map {
-                    TensorHeader(dtype: $0.dtype, shape: $0.shape, encoding: .raw, wireByteCount: $0.byteCount)
-                }
-            }
+            let warmups = try sizes.map { try headers(crossing: stage.layers.first, items: $0) }
             return PlannedDeployment.Stage(
                 partition: key(stage.layers), replicas: stage.replicas, residentBytes: UInt64(max(0, stage.residentBytes.bytes)),
                 warmups: warmups, inputBytesPerItem: stage.inputBytes.bytes / max(1, prepared.microBatch))
@@ -226,6 +229,16 @@ public final class ModelService: Sendable {
         return PlannedDeployment(
             plan: plan, stages: stages, microBatch: prepared.microBatch,
             outputBytesPerItem: prepared.profile.outputBytes.bytes / max(1, prepared.microBatch))
+    }
+
+    private func headers(crossing layer: Int, items: Int) throws -> [TensorHeader] {
+        let crossing = Crossing(layer: layer, items: items)
+        if let known = state.withLock({ $0.crossings[crossing] }) { return known }
+        let headers = try model.tensors(crossing: layer, inputs: samples.make(batch: items)).map {
+            TensorHeader(dtype: $0.dtype, shape: $0.shape, encoding: .raw, wireByteCount: $0.byteCount)
+        }
+        state.withLock { $0.crossings[crossing] = headers }
+        return headers
     }
 
     private func key(_ range: LayerRange) -> PartitionKey {
