@@ -38,6 +38,8 @@ enum ImportRules {
         ]),
         "CLI": system.union(command).union([
             "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Wire", "Tensors",
+            // `amp4ec simulate`.
+            "TestKit",
         ]),
     ]
 
