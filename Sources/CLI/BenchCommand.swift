@@ -45,6 +45,12 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "Largest relative error of a right reply.")
     var tolerance = 1e-4
 
+    @Option(
+        help: ArgumentHelp(
+            "Write one JSON line for each reply as it comes: at_ms since the start on a monotonic clock, ok, items, latency_ms, replays, "
+                + "retries (the client's so far), problem. The first line has the start: started_unix_ms.", valueName: "file"))
+    var timeline: String?
+
     @Flag(help: "Print the summary for people too, on stderr.")
     var verbose = false
 
@@ -66,9 +72,11 @@ struct BenchCommand: AsyncParsableCommand {
         let manifest = try await reporting { () throws(ClientError) in try await client.model() }
         let workload = try Workload(
             manifest: manifest, input: input, reference: verify, batch: batch, distinct: distinct, seed: seed)
-        let run = BenchRun(client: client, workload: workload, tolerance: tolerance, seed: seed)
+        let run = try BenchRun(
+            client: client, workload: workload, tolerance: tolerance, seed: seed, timelinePath: timeline)
         let report = await run.run(concurrency: concurrency, duration: duration, requests: requests)
         try JSONOutput.print(report)
+        if let failure = await run.timelineFailure { throw failure }
         if verbose { StandardStream.error.writeLine(report.summary) }
         guard report.errors == 0, report.mismatches == 0 else {
             throw CommandFailure(
