@@ -77,6 +77,7 @@ actor BenchRun {
     private var longestGap: Duration = .zero
     private let timeline: ReplyTimeline?
     private var start: ContinuousClock.Instant
+    private var isStopped = false
 
     /// - Parameter timelinePath: where each reply is written down as it comes.
     init(client: AMP4ECClient, workload: Workload, tolerance: Double, seed: UInt64, timelinePath: String?) throws(CommandFailure) {
@@ -91,6 +92,9 @@ actor BenchRun {
 
     /// What went wrong with the timeline's file.
     var timelineFailure: CommandFailure? { timeline?.failure }
+
+    /// Sends nothing more; what is under way is waited for.
+    func stop() { isStopped = true }
 
     func run(concurrency: Int, duration: Duration?, requests: Int?) async -> BenchReport {
         start = clock.now
@@ -144,6 +148,7 @@ actor BenchRun {
 
     /// The next batch, or `nil` at the end.
     private func next(until end: ContinuousClock.Instant?, limit: Int?) -> Int? {
+        if isStopped { return nil }
         if let end, clock.now >= end { return nil }
         if let limit, issued >= limit { return nil }
         issued += 1

@@ -1,6 +1,7 @@
 import AMP4ECClient
 import Cluster
 import Foundation
+import Glibc
 import Testing
 
 @Suite("The bench command")
@@ -59,6 +60,24 @@ struct BenchTests {
             #expect(replies.allSatisfy { $0.ok == true && $0.items == 2 && $0.replays == 0 && $0.retries == 0 })
             let times = replies.compactMap(\.at_ms)
             #expect(times.count == 40 && times.allSatisfy { $0 > 0 && $0 < age })
+        }
+    }
+
+    @Test("Ctrl-C ends a bench early: what is under way is answered, the report is printed, exit 0")
+    func interrupted() async throws {
+        try await withCluster("cnn") { cluster in
+            let path = cluster.folder.path("timeline.jsonl")
+            let bench = try ProcessUnderTest(
+                .command, ["bench", "--coordinator", cluster.address, "--duration", "600s", "--timeline", path], name: "bench",
+                in: cluster.folder)
+            try await eventually("five replies", about: { bench.report }) {
+                (try? String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").count) ?? 0 > 5
+            }
+            bench.send(SIGINT)
+            #expect(try await bench.end() == .exited(0), "\(bench.report)")
+            let report = try JSONDecoder().decode(Report.self, from: Data(bench.text(.stdout).utf8))
+            #expect(report.requests >= 5 && report.errors == 0)
+            #expect(try await cluster.cleanStatus().counters.requestsCompleted == UInt64(report.requests))
         }
     }
 
