@@ -49,23 +49,28 @@ class Fault:
 class Faults:
     """Injects them into one cluster; all choices come from one seeded generator."""
 
-    def __init__(self, cluster, chooser, newcomer=None):
+    #: How often each kind comes in one round.
+    ROUND = {
+        "kill_worker": 4, "kill_two": 1, "kill_all": 1, "stop_until_suspect": 2, "stop_until_lost": 2, "cut_workers_one_way": 2,
+        "cut_workers_both_ways": 1, "cut_from_coordinator": 1, "cut_to_coordinator": 1, "cut_coordinator_both_ways": 1,
+        "kill_coordinator": 2, "drain_worker": 1, "stop_shortly": 1, "stop_coordinator": 1, "join_and_leave": 1}
+
+    def __init__(self, cluster, chooser, newcomer=None, only=None):
         self.cluster, self.chooser, self.newcomer = cluster, chooser, newcomer
         self._deck = []
-        # Each kind stands as often as it comes in one round.
-        self.kinds = [
-            *[self.kill_worker] * 4, self.kill_two, self.kill_all, *[self.stop_until_suspect] * 2, *[self.stop_until_lost] * 2,
-            *[self.cut_workers_one_way] * 2, self.cut_workers_both_ways, self.cut_from_coordinator, self.cut_to_coordinator,
-            self.cut_coordinator_both_ways, *[self.kill_coordinator] * 2, self.drain_worker, self.stop_shortly, self.stop_coordinator]
-        if newcomer is not None:
-            self.kinds.append(self.join_and_leave)
+        self._round = [kind for kind, times in self.ROUND.items() for _ in range(times)
+                       if (not only or kind in only) and (newcomer is not None or kind != "join_and_leave")]
+
+    @classmethod
+    def names(cls):
+        return sorted(cls.ROUND)
 
     def next(self):
         """The next fault, injected and over: whole again."""
         if not self._deck:
-            self._deck = list(self.kinds)
+            self._deck = list(self._round)
             self.chooser.shuffle(self._deck)
-        return self._deck.pop()()
+        return getattr(self, self._deck.pop())()
 
     # Workers that die.
 
@@ -154,21 +159,22 @@ class Faults:
         source, destination = self._neighbours()
         fault = Fault("DROP between two workers, one direction", 3)
         fault.detail = f"{source} → {destination}" if self.chooser.random() < 0.5 else f"{destination} → {source}"
-        self._cut_workers(fault, [tuple(fault.detail.split(" → "))])
+        self._cut_workers(fault, [tuple(fault.detail.split(" → "))], (source, destination))
         return fault
 
     def cut_workers_both_ways(self):
         source, destination = self._neighbours()
         fault = Fault("DROP between two workers, both directions", 3)
         fault.detail = f"{source} ↔ {destination}"
-        self._cut_workers(fault, [(source, destination), (destination, source)])
+        self._cut_workers(fault, [(source, destination), (destination, source)], (source, destination))
         return fault
 
-    def _cut_workers(self, fault, links):
+    def _cut_workers(self, fault, links, used):
+        """`used` is the way that activations take. Cut in either direction it is out: without acknowledgements nothing more is sent."""
         fault.began = now()
         self._drop(links)
         try:
-            fault.detected = self._noticed(fault, "a link is out")
+            fault.detected = self._noticed(fault, "a link is out", **{"from": used[0], "to": used[1]})
             if fault.detected:
                 fault.planned = self.cluster.served("a plan without the link serves", fault.detected)
                 time.sleep(REST_S)

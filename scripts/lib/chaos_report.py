@@ -27,18 +27,37 @@ class Report:
         self.wanted = wanted
         self.faults = []
         self.problems, self.missed = [], []
+        #: Replies before the first fault that were sent more than once.
+        self.early = []
         self.fresh_rates = []
 
-    def add(self, fault, load, retries_before):
+    def add(self, fault, load):
         """Reads from the replies what the fault did to them."""
         fault.rate_before = load.rate(fault.began - RATE_SPAN_S, fault.began)
         fault.gap_s = load.longest_gap(fault.began, fault.ended)
-        over = load.replies[-1]["at"]
-        fault.replayed = load.replayed(fault.began, over)
-        fault.retries = load.retries(over) - retries_before
         for comeback in fault.returns:
             comeback.gap_s = load.longest_gap(comeback.began, comeback.served)
         self.faults.append(fault)
+        self.attribute(load)
+
+    def attribute(self, load):
+        """Which fault each replay and each retry belongs to: the first that began while the request was under way. Some are answered only after
+        the next fault has begun."""
+        for fault in self.faults:
+            fault.replayed = fault.retries = 0
+        retries = 0
+        for reply in load.replies:
+            again, retries = max(0, reply["retries"] - retries), max(retries, reply["retries"])
+            if not again and not reply["replays"]:
+                continue
+            sent = reply["at"] - reply["latency_ms"] / 1e3
+            known = [fault for fault in self.faults if fault.began <= reply["at"]]
+            fault = next((fault for fault in known if fault.began >= sent), known[-1] if known else None)
+            if fault is None:
+                self.early.append(reply)
+            else:
+                fault.replayed += reply["replays"]
+                fault.retries += again
 
     @property
     def counted(self):
@@ -50,6 +69,8 @@ class Report:
             self.problems.append(f"{bench['errors']} errors; the first problem: {bench.get('first_problem')}")
         if bench["mismatches"]:
             self.problems.append(f"{bench['mismatches']} mismatches; the first problem: {bench.get('first_problem')}")
+        if self.early:
+            self.problems.append(f"{len(self.early)} requests were sent again before the first fault")
         for fault in self.faults:
             if fault.retries and fault.proof != "retried":
                 self.problems.append(f"{fault.retries} requests were sent again by the client after: {fault.kind} ({fault.detail})")

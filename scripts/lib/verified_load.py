@@ -112,10 +112,3 @@ class Load:
         times = [reply["at"] for reply in self.replies if reply["ok"]]
         return max((after - before for before, after in zip(times, times[1:]) if after > begin and before < end), default=0.0)
 
-    def replayed(self, begin, end):
-        """Micro-batches that were sent again, as the requests answered in the span say."""
-        return sum(reply["replays"] for reply in self.replies if begin < reply["at"] <= end)
-
-    def retries(self, end):
-        """Requests that the client had sent again until then."""
-        return max((reply["retries"] for reply in self.replies if reply["at"] <= end), default=0)
