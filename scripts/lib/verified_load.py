@@ -112,3 +112,6 @@ class Load:
         times = [reply["at"] for reply in self.replies if reply["ok"]]
         return max((after - before for before, after in zip(times, times[1:]) if after > begin and before < end), default=0.0)
 
+    def answered(self, moment):
+        """How many of the requests that were under way at that moment have been answered."""
+        return sum(reply["at"] - reply["latency_ms"] / 1e3 <= moment < reply["at"] for reply in self.replies)
