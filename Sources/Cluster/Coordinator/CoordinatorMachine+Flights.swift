@@ -154,7 +154,7 @@ extension CoordinatorMachine {
     }
 
     private func hasRoom(_ id: NodeID, _ needed: Int, alone: Bool, _ now: Instant) -> Bool {
-        guard let node = nodes[id], node.state == .ready, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
+        guard let node = nodes[id], node.takesWork, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
             return false
         }
         if alone { return needed <= Int(clamping: profile.slotBytes) }
@@ -281,7 +281,11 @@ extension CoordinatorMachine {
 
     mutating func received(_ connection: ConnectionID, _ message: Message, _ now: Instant, _ out: inout [Directive]) {
         guard let id = nodeOfConnection[connection] else {
-            if case .cancelRequest(let cancel) = message { cancelled(connection, cancel.id, now, &out) }
+            switch message {
+            case .cancelRequest(let cancel): cancelled(connection, cancel.id, now, &out)
+            case .drainRequest(let request): drainRequested(connection, request, now, &out)
+            default: break
+            }
             return
         }
         switch message {
@@ -298,6 +302,7 @@ extension CoordinatorMachine {
             nodes[id]?.progress.lastAt = now
             workFailed(failed.key, node: id, failed.code, failed.message, now, &out)
         case .peerLost(let lost): linkLost(id, lost, now, &out)
+        case .leaving(let leaving): depart(id, .leaving, leaving.message, now, &out)
         default: break
         }
     }
@@ -327,7 +332,8 @@ extension CoordinatorMachine {
     private mutating func linkLost(_ from: NodeID, _ lost: PeerLost, _ now: Instant, _ out: inout [Directive]) {
         let link = NodeLink(from: from, to: NodeID(lost.to))
         let why = "\(from) cannot reach \(lost.to): \(lost.message)"
-        markOut(link, lost.message, now, &out)
+        // Who was let go closes its connections: no fault of the link.
+        if nodes[link.to]?.state != .drained { markOut(link, lost.message, now, &out) }
         let unsent = Set(lost.keys)
         // What the kernel of `from` had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
         let concerned = flights.filter { key, flight in unsent.contains(key) || flight.uses(link) }.keys
