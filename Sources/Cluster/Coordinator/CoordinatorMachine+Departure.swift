@@ -85,12 +85,9 @@ extension CoordinatorMachine {
         departing.insert(id)
         guard node.state == .ready || node.state == .suspect || node.state == .drained else { return }
         if node.state == .suspect { nodes[id]?.departure?.takesWork = false }
-        nodes[id]?.state = .draining
-        nodes[id]?.cause = why
-        log(.info, "node drains", ["node": id.description, "cause": why, "in_flight": "\(node.flights.count)"], &out)
-        if candidate?.deployment.nodes.contains(id) == true { candidate = nil }
+        change(id, to: .draining, why, ["in_flight": "\(node.flights.count)"], &out)
         departureObstacle = nil
-        if node.state != .drained { requestPlan(now, after: .zero) }
+        if node.state != .drained { planAround(id, now, &out) }
     }
 
     // MARK: As time passes
@@ -137,7 +134,8 @@ extension CoordinatorMachine {
             if let control = node.control { out.append(.send(control, .released(Released()))) }
             finishDeparture(id, "may end", &out)
         case .unlisted:
-            lose(id, "it left the topology", now, &out)
+            change(id, to: .drained, "it left the topology", [:], &out)
+            lose(id, "it left the topology", as: .departure, now, &out)
             forget(id, now, &out)
         }
     }
@@ -156,8 +154,7 @@ extension CoordinatorMachine {
         let waiters = nodes[id]?.departure?.waiters ?? []
         nodes[id]?.departure?.isDone = true
         nodes[id]?.departure?.waiters = []
-        if nodes[id]?.state == .draining { nodes[id]?.state = .drained }
-        log(.info, "node is drained", ["node": id.description, "cause": nodes[id]?.cause ?? ""], &out)
+        if nodes[id]?.state == .draining { change(id, to: .drained, nodes[id]?.cause ?? "", [:], &out) }
         for waiter in waiters { reply(waiter, "\(id) \(outcome)", &out) }
     }
 
@@ -170,10 +167,9 @@ extension CoordinatorMachine {
         guard let node = nodes[id], node.state == .draining || node.state == .drained else {
             return "is not connected (\(nodes[id]?.cause ?? "")) and takes part once it is"
         }
-        nodes[id]?.state = .ready
-        nodes[id]?.cause = "taken back"
+        change(id, to: .ready, "taken back", [:], &out)
+        nodes[id]?.progress.lastAt = now
         rearm(id)
-        log(.info, "node is taken back", ["node": id.description], &out)
         requestPlan(now, after: configuration.joinWindow)
         return "takes part again"
     }
@@ -183,8 +179,7 @@ extension CoordinatorMachine {
     /// Whether a node that has just connected stays out: it was drained, and it is still the same process.
     mutating func staysDrained(_ id: NodeID, _ out: inout [Directive]) -> Bool {
         guard nodes[id]?.departure?.cause == .asked else { return false }
-        nodes[id]?.state = .draining
-        nodes[id]?.cause = "drained by an operator"
+        change(id, to: .drained, "drained by an operator", [:], &out)
         finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &out)
         return true
     }

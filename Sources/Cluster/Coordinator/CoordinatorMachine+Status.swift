@@ -10,13 +10,15 @@ extension CoordinatorMachine {
             state: isDraining ? "draining" : active != nil ? "serving" : "waiting", cause: active == nil ? waitingCause : nil,
             model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(Self.describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
-            heldBytes: heldBytes, counters: counters)
+            heldBytes: heldBytes, counters: counters, standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
     }
 
-    private var waitingCause: String {
+    /// Why no plan serves.
+    var waitingCause: String {
         if model == nil { return "the model is being analysed" }
         if let planFailure { return planFailure }
         if candidate != nil { return "partitions are being deployed" }
+        if planInProgress != nil { return "a plan is being made" }
         return missingNodes
     }
 
@@ -57,14 +59,32 @@ extension CoordinatorMachine {
         let plan = active.deployment.plan
         return ClusterStatus.PlanStatus(
             generation: active.generation,
-            stages: plan.stages.map { stage in
-                ClusterStatus.Stage(
-                    firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
-                    cost: stage.predictedMilliseconds, parameterBytes: stage.parameterBytes.bytes,
-                    inputBytes: stage.inputBytes.bytes)
-            },
-            microBatch: active.deployment.microBatch, predictedItemsPerSecond: plan.itemsPerSecond,
+            stages: describe(plan.stages), microBatch: active.deployment.microBatch, predictedItemsPerSecond: plan.itemsPerSecond,
             predictedLatencyMs: plan.latencyMilliseconds, strategy: plan.strategy.rawValue, reasons: plan.reasons)
+    }
+
+    private static func describe(_ stages: [Plan.Stage]) -> [ClusterStatus.Stage] {
+        stages.map { stage in
+            ClusterStatus.Stage(
+                firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
+                cost: stage.predictedMilliseconds, parameterBytes: stage.parameterBytes.bytes, inputBytes: stage.inputBytes.bytes)
+        }
+    }
+
+    private func describe(_ lost: NodeID, _ plan: StandbyPlan) -> ClusterStatus.Standby {
+        guard let deployment = plan.deployment else {
+            return ClusterStatus.Standby(without: lost, stages: [], isStaged: false, cause: plan.failure)
+        }
+        var refusals: [String] = []
+        for stage in deployment.stages {
+            for replica in stage.replicas where !isLoaded(stage.partition, on: replica) {
+                let why = nodes[replica]?.refusedStandbys[stage.partition] ?? "not loaded"
+                refusals.append("\(replica), layers \(stage.partition.firstLayer)..<\(stage.partition.endLayer): \(why)")
+            }
+        }
+        return ClusterStatus.Standby(
+            without: lost, stages: Self.describe(deployment.plan.stages), isStaged: refusals.isEmpty,
+            cause: refusals.joined(separator: "; "))
     }
 
     private static func links(_ node: Node) -> [ClusterStatus.Link] {

@@ -21,6 +21,7 @@ extension CoordinatorMachine {
         consider(rejoinAt)
         consider(registrationWakeAt)
         consider(departureWake)
+        if canPrepareStandbys { consider(standby.dueAt) }
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }
         return wake
     }

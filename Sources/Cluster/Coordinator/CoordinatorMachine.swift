@@ -48,11 +48,17 @@ public struct CoordinatorMachine: Sendable {
     var active: ActivePlan?
     var candidate: CandidatePlan?
     var planGeneration: UInt64 = 0
+    /// The number of the latest order to the planner.
+    var planOrders: UInt64 = 0
     var planInProgress: UInt64?
     var planDueAt: Instant?
     var planFailure: String?
+    /// Whether flapping nodes were left out of the plan that is being made, and whether the next one takes them.
+    var hasLeftOutFlapping = false
+    var takesFlapping = false
     /// When a node that was left out of plans may take part again.
     var rejoinAt: Instant?
+    var standby = StandbyState()
 
     // Requests.
     var requests: [RequestID: Request] = [:]
@@ -65,6 +71,9 @@ public struct CoordinatorMachine: Sendable {
     var flights: [WorkKey: Flight] = [:]
     /// Flights whose result is still wanted: what the window bounds.
     var livingFlights = 0
+    /// Micro-batches that are run alone (DESIGN 5.6), in the order in which they became suspicious.
+    var quarantine: Deque<PieceID> = []
+    var isolation: Isolation?
     /// Abandoned flights in the order of their abandonment.
     var abandoned: Deque<Abandonment> = []
     var lastStep: Instant?
@@ -125,6 +134,7 @@ public struct CoordinatorMachine: Sendable {
         expireRequests(now, &out)
         watchDeployment(now, &out)
         startPlanning(now, &out)
+        prepareStandbys(now, &out)
         if let due = peerTableDueAt, due <= now { publishPeers(&out) }
         dispatch(now, &out)
         watchRegistrations(now, &out)

@@ -46,7 +46,7 @@ extension WorkerMachine {
                         connection,
                         Refused(
                             code: .superseded,
-                            message: "\(holder) (term \(current.term)); stop it first, or start again with a later term",
+                            message: "\(holder) (term \(current.term)); stop that coordinator, or give this one other workers",
                             term: current.term, isHeld: isHeld)))
                 return
             }
