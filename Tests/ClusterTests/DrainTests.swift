@@ -1,8 +1,10 @@
 import AMP4ECClient
 import Cluster
 import Glibc
+import Planning
 import Tensors
 import Testing
+import Wire
 
 /// Taking workers out without losing anything, by command and by signal.
 @Suite("Draining")
@@ -19,7 +21,7 @@ struct DrainTests {
                     $0.serves(stages: 2) && $0.state(of: "w2") == "drained"
                 }
                 #expect(status.plan?.stages.flatMap(\.replicas).contains("w2") == false)
-                #expect(cluster.workers.allSatisfy(\.isRunning))
+                for worker in cluster.workers { #expect(worker.isRunning) }
                 try await load.answersGoOn()
                 let again = try await cluster.command("drain", "w2")
                 #expect(again.ending == .exited(0) && again.output.contains("already"), "\(again)")
@@ -91,7 +93,7 @@ struct DrainTests {
             async let reply = client.infer(slow)
             try await cluster.status("it is under way") { $0.requestsInFlight == 1 }
             cluster.coordinator.send(SIGTERM)
-            try await cluster.coordinator.line("that it drains", on: .stderr) { $0.contains("draining") }
+            _ = try await cluster.coordinator.line("that it drains", on: .stderr) { $0.contains("draining") }
             // Its deadline is nearer than the hint: the client does not wait for another try.
             let quick = try TestInputs.make(manifest, items: 1)
             let error = await #expect(throws: ClientError.self) { try await client.infer(quick, deadline: .milliseconds(500)) }

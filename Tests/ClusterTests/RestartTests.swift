@@ -1,6 +1,7 @@
 import AMP4ECClient
 import Cluster
 import Glibc
+import Planning
 import Testing
 
 /// Coordinators that are killed, stopped, started again, and started twice.
@@ -92,7 +93,7 @@ struct RestartTests {
                     + LooseProcesses.steady + ["--model", Places.testModel("cnn.pt")], name: "second", in: cluster.folder)
             let address = try await TestCluster.listeningAddress(second)
             _ = try await second.line("who holds the workers", on: .stderr) {
-                $0.contains("holds this worker") && $0.contains("stop it")
+                $0.contains("holds this worker") && $0.contains("stop that coordinator")
             }
             let client = try AMP4ECClient(coordinator: address)
             defer { client.close() }

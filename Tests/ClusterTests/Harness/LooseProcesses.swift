@@ -1,5 +1,6 @@
 import AMP4ECClient
 import Cluster
+import Planning
 import Testing
 
 /// Coordinators and workers that a test starts, stops and starts again in its own order; what still runs at its end is ended politely.
