@@ -113,7 +113,6 @@ extension CoordinatorMachine {
                 requestPlan(now, after: .zero)
                 return
             }
-            departureObstacle = nil
             deploy(deployment, from: "the planner", now, &out)
         }
     }
@@ -122,6 +121,7 @@ extension CoordinatorMachine {
     /// is given up for it: what that has loaded stays loaded where this plan uses it.
     mutating func deploy(_ deployment: PlannedDeployment, from origin: String, _ now: Instant, _ out: inout [Directive]) {
         planFailure = nil
+        departureObstacle = nil
         for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
         count { $0.plans += 1 }
         planGeneration += 1

@@ -1,3 +1,5 @@
+internal import DequeModule
+internal import HeapModule
 public import Planning
 internal import Tensors
 internal import Wire
@@ -105,5 +107,21 @@ extension CoordinatorMachine {
     public var heldByteCount: Int { heldBytes }
     /// Entries in the order of turns; those of requests that are gone are cleared away when they grow too many.
     public var turnCount: Int { rotation.count }
+    /// What the tables hold that are not counted above.
+    public var tableSizes: TableSizes {
+        TableSizes(
+            abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
+            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count)
+    }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
+}
+
+/// Entries of a coordinator's tables, so that a simulation sees that nothing is kept of what is over.
+public struct TableSizes: Sendable, Hashable {
+    public var abandoned: Int
+    public var clientRequests: Int
+    public var clientConnections: Int
+    public var nodeConnections: Int
+    public var linkFaults: Int
+    public var watches: Int
 }

@@ -43,7 +43,7 @@ public struct WorkerMachine: Sendable {
     static let tombstoneLimit = 4_096
     /// A coordinator that has said nothing for this long holds the worker no more: it pings each second, so five pings were missed. Another
     /// one may then take over with a later term; nothing happens to the silent one's work before that.
-    static let holdTimeout: Duration = .seconds(5)
+    public static let holdTimeout: Duration = .seconds(5)
 
     let configuration: Configuration
     public private(set) var name: String
@@ -128,6 +128,9 @@ public struct WorkerMachine: Sendable {
     public var heldCount: Int { work.count }
     public var heldByteCount: Int { heldBytes }
     public var loadedPartitions: [PartitionKey] { partitions.filter { $0.value == .loaded }.map(\.key) }
+    /// Connections that said hello and stand.
+    public var connectionCount: Int { connections.count }
+    public var peerCount: Int { peers.count }
     public func isPeerConnected(_ node: String) -> Bool { if case .connected = peers[node]?.link { true } else { false } }
 }
 
