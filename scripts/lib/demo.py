@@ -14,7 +14,7 @@ WORKERS = 3
 #: Sent at once: far more than the three stages hold, so that requests wait, overtake and are joined again.
 REQUESTS = 48
 #: Photos of the stream in which a worker dies, and of the one in which it comes back: each lasts long enough to show it.
-STREAM = 96
+STREAM = 72
 #: The worker in the middle: its work comes from one worker and goes to another.
 VICTIM = "w2"
 TOP = 5
