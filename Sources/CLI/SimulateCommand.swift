@@ -143,7 +143,8 @@ struct SimulationSummary: Encodable {
                 + "\(report.cancelled), deadlines passed \(report.expired); sent again by clients \(report.resent)")
         lines.append(
             "micro-batches replayed \(report.replayed), plans \(report.plans), archives sent \(report.archives), old messages again "
-                + "\(report.repeated), workers taken over \(report.takeovers)")
+                + "\(report.repeated), workers taken over \(report.takeovers), workers ended by an input \(report.poisonKills), inputs "
+                + "given up \(report.givenUp)")
         let faults = report.faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
         lines.append("faults: \(faults.isEmpty ? "none" : faults.joined(separator: ", "))")
         lines.append(
@@ -160,6 +161,8 @@ struct SimulationSummary: Encodable {
     enum CodingKeys: String, CodingKey {
         case first, seeds, seconds, failures, requests, replies, cancelled, expired, resent, replayed, plans, archives, repeated
         case takeovers, faults, observed
+        case poisonKills = "poison_kills"
+        case givenUp = "given_up"
         case rejectedInputs = "rejected_inputs"
         case seedsPerMinute = "seeds_per_minute"
         case longestWaitMs = "longest_wait_ms"
@@ -184,6 +187,8 @@ struct SimulationSummary: Encodable {
         try container.encode(report.archives, forKey: .archives)
         try container.encode(report.repeated, forKey: .repeated)
         try container.encode(report.takeovers, forKey: .takeovers)
+        try container.encode(report.poisonKills, forKey: .poisonKills)
+        try container.encode(report.givenUp, forKey: .givenUp)
         try container.encode(report.faults, forKey: .faults)
         try container.encode(report.observed, forKey: .observed)
         try container.encode(report.longestWait.milliseconds, forKey: .longestWaitMs)

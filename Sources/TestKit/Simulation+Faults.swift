@@ -35,6 +35,9 @@ extension Simulation {
             add(.reset(from, to, isControl: random.chance(0.5), halfOpenFor: halfOpen))
         }
         for _ in 0..<times(options.repeats) { add(.repeatOld(worker: anyWorker(), count: random.int(in: 1...6))) }
+        for _ in 0..<times(options.hangs) {
+            add(.hang(worker: anyWorker(), random.duration(.seconds(1), .seconds(12))))
+        }
         for _ in 0..<times(options.shortages) {
             add(.shortage(worker: anyWorker(), random.duration(.milliseconds(50), .seconds(4))))
         }
@@ -79,6 +82,7 @@ extension Simulation {
 
     mutating func inject(_ fault: Fault) throws(Violation) {
         note("fault: \(fault)")
+        if fault.endsNodes { endingFaults += 1 }
         if let kind = fault.kind { report.faults[kind, default: 0] += 1 }
         switch fault {
         case .crash(let process, let downFor, let keepsDisk, let isSilent):
@@ -106,6 +110,9 @@ extension Simulation {
             close(ConnectionID(UInt64(open)), by: first, "reset by the network", noticedAfter: halfOpenFor)
             lasts(halfOpenFor)
         case .repeatOld(let worker, let count): for _ in 0..<count { repeatOld(worker) }
+        case .hang(let worker, let duration):
+            workers[worker].hangsUntil = now + duration
+            lasts(duration)
         case .shortage(let worker, let duration):
             workers[worker].shortUntil = now + duration
             lasts(duration)

@@ -25,6 +25,9 @@ public struct Simulation {
     /// A settled cluster answers within this time.
     static let probeLimit: Duration = .seconds(5)
 
+    /// Workers that one input may end: twice among others, once alone (DESIGN 5.6).
+    static let killsOfOneInput = 3
+
     let seed: UInt64
     let options: Options
     var random: SeededRandom
@@ -47,6 +50,8 @@ public struct Simulation {
     var phase = Phase.running
     var isOver = false
     var plansAtObservation: UInt64 = 0
+    /// Faults so far for which a node may have been given up with what it ran.
+    var endingFaults = 0
     var report = Report()
     /// What a directive showed to be wrong; thrown when the machine's step is carried out.
     private var pending: Violation?
@@ -61,6 +66,7 @@ public struct Simulation {
     let model: SimulatedModel
     let usesPlanner: Bool
     let isObserved: Bool
+    let hasPoison: Bool
 
     public init(seed: UInt64, options: Options = Options()) {
         self.seed = seed
@@ -72,6 +78,7 @@ public struct Simulation {
         bytesPerSecond = Double(random.int(in: 1_000_000...200_000_000))
         usesPlanner = random.chance(options.plannerShare)
         isObserved = random.chance(options.observedShare)
+        hasPoison = random.chance(options.leavesKindsOut ? 0.25 : 1)
         model = SimulatedModel(random: &random, layerCount: layerCount, itemBytes: itemBytes)
         coordinators = [SimulatedCoordinator(index: 0, seed: seed), SimulatedCoordinator(index: 1, seed: seed)]
         for index in 0..<random.int(in: options.workers) { workers.append(SimulatedWorker(index: index, random: &random)) }
@@ -122,6 +129,11 @@ public struct Simulation {
         return report
     }
 
+    private mutating func anyInput() -> SimulatedClient.Input {
+        if random.chance(options.rejectShare) { return .rejected }
+        return hasPoison && random.chance(options.poisonShare) ? .poison : .good
+    }
+
     private mutating func start() throws(Violation) {
         for index in workers.indices where workers[index].isUp {
             schedule.add(.heartbeat(index, life: 0), at: now + random.duration(.zero, .milliseconds(250)))
@@ -132,7 +144,7 @@ public struct Simulation {
                     random.chance(options.hastyShare)
                     ? random.duration(.milliseconds(50), .seconds(5)) : options.requestDeadline
                 let request = clients[client].plan(
-                    items: random.int(in: options.itemsPerRequest), input: random.chance(options.rejectShare) ? .rejected : .good,
+                    items: random.int(in: options.itemsPerRequest), input: anyInput(),
                     deadline: deadline, random: &random)
                 openRequests += 1
                 let at = now + random.duration(.zero, .seconds(3))
