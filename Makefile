@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster demo bench lint format mutants clean models
+.PHONY: help setup build test test-cluster simulate demo bench lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -25,6 +25,12 @@ test: build models ## the unit tests and the simulations
 
 test-cluster: build models ## the tests that start real processes
 	@scripts/run-tests --filter '^ClusterTests\.'
+
+# Two minutes of seeds that nobody has run before; a failing one prints itself.
+SIMULATE ?= --duration 2m
+
+simulate: build ## run the cluster's decisions over simulated faults from fresh seeds, for two minutes
+	@.build/release/amp4ec simulate $(SIMULATE)
 
 demo: build ## photos in, labels out, over three worker processes on this machine
 	@scripts/demo

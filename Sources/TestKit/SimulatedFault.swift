@@ -32,7 +32,7 @@ enum Fault: Sendable, Hashable {
     /// Whether a node may be given up for it with what it runs, so that an innocent input may be taken for the cause.
     var endsNodes: Bool {
         switch self {
-        case .crash(.worker, _, _, _), .drain(.worker, _), .reset, .hang, .block, .stall, .slow, .intrude: true
+        case .crash(.worker, _, _, _), .drain(.worker, _), .reset, .hang, .block, .stall, .slow, .unlist, .intrude: true
         default: false
         }
     }

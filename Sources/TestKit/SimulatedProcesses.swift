@@ -8,6 +8,7 @@ struct SimulatedWorker {
     /// Whom the worker obeys, as its connections show.
     struct Holder {
         var session: SessionID
+        var term: UInt64
         var name: String
         var control: ConnectionID
         var heardAt: Instant

@@ -103,10 +103,15 @@ extension Simulation {
                     "w\(index) obeys \(hello.name) (term \(claim.term)), but \(holder.name) holds it and spoke \(silence.readable) ago"
                 )
             }
+            guard claim.term > holder.term else {
+                throw violation(
+                    "w\(index) obeys \(hello.name) with term \(claim.term) after \(holder.name) with term \(holder.term)")
+            }
             report.takeovers += 1
         }
         guard hello.channel == .control || workers[index].holder?.session != claim.session else { return }
-        workers[index].holder = .init(session: claim.session, name: hello.name, control: id, heardAt: now)
+        workers[index].holder = .init(
+            session: claim.session, term: claim.term, name: hello.name, control: id, heardAt: now)
     }
 
     mutating func finishExecution(_ index: Int, _ key: WorkKey) throws(Violation) {
