@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster simulate demo bench lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -25,6 +25,16 @@ test: build models ## the unit tests and the simulations
 
 test-cluster: build models ## the tests that start real processes
 	@scripts/run-tests --filter '^ClusterTests\.'
+	@scripts/test-shaped-link
+
+chaos-short: build models ## five minutes of faults on real processes under load; fills in docs/recovery.md (root, iptables)
+	@scripts/chaos --duration 5m --faults 25 --markdown docs/recovery.md
+
+chaos-ci: build models ## the same for a minute, without limits of time; skipped where network namespaces cannot be made
+	@scripts/chaos --duration 45s --faults 6 --no-limits --skip-if-impossible
+
+quota-test: build models ## ten minutes of full load on workers with 0.4 and 0.6 CPU: nobody is taken for lost (root, cgroups)
+	@scripts/quota-test --duration 10m
 
 # Two minutes of seeds that nobody has run before; a failing one prints itself.
 SIMULATE ?= --duration 2m

@@ -31,13 +31,6 @@ public final class ModelService: Sendable {
     struct State {
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
-        /// What a stage that begins at that layer takes, by the number of items: each costs a run of the model, and every plan asks again.
-        var crossings: [Crossing: [TensorHeader]] = [:]
-    }
-
-    struct Crossing: Hashable {
-        var layer: Int
-        var items: Int
     }
 
     /// What an analysis gave.
@@ -46,6 +39,9 @@ public final class ModelService: Sendable {
         public var profile: ModelProfile
         public var analysis: ModelAnalysis
         public var microBatch: Int
+        /// What crosses each cut, by the sizes that a micro-batch may have: known ahead, so that a plan in an emergency need not run the
+        /// model. A size at which the model does not run is missing.
+        var crossings: [Int: [[TensorDescription]]]
     }
 
     /// What the user chose about plans.
@@ -118,8 +114,15 @@ public final class ModelService: Sendable {
     public func prepare() throws -> Prepared {
         let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
         let batch = declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
+        // The sizes that a request's last micro-batch may have; the planned one comes last, because the layout that it shows counts.
+        var crossings: [Int: [[TensorDescription]]] = [:]
+        for size in 1..<max(2, batch) where size != batch {
+            guard let analysis = try? model.analyse(inputs: samples.make(batch: size), repetitions: 0) else { continue }
+            crossings[size] = analysis.cuts.map(\.tensors)
+        }
         let inputs = try samples.make(batch: batch)
         let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions, optimized: level == .o1)
+        crossings[batch] = analysis.cuts.map(\.tensors)
         let outputs = try outputSpecs(batch: batch)
         let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
             microBatch: batch)
@@ -135,8 +138,11 @@ public final class ModelService: Sendable {
             },
             inputBytes: ByteCount(analysis.cuts.first?.byteCount ?? 0), outputBytes: ByteCount(analysis.cuts.last?.byteCount ?? 0),
             batch: batch, level: usesFusion ? .o1 : .o0)
-        let prepared = Prepared(served: served, profile: profile, analysis: analysis, microBatch: batch)
+        let prepared = Prepared(
+            served: served, profile: profile, analysis: analysis, microBatch: batch,
+            crossings: crossings)
         state.withLock { $0.prepared = prepared }
+        TorchEngine.trimMemory()
         return prepared
     }
 
@@ -171,7 +177,7 @@ public final class ModelService: Sendable {
         do {
             let plan = try bestPlan(
                 nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
-            return .plan(try deployment(of: plan, prepared))
+            return .plan(deployment(of: plan, prepared))
         } catch {
             return .failure("\(error)")
         }
@@ -217,11 +223,17 @@ public final class ModelService: Sendable {
         }
     }
 
-    private func deployment(of plan: Plan, _ prepared: Prepared) throws -> PlannedDeployment {
+    private func deployment(of plan: Plan, _ prepared: Prepared) -> PlannedDeployment {
         let sizes = prepared.served.batching == .splittable ? Array(1...prepared.microBatch) : [prepared.microBatch]
-        let stages = try plan.stages.map { stage in
+        let stages = plan.stages.map { stage in
             // Every size that a request's last micro-batch may have is run once before the stage counts as ready.
-            let warmups = try sizes.map { try headers(crossing: stage.layers.first, items: $0) }
+            let warmups = sizes.compactMap { size in
+                prepared.crossings[size]?[stage.layers.first].compactMap { tensor in
+                    tensor.dtype.map {
+                        TensorHeader(dtype: $0, shape: tensor.shape, encoding: .raw, wireByteCount: tensor.byteCount)
+                    }
+                }
+            }
             return PlannedDeployment.Stage(
                 partition: key(stage.layers), replicas: stage.replicas, residentBytes: UInt64(max(0, stage.residentBytes.bytes)),
                 warmups: warmups, inputBytesPerItem: stage.inputBytes.bytes / max(1, prepared.microBatch))
@@ -229,16 +241,6 @@ public final class ModelService: Sendable {
         return PlannedDeployment(
             plan: plan, stages: stages, microBatch: prepared.microBatch,
             outputBytesPerItem: prepared.profile.outputBytes.bytes / max(1, prepared.microBatch))
-    }
-
-    private func headers(crossing layer: Int, items: Int) throws -> [TensorHeader] {
-        let crossing = Crossing(layer: layer, items: items)
-        if let known = state.withLock({ $0.crossings[crossing] }) { return known }
-        let headers = try model.tensors(crossing: layer, inputs: samples.make(batch: items)).map {
-            TensorHeader(dtype: $0.dtype, shape: $0.shape, encoding: .raw, wireByteCount: $0.byteCount)
-        }
-        state.withLock { $0.crossings[crossing] = headers }
-        return headers
     }
 
     private func key(_ range: LayerRange) -> PartitionKey {

@@ -43,6 +43,8 @@ final class WorkerProcess {
     let store: PartitionArchiveStore
     var loaded: [PartitionKey: Loaded] = [:]
     var loading: Set<PartitionKey> = []
+    /// Loads that wait for a released partition to be used no more.
+    var deferredLoads: [LoadPartition] = []
     let executors: TaskQueue
     let codec: CodecQueue
     let loader: TaskQueue
@@ -52,6 +54,7 @@ final class WorkerProcess {
     var pendingEvents: [WorkerMachine.Event] = []
     var isStepping = false
     var isStopping = false
+    var registration: CoordinatorRegistration?
 
     init(options: WorkerOptions, logger: Logger) throws {
         self.options = options
@@ -98,6 +101,7 @@ final class WorkerProcess {
             ])
         logger.warning(
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        startRegistering(listening: listener.address)
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
         try loop.run()
@@ -118,6 +122,7 @@ final class WorkerProcess {
     var connectionOptions: ConnectionOptions {
         var settings = ConnectionOptions()
         settings.outgoingByteLimit = max(64 << 20, 2 * slotBytes)
+        settings.unacknowledgedTimeout = ConnectionOptions.clusterLossLimit
         return settings
     }
 
@@ -129,8 +134,19 @@ final class WorkerProcess {
         }
         isStopping = true
         logger.info("stopping", metadata: ["signal": "\(signal)", "in_flight": "\(machine.heldCount)"])
-        listener?.close()
-        step(.drain)
+        registration?.stop()
+        // It listens on: until it is let go, it is a worker like any other.
+        step(.leave)
+        loop.schedule(after: WorkerMachine.leavePatience) { [weak self] in self?.step(.drain) }
+    }
+
+    private func startRegistering(listening: SocketAddress) {
+        guard let coordinator = options.coordinator else { return }
+        let registration = CoordinatorRegistration(
+            loop: loop, logger: logger, coordinator: coordinator, name: options.name ?? "\(HostName.current):\(listening.port)",
+            listening: listening, advertised: options.advertise, incarnation: incarnation, dialing: dialSettings)
+        self.registration = registration
+        registration.start()
     }
 
     // MARK: Machine
@@ -161,7 +177,9 @@ final class WorkerProcess {
         case .execute(let key, let partition): execute(key, partition)
         case .forward(let key, let peer, let id, let route): forward(key, to: peer, on: id, route: route)
         case .giveResult(let key, let id): forward(key, to: LinkState.coordinatorName, on: id, route: [])
-        case .release(let key): payloads[key] = nil
+        case .release(let key):
+            payloads[key] = nil
+            retryLoads()
         case .dial(let peer): dial(peer)
         case .load(let order): load(order)
         case .releasePartition(let key): releasePartition(key)

@@ -63,7 +63,7 @@ extension CoordinatorMachine {
 
     /// Names each node that is not ready and why.
     var missingNodes: String {
-        if nodes.isEmpty { return "no workers are listed" }
+        if nodes.isEmpty { return "no worker is listed or registered; start one with amp4ec-worker --coordinator ADDR" }
         let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
         if missing.isEmpty { return "all workers are ready" }
         return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
@@ -104,6 +104,7 @@ extension CoordinatorMachine {
             requestPlan(now, after: .zero)
         case .failure(let message):
             planFailure = message
+            departureObstacle = message
             log(.error, "no plan is possible", ["cause": message], &out)
             if active == nil { requestPlan(now, after: Self.planRetryInterval) }
         case .plan(let deployment):
@@ -120,6 +121,7 @@ extension CoordinatorMachine {
     /// is given up for it: what that has loaded stays loaded where this plan uses it.
     mutating func deploy(_ deployment: PlannedDeployment, from origin: String, _ now: Instant, _ out: inout [Directive]) {
         planFailure = nil
+        departureObstacle = nil
         for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
         count { $0.plans += 1 }
         planGeneration += 1
@@ -167,6 +169,7 @@ extension CoordinatorMachine {
         case .missing:
             guard let data = nodes[id]?.data, nodes[id]?.partitions[report.key] == .ordered else { return }
             nodes[id]?.partitions[report.key] = .sendingArchive
+            count { $0.archivesSent += 1 }
             out.append(.sendArchive(data, report.key))
         case .ready:
             nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
@@ -288,7 +291,7 @@ extension CoordinatorMachine {
     mutating func retireActiveIfBroken() {
         guard let active else { return }
         let isServing = active.deployment.stages.allSatisfy { stage in
-            stage.replicas.contains { nodes[$0]?.state == .ready && isLoaded(stage.partition, on: $0) }
+            stage.replicas.contains { nodes[$0]?.takesWork == true && isLoaded(stage.partition, on: $0) }
         }
         if !isServing { self.active = nil }
     }

@@ -44,6 +44,8 @@ extension CoordinatorMachine {
     public enum Event: Sendable {
         /// The topology, whole, as it stands now.
         case targets([Target])
+        /// A worker dialled in and said where it can be reached.
+        case registered(ConnectionID, Register, IncarnationID)
         case modelReady(ServedModel)
         /// A dialled worker said welcome.
         case connected(NodeID, Channel, ConnectionID, Welcome)

@@ -99,13 +99,13 @@ extension CoordinatorMachine {
         _ out: inout [Directive]
     ) -> WorkKey? {
         let bytes = hopBytes(id, piece, on: active)
-        guard let request = requests[id], let first = path.first, let data = nodes[first]?.data else { return nil }
-        let items = request.pieces[piece].items
-        let attempt = request.pieces[piece].attempt + 1
-        let key = workKey(request, piece, attempt)
-        let deadline = request.deadline
-        requests[id]?.pieces[piece].attempt = attempt
-        if request.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
+        guard let first = path.first, let data = nodes[first]?.data else { return nil }
+        // In place: a copy of the request that is alive while it changes would copy all its pieces for each micro-batch.
+        requests[id]?.pieces[piece].attempt += 1
+        if requests[id]?.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
+        guard let items = requests[id]?.pieces[piece].items, let deadline = requests[id]?.deadline,
+            let key = requests[id].map({ workKey($0, piece, $0.pieces[piece].attempt) })
+        else { return nil }
         flights[key] = Flight(
             request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline, isAlone: alone)
         livingFlights += 1
@@ -154,7 +154,7 @@ extension CoordinatorMachine {
     }
 
     private func hasRoom(_ id: NodeID, _ needed: Int, alone: Bool, _ now: Instant) -> Bool {
-        guard let node = nodes[id], node.state == .ready, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
+        guard let node = nodes[id], node.takesWork, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
             return false
         }
         if alone { return needed <= Int(clamping: profile.slotBytes) }
@@ -246,8 +246,8 @@ extension CoordinatorMachine {
     mutating func replay(_ key: WorkKey, why: String, _ now: Instant, _ out: inout [Directive]) {
         guard let flight = flights[key], !flight.isAbandoned else { return }
         abandon(key, now, &out)
-        guard let request = requests[flight.request], !request.pieces[flight.piece].isDone else { return }
-        guard request.pieces[flight.piece].attempt < configuration.maximumAttempts else {
+        guard let piece = requests[flight.request]?.pieces[flight.piece], !piece.isDone else { return }
+        guard piece.attempt < configuration.maximumAttempts else {
             finish(
                 flight.request, with: .unavailable, "given up after \(configuration.maximumAttempts) attempts; the last: \(why)",
                 now, &out)
@@ -261,8 +261,11 @@ extension CoordinatorMachine {
             return
         }
         // In the order of the pieces: what waits behind it was not sent yet, so the place is near the front.
-        let place = request.waiting.firstIndex { $0 > flight.piece } ?? request.waiting.endIndex
-        requests[flight.request]?.waiting.insert(flight.piece, at: place)
+        if let place = requests[flight.request]?.waiting.firstIndex(where: { $0 > flight.piece }) {
+            requests[flight.request]?.waiting.insert(flight.piece, at: place)
+        } else {
+            requests[flight.request]?.waiting.append(flight.piece)
+        }
         enterRotation(flight.request)
     }
 
@@ -278,7 +281,11 @@ extension CoordinatorMachine {
 
     mutating func received(_ connection: ConnectionID, _ message: Message, _ now: Instant, _ out: inout [Directive]) {
         guard let id = nodeOfConnection[connection] else {
-            if case .cancelRequest(let cancel) = message { cancelled(connection, cancel.id, now, &out) }
+            switch message {
+            case .cancelRequest(let cancel): cancelled(connection, cancel.id, now, &out)
+            case .drainRequest(let request): drainRequested(connection, request, now, &out)
+            default: break
+            }
             return
         }
         switch message {
@@ -295,6 +302,7 @@ extension CoordinatorMachine {
             nodes[id]?.progress.lastAt = now
             workFailed(failed.key, node: id, failed.code, failed.message, now, &out)
         case .peerLost(let lost): linkLost(id, lost, now, &out)
+        case .leaving(let leaving): depart(id, .leaving, leaving.message, now, &out)
         default: break
         }
     }
@@ -324,7 +332,8 @@ extension CoordinatorMachine {
     private mutating func linkLost(_ from: NodeID, _ lost: PeerLost, _ now: Instant, _ out: inout [Directive]) {
         let link = NodeLink(from: from, to: NodeID(lost.to))
         let why = "\(from) cannot reach \(lost.to): \(lost.message)"
-        markOut(link, lost.message, now, &out)
+        // Who was let go closes its connections: no fault of the link.
+        if nodes[link.to]?.state != .drained { markOut(link, lost.message, now, &out) }
         let unsent = Set(lost.keys)
         // What the kernel of `from` had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
         let concerned = flights.filter { key, flight in unsent.contains(key) || flight.uses(link) }.keys

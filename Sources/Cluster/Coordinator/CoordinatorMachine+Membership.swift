@@ -10,13 +10,15 @@ extension CoordinatorMachine {
     mutating func adopt(_ targets: [Target], _ now: Instant, _ out: inout [Directive]) {
         let listed = Set(targets.map(\.name))
         // Those that have gone first: a worker that moved may come back under the name that it bears.
-        for target in nodeOfTarget.keys.sorted() where !listed.contains(target) {
-            guard let id = nodeOfTarget.removeValue(forKey: target) else { continue }
-            lose(id, "it left the topology", as: .departure, now, &out)
-            nodes[id] = nil
-            linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-            peersChanged(now)
+        listedTargets = listed
+        for target in nodeOfTarget.keys.sorted() where !listed.contains(target) && !isRegistered(target: target) {
+            guard let id = nodeOfTarget[target], nodes[id]?.departure?.cause != .unlisted else { continue }
+            // Whoever answers serves until a plan without it does.
+            depart(id, .unlisted, "it left the topology", now, &out)
+            if nodes[id]?.control == nil { forget(id, now, &out) }
         }
+        // Nobody is listed, so nobody is waited for: whoever registers is planned in.
+        if targets.isEmpty { isStartGateOpen = true }
         for target in targets {
             guard let id = nodeOfTarget[target.name] else {
                 guard nodes[target.name] == nil else {
@@ -32,8 +34,10 @@ extension CoordinatorMachine {
                 rearm(target.name)
                 continue
             }
-            guard nodes[id]?.addresses != target.addresses else { continue }
-            nodes[id]?.addresses = target.addresses
+            if nodes[id]?.departure?.cause == .unlisted { _ = comeBack(id, now, &out) }
+            let addresses = allAddresses(of: id, listed: target.addresses)
+            guard nodes[id]?.addresses != addresses else { continue }
+            nodes[id]?.addresses = addresses
             if nodes[id]?.state == .lost { nodes[id]?.redialAt = now }
             rearm(id)
         }
@@ -154,7 +158,7 @@ extension CoordinatorMachine {
         if NodeID(welcome.name) != listed {
             // The worker was given a name of its own (`--name`), which goes before the topology's.
             id = NodeID(welcome.name)
-            if let other = nodes[id] {
+            if let other = nodes[id], !absorb(other, by: welcome.incarnation, now, &out) {
                 guard other.control == nil, other.target != id, nodes[other.target] == nil else {
                     let at = other.addresses.first ?? "?"
                     let message =
@@ -177,6 +181,7 @@ extension CoordinatorMachine {
             let isSame = nodes[id]?.incarnation == welcome.incarnation
             lose(id, "it was reached a second time", as: isSame ? .connection : .process, now, &out)
         }
+        renewDeparture(id, welcome.incarnation)
         nodes[id]?.isDialing = false
         nodes[id]?.redialAt = nil
         nodes[id]?.control = connection
@@ -215,6 +220,7 @@ extension CoordinatorMachine {
 
     private mutating func becomeReady(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
+        if staysDrained(id, &out) { return }
         nodes[id]?.backoff = configuration.redialFirst
         nodes[id]?.flapping.readySince = now
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
@@ -273,6 +279,8 @@ extension CoordinatorMachine {
             lose(id, "its \(what) connection closed: \(cause)", as: .process, now, &out)
             return
         }
+        if registrationClosed(connection, now) { return }
+        forgetWaiters(on: connection)
         for id in (requestsOfConnection[connection] ?? []).sorted() { drop(id, now, &out) }
         requestsOfConnection[connection] = nil
     }
@@ -324,6 +332,8 @@ extension CoordinatorMachine {
 
     /// It said that it is shutting down: it finishes what it has and gets nothing new.
     mutating func nodeDrains(_ id: NodeID, _ cause: String, _ now: Instant, _ out: inout [Directive]) {
+        // Its patience is at an end: the plan that serves cannot use it any more.
+        nodes[id]?.departure?.takesWork = false
         guard let node = nodes[id], node.state == .ready || node.state == .suspect else { return }
         change(id, to: .draining, cause, ["in_flight": "\(node.flights.count)"], &out)
         planAround(id, now, &out)

@@ -10,7 +10,10 @@ public enum NodeState: Sendable, Hashable {
     /// Silent for a while: no new work, its work is replayed elsewhere; it comes back by answering.
     case suspect
     case lost
+    /// It goes, or is taken out, and what it has ends first.
     case draining
+    /// Nothing runs on it and no plan uses it; it stays connected.
+    case drained
 
     public var name: String { "\(self)" }
 
@@ -22,6 +25,7 @@ public enum NodeState: Sendable, Hashable {
         case .suspect: "node is suspect"
         case .lost: "node is lost"
         case .draining: "node is draining"
+        case .drained: "node is drained"
         }
     }
 }
@@ -68,6 +72,9 @@ extension CoordinatorMachine {
         var pausedUntil: Instant?
         /// The entry of `watches` that counts.
         var watchAt: Instant = .distantFuture
+
+        /// It is being taken out, or is out.
+        var departure: Departure?
 
         var isConnected: Bool { control != nil && data != nil }
     }

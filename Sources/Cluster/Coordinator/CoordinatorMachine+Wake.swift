@@ -20,6 +20,8 @@ extension CoordinatorMachine {
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }
         consider(rejoinAt)
         if canPrepareStandbys { consider(standby.dueAt) }
+        consider(registrationWakeAt)
+        consider(departureWake)
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }
         return wake
     }

@@ -32,6 +32,16 @@ public struct CoordinatorMachine: Sendable {
     var linkWakeAt: Instant?
     var startedAt: Instant?
     var isStartGateOpen = false
+    /// What the topology lists; other targets have registered themselves.
+    var listedTargets: Set<NodeID> = []
+    var registrations: [NodeID: Registration] = [:]
+    var registrationOfConnection: [ConnectionID: NodeID] = [:]
+    /// When a registration may have to be forgotten.
+    var registrationWakeAt: Instant?
+    /// Nodes with a ``Departure``.
+    var departing: Set<NodeID> = []
+    /// Why the last plan without the departing nodes was not possible.
+    var departureObstacle: String?
 
     // Deployment.
     var model: ServedModel?
@@ -85,6 +95,8 @@ public struct CoordinatorMachine: Sendable {
         forgiveOwnPause(now)
         switch event {
         case .targets(let targets): adopt(targets, now, &out)
+        case .registered(let connection, let register, let incarnation):
+            registered(connection, register, incarnation, now, &out)
         case .modelReady(let served):
             model = served
             requestPlan(now, after: .zero)
@@ -125,6 +137,8 @@ public struct CoordinatorMachine: Sendable {
         prepareStandbys(now, &out)
         if let due = peerTableDueAt, due <= now { publishPeers(&out) }
         dispatch(now, &out)
+        watchRegistrations(now, &out)
+        settleDepartures(now, &out)
         if isDraining, requests.isEmpty { out.append(.drained) }
     }
 
@@ -146,6 +160,8 @@ public struct Counters: Sendable, Hashable, Codable {
     public var resultsDropped: UInt64 = 0
     public var plans: UInt64 = 0
     public var nodesLost: UInt64 = 0
+    /// Partitions that were sent to workers which did not hold them.
+    public var archivesSent: UInt64 = 0
 
     enum CodingKeys: String, CodingKey {
         case requestsCompleted = "requests_completed"
@@ -157,5 +173,6 @@ public struct Counters: Sendable, Hashable, Codable {
         case resultsDropped = "results_dropped"
         case plans
         case nodesLost = "nodes_lost"
+        case archivesSent = "archives_sent"
     }
 }

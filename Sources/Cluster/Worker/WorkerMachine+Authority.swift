@@ -72,6 +72,7 @@ extension WorkerMachine {
             resultChannel = connection
         }
         accept(connection, hello, &out)
+        if hello.channel == .control { repeatLeaving(&out) }
     }
 
     private mutating func accept(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
@@ -114,6 +115,7 @@ extension WorkerMachine {
             log(.warning, "the coordinator's control connection closed; keeping partitions and waiting for it", [:], &out)
             // It takes the node for lost and sends everything again elsewhere, also where its data connection still stands.
             cancelAll(&out)
+            if isLeaving { drain(&out) }
         }
         if connection == resultChannel { resultChannel = nil }
         for (node, state) in peers {
@@ -144,6 +146,7 @@ extension WorkerMachine {
         case .releasePartition(let order): out.append(.releasePartition(order.key))
         case .cancelWork(let order):
             for key in order.keys { cancel(key, report: true, &out) }
+        case .released: if isLeaving { drain(&out) }
         default: break
         }
     }

@@ -69,6 +69,7 @@ public struct WorkerMachine: Sendable {
     var partitions: [PartitionKey: PartitionPhase] = [:]
     var peers: [String: PeerState] = [:]
     var peerTableVersion: UInt64 = 0
+    var isLeaving = false
     var isDraining = false
 
     public init(configuration: Configuration, loaded: [PartitionKey] = []) {
@@ -101,9 +102,8 @@ public struct WorkerMachine: Sendable {
         case .archiveRefused(let key, let code, let message): loadFailed(key, code, message, &out)
         case .loaded(let key, let report): loaded(key, report, &out)
         case .loadFailed(let key, let code, let message): loadFailed(key, code, message, &out)
-        case .drain:
-            isDraining = true
-            log(.info, "draining: no new work is taken", ["in_flight": "\(work.count)"], &out)
+        case .leave: leave(&out)
+        case .drain: drain(&out)
         }
         startExecutions(now, &out)
         if isDraining, work.isEmpty { out.append(.drained) }
@@ -158,7 +158,9 @@ extension WorkerMachine {
         case archiveRefused(PartitionKey, StatusCode, String)
         case loaded(PartitionKey, PartitionReport)
         case loadFailed(PartitionKey, StatusCode, String)
-        /// SIGTERM.
+        /// SIGTERM: to be followed by `drain` after ``WorkerMachine/leavePatience``.
+        case leave
+        /// No more new work, whatever the coordinator says.
         case drain
     }
 
