@@ -26,13 +26,15 @@ enum Fault: Sendable, Hashable {
     /// The worker leaves the topology and comes back to it.
     case unlist(worker: Int, Duration)
     case list(worker: Int)
+    /// An operator takes the worker out for a while.
+    case takeOut(worker: Int, Duration)
     /// A second coordinator is started on the same workers, and stopped again.
     case intrude(Duration)
 
     /// Whether a node may be given up for it with what it runs, so that an innocent input may be taken for the cause.
     var endsNodes: Bool {
         switch self {
-        case .crash(.worker, _, _, _), .drain(.worker, _), .reset, .hang, .block, .stall, .slow, .unlist, .intrude: true
+        case .crash(.worker, _, _, _), .drain(.worker, _), .reset, .hang, .block, .stall, .slow, .unlist, .takeOut, .intrude: true
         default: false
         }
     }
@@ -54,6 +56,7 @@ enum Fault: Sendable, Hashable {
         case .shortage: "memory shortage"
         case .join: "join"
         case .unlist: "left the topology"
+        case .takeOut: "drained by an operator"
         case .intrude: "second coordinator"
         case .restart, .list: nil
         }
@@ -81,6 +84,7 @@ extension Fault: CustomStringConvertible {
         case .join(let worker): "w\(worker) is new"
         case .unlist(let worker, let time): "w\(worker) leaves the topology for \(time.readable)"
         case .list(let worker): "w\(worker) is listed"
+        case .takeOut(let worker, let time): "an operator drains w\(worker) for \(time.readable)"
         case .intrude(let time): "a second coordinator runs for \(time.readable)"
         }
     }

@@ -32,6 +32,9 @@ struct SimulatedWorker {
     /// Down for this long once it has drained.
     var downAfterDrain: Duration?
     let memoryBytes: UInt64
+    /// No topology lists it: it dials the coordinator and says where it is.
+    var registersItself = false
+    var registration: ConnectionID?
     var shortUntil: Instant = .zero
     var hangsUntil: Instant = .zero
     var machine: WorkerMachine
@@ -75,6 +78,7 @@ struct SimulatedWorker {
         hangsUntil = .zero
         payloads = [:]
         controlConnections = []
+        registration = nil
         holder = nil
         machine = SimulatedWorker.machine(index, life: life, executors: executors, slots: slots)
     }

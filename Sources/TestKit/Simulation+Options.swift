@@ -27,6 +27,8 @@ extension Simulation {
         public var hangs = 0...0
         public var shortages = 0...0
         public var unlistings = 0...0
+        /// `amp4ec drain`, and back.
+        public var operatorDrains = 0...0
         /// Crashes, power losses and shutdowns of the coordinator.
         public var coordinatorCrashes = 0...0
         public var intruders = 0...0
@@ -85,6 +87,7 @@ extension Simulation {
                 options.workers = 2...6
                 options.joining = 1...2
                 options.unlistings = 0...2
+                options.operatorDrains = 0...2
             case .restarts:
                 options.coordinatorCrashes = 1...3
                 options.crashes = 0...1
@@ -118,6 +121,7 @@ extension Simulation.Options {
         repeats = 0...5
         shortages = 0...2
         unlistings = 0...2
+        operatorDrains = 0...2
         coordinatorCrashes = 0...2
         intruders = 0...1
         hangs = 0...1

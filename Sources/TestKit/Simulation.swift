@@ -43,6 +43,8 @@ public struct Simulation {
     var stalledUntil: [Process: Instant] = [:]
     var blocks: [Direction: Instant] = [:]
     var slow: [Direction: Slowness] = [:]
+    /// What operators wait for, by connection.
+    var commands: [ConnectionID: Command] = [:]
     var lastFaultStart: Instant = .zero
     var lastFaultEnd: Instant = .zero
     /// Requests of clients that have not left, planned or submitted, without an outcome.
@@ -83,7 +85,9 @@ public struct Simulation {
         coordinators = [SimulatedCoordinator(index: 0, seed: seed), SimulatedCoordinator(index: 1, seed: seed)]
         for index in 0..<random.int(in: options.workers) { workers.append(SimulatedWorker(index: index, random: &random)) }
         for _ in 0..<min(random.int(in: options.joining), workers.count - 1) {
-            workers[random.int(in: 1...(workers.count - 1))].isUp = false
+            let worker = random.int(in: 1...(workers.count - 1))
+            workers[worker].isUp = false
+            workers[worker].registersItself = random.chance(0.5)
         }
         listed = Set(workers.filter(\.isUp).map(\.index))
         for index in 0..<random.int(in: options.clients) { clients.append(SimulatedClient(index: index)) }
@@ -176,6 +180,10 @@ public struct Simulation {
         case .loaded(let worker, let life, let order):
             if workers[worker].isRunning(life) { try finishLoad(worker, order) }
         case .heartbeat(let worker, let life): heartbeat(worker, life)
+        case .endPatience(let worker, let life):
+            if workers[worker].isRunning(life) { try stepWorker(worker, .drain) }
+        case .register(let worker, let life): register(worker, life)
+        case .command(let command): send(command)
         case .analysed(let index, let life):
             guard coordinators[index].isRunning(life) else { return }
             step(.modelReady(model.served), coordinator: index)
