@@ -40,6 +40,8 @@ enum ImportRules {
             // A bench takes Ctrl-C while it runs.
             "Dispatch",
             "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Wire", "Tensors",
+            // `amp4ec simulate`.
+            "TestKit",
         ]),
     ]
 
