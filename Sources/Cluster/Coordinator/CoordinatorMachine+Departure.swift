@@ -114,9 +114,10 @@ extension CoordinatorMachine {
         if active?.deployment.nodes.contains(id) == true {
             guard let obstacle = obstacle(to: departure, now) else { return }
             if departure.cause == .asked, !departure.isForced {
-                let waiters = departure.waiters
+                // Answered below, with the reason.
+                nodes[id]?.departure?.waiters = []
                 _ = comeBack(id, now, &out)
-                for waiter in waiters {
+                for waiter in departure.waiters {
                     refuse(
                         waiter, .failedPrecondition,
                         "\(id) stays: without it no plan is possible (\(obstacle)); --force does it all the same",
