@@ -41,7 +41,7 @@ extension Simulation {
         /// Inputs that end the process that executes them.
         public var poisonShare = 0.0
         /// Runs that go on after the last reply, to see that nothing goes on by itself.
-        public var observedShare = 0.1
+        public var observedShare = 0.25
         /// Runs whose plans the real planner makes.
         public var plannerShare = 0.1
 

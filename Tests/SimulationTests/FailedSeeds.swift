@@ -10,5 +10,13 @@ struct FailedSeed: Sendable, CustomStringConvertible {
     let found: String
     var description: String { "\(profile.rawValue) \(seed): \(found)" }
 
-    static let all: [FailedSeed] = []
+    static let all: [FailedSeed] = [
+        FailedSeed(
+            seed: 30, profile: .intruder,
+            found:
+                "worker: a second coordinator got a later term from one worker whose connection to the right one had just broken, and "
+                + "took the others, which the right one held"),
+        FailedSeed(seed: 43, profile: .intruder, found: "worker: the same, of a worker that joined"),
+        FailedSeed(seed: 80, profile: .everything, found: "worker: the same, by way of a worker that was started anew"),
+    ]
 }
