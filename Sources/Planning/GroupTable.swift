@@ -30,9 +30,11 @@ struct GroupTable {
     private let arrivals: [Hop]
     private let departures: [Hop]
     private let pairs: [Hop]
-    /// The least memory for each number of executors, over all members.
-    private let memoryClasses: [[MemoryClass]]
-    private let kindsOfGroup: [[Int]]
+    /// The least memory for each number of executors, over all members of a group: those of group g are at `classRanges[g]`.
+    private let memoryClasses: [MemoryClass]
+    private let classRanges: [Range<Int>]
+    private let mostExecutors: Int
+    private let leastMemory: Int
 
     var groupCount: Int { counts.count }
 
@@ -59,7 +61,6 @@ struct GroupTable {
         let sums = members.map { $0.reduce(0) { $0 + model.capabilities[$1] } }
         let loneSums = members.map { $0.reduce(0) { $0 + model.capabilities[$1] / model.singleThreadCapabilities[$1] } }
         let kindsOfGroup = counts.map { vector in vector.indices.filter { vector[$0] > 0 } }
-        self.kindsOfGroup = kindsOfGroup
         let capabilities = zip(counts, kindsOfGroup).map { vector, present in
             present.reduce(0) { $0 + Double(vector[$1]) * sums[$1] }
         }
@@ -67,10 +68,18 @@ struct GroupTable {
         self.loneMsPerMs = counts.indices.map { group in
             kindsOfGroup[group].reduce(0) { $0 + Double(counts[group][$1]) * loneSums[$1] } / capabilities[group]
         }
-        self.memoryClasses = members.map { unit in
-            Dictionary(unit.map { (model.nodes[$0].executors, model.memories[$0]) }, uniquingKeysWith: min)
-                .map { MemoryClass(executors: $0, memory: $1) }
+        var classes: [MemoryClass] = []
+        var ranges: [Range<Int>] = []
+        for present in kindsOfGroup {
+            let begin = classes.count
+            let limits = present.flatMap { members[$0].map { (model.nodes[$0].executors, model.memories[$0]) } }
+            classes += Dictionary(limits, uniquingKeysWith: min).map { MemoryClass(executors: $0, memory: $1) }
+            ranges.append(begin..<classes.count)
         }
+        self.memoryClasses = classes
+        self.classRanges = ranges
+        self.mostExecutors = classes.map(\.executors).max() ?? 1
+        self.leastMemory = classes.map(\.memory).min() ?? 0
         let arriving = members.map { Self.hop(from: [PipelineModel.coordinator], to: $0, model) }
         let leaving = members.map { Self.hop(from: $0, to: [PipelineModel.coordinator], model) }
         func joined(_ hops: [Hop]) -> [Hop] {
@@ -111,10 +120,15 @@ struct GroupTable {
         return pairs[from * counts.count + to]
     }
 
+    /// Whether any group takes the block: worked out once for each block, so that most searches never look at single groups.
+    func fitsEverywhere(_ block: PipelineModel.Block, _ model: PipelineModel) -> Bool {
+        model.residentBytes(block, executors: mostExecutors) <= leastMemory
+    }
+
     func fits(_ block: PipelineModel.Block, on group: Int, _ model: PipelineModel) -> Bool {
-        kindsOfGroup[group].allSatisfy { kind in
-            memoryClasses[kind].allSatisfy { model.residentBytes(block, executors: $0.executors) <= $0.memory }
-        }
+        for index in classRanges[group]
+        where model.residentBytes(block, executors: memoryClasses[index].executors) > memoryClasses[index].memory { return false }
+        return true
     }
 
     /// Units of all kinds, each weighted by C of both ends (the coordinator counts as 1): not yet divided by the groups' sums.

@@ -26,15 +26,14 @@ struct OptimalStrategy {
         var kinds = NodeKind.kinds(of: model, links: request.links)
         let allPins = kinds.map(\.pin)
         let outcome: PlanOutcome?
-        if request.shape == .pipeline || request.objective == .latency {
-            // More stages than segments cannot be: counts above that only cost states. For latency alone a replica brings nothing,
-            // so groups are single nodes there too, unless a stage has several by pins.
+        if request.shape == .pipeline || request.objective == .latency && pins.isEmpty {
+            // More stages than segments cannot be: counts above that only cost states. For latency alone a replica brings nothing
+            // (it does where a pin forces a slow node in), so groups are single nodes there too.
             for index in kinds.indices where kinds[index].pin == nil {
                 kinds[index].units = Array(kinds[index].units.prefix(model.segmentCount))
             }
             let counts = kinds.map(\.count)
-            let hasSharedPins = pins.nodesOfStage.values.contains { $0.count > 1 }
-            if !hasSharedPins, PathAutomaton.singleStateCount(counts: counts, pins: allPins) <= Self.maximumPipelineStates {
+            if PathAutomaton.singleStateCount(counts: counts, pins: allPins) <= Self.maximumPipelineStates {
                 outcome = solveExactly(model: model, table: GroupTable(singlesOf: kinds, model: model), pins: pins)
             } else if request.shape == .pipeline {
                 outcome = PipelineOrderSearch(request: request, model: model, pins: pins).solve()

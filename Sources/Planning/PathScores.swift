@@ -17,9 +17,11 @@ struct BottleneckScore: PathScore {
     @inline(__always)
     func combined(_ path: Double, _ step: Double) -> Double { path > step ? path : step }
 
-    func stage(_ block: PipelineModel.Block, work: Double, on group: Int) -> Double {
-        let busy = work / table.capabilities[group]
-        return busy <= limitMs && table.fits(block, on: group, model) ? busy : .infinity
+    @inline(__always)
+    func stage(_ load: StageLoad, on group: Int) -> Double {
+        let busy = load.work / table.capabilities[group]
+        guard busy <= limitMs else { return .infinity }
+        return load.fitsEverywhere || table.fits(load.block, on: group, model) ? busy : .infinity
     }
 
     @inline(__always)
@@ -41,6 +43,7 @@ struct BottleneckScore: PathScore {
 /// The time of one micro-batch alone over the chain, the mean over the replicas by their shares, among the same chains.
 struct LatencyScore: PathScore {
     let allowed: BottleneckScore
+    var table: GroupTable { allowed.table }
 
     init(model: PipelineModel, table: GroupTable, limitMs: Double) {
         allowed = BottleneckScore(model: model, table: table, limitMs: limitMs)
@@ -49,8 +52,9 @@ struct LatencyScore: PathScore {
     @inline(__always)
     func combined(_ path: Double, _ step: Double) -> Double { path + step }
 
-    func stage(_ block: PipelineModel.Block, work: Double, on group: Int) -> Double {
-        allowed.stage(block, work: work, on: group) < .infinity ? work * allowed.table.loneMsPerMs[group] : .infinity
+    @inline(__always)
+    func stage(_ load: StageLoad, on group: Int) -> Double {
+        allowed.stage(load, on: group) < .infinity ? load.work * allowed.table.loneMsPerMs[group] : .infinity
     }
 
     @inline(__always)
@@ -72,9 +76,9 @@ struct ShortageScore: PathScore {
 
     func combined(_ path: Double, _ step: Double) -> Double { path + step }
 
-    func stage(_ block: PipelineModel.Block, work: Double, on group: Int) -> Double {
+    func stage(_ load: StageLoad, on group: Int) -> Double {
         let node = table.kinds[group].units[0][0]
-        return max(0, Double(model.residentBytes(block, on: node)) - Double(model.memories[node]))
+        return max(0, Double(model.residentBytes(load.block, on: node)) - Double(model.memories[node]))
     }
 
     func transfer(bytes: Double, from: Int, to: Int) -> Double {

@@ -1,12 +1,20 @@
 /// What a path over (boundary, state) is judged by. All values are 0 or more; infinite means not allowed.
 protocol PathScore {
     func combined(_ path: Double, _ step: Double) -> Double
-    /// - Parameter work: the block's reference milliseconds, copying included.
-    func stage(_ block: PipelineModel.Block, work: Double, on group: Int) -> Double
+    var table: GroupTable { get }
+    func stage(_ load: StageLoad, on group: Int) -> Double
     /// From and to groups of nodes, or ``PipelineModel/coordinator``.
     func transfer(bytes: Double, from: Int, to: Int) -> Double
     /// Whether no group could take the block, nor any longer one.
     func isHopeless(_ block: PipelineModel.Block) -> Bool
+}
+
+/// A block with what does not depend on the group that takes it.
+struct StageLoad {
+    var block: PipelineModel.Block
+    /// Reference milliseconds, copying included.
+    var work: Double
+    var fitsEverywhere: Bool
 }
 
 /// One stage of a chain: segments from boundary to boundary on a group of nodes.
@@ -100,9 +108,10 @@ struct PathSearch<Score: PathScore> {
                         block.absorb(from, of: model)
                         block.from = from
                         if score.isHopeless(block) { break }
-                        let work = model.work(block)
+                        let load = StageLoad(
+                            block: block, work: model.work(block), fitsEverywhere: score.table.fitsEverywhere(block, model))
                         for (group, range) in automaton.statesOfGroup.enumerated() {
-                            let stage = score.stage(block, work: work, on: group)
+                            let stage = score.stage(load, on: group)
                             guard stage.isFinite else { continue }
                             for state in range {
                                 let value = score.combined(opened[from * states + state], stage)

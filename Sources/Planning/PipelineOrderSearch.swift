@@ -1,15 +1,20 @@
 /// One node for each stage, with more distinct nodes than the exact search takes: orders of nodes, each with its best cuts.
 ///
-/// For a given order dynamic programming finds the best boundaries; for given blocks the heaviest belongs on the strongest node. The
+/// For a given order dynamic programming finds the best boundaries (beyond ``maximumCutSteps`` a bisection of the bottleneck over
+/// greedy cuts); for given blocks the heaviest belongs on the strongest node. The
 /// two alternate from several first orders, and where the model is small single exchanges of the slowest stage's node
 /// follow. Not exact (layers 5, 10, 5 on speeds 2, 1, 1: the sorted order alone gives 7.5, 5.0 is possible), so the plan says its gap.
 struct PipelineOrderSearch {
-    /// Stages beyond these help no real model: each boundary costs a hop.
+    /// Stages beyond these help no real model, each boundary costs a hop: the bound of searches over any nodes in order.
     static let maximumNodes = 128
+    /// Pairs of boundaries times stages of one search for boundaries: tens of milliseconds.
+    static let maximumCutSteps = 10_000_000
+    /// Halvings of the bottleneck: the last one changes a relative millionth.
+    static let bisections = 20
     /// Alternations from one first order; they end earlier when the order repeats.
     static let maximumRounds = 8
     /// Boundary pairs times stages of all searches that exchanges may cost: about a second.
-    static let exchangeBudget = 200_000_000
+    static let exchangeBudget = 100_000_000
 
     let request: PlanRequest
     /// Of all nodes that may take part, strongest first.
@@ -17,10 +22,8 @@ struct PipelineOrderSearch {
     let pins: StagePins
 
     func solve() -> PlanOutcome? {
-        let strongest = Array(model.nodes.indices.prefix(Self.maximumNodes))
-        // A pin on a weak node brings it in.
-        let available = strongest + pins.nodesOfStage.values.joined().filter { $0 >= Self.maximumNodes }
-        var stages = min(strongest.count, model.segmentCount)
+        let available = Array(model.nodes.indices)
+        var stages = min(available.count, model.segmentCount)
         while stages >= 1 {
             if let found = solve(stages: stages, available) { return found }
             // Memory or links: fewer stages, by halves, since each step is a search of its own.
@@ -49,11 +52,55 @@ struct PipelineOrderSearch {
 
     /// The best boundaries for an order, every node used.
     private func cutBest(_ order: [Int]) -> PlanOutcome? {
+        let pairs = model.segmentCount * model.segmentCount / 2
+        if order.count > Self.maximumNodes || pairs > Self.maximumCutSteps / order.count { return cutByBisection(order) }
         let ordered = PipelineModel(request: request, nodes: order.map { model.nodes[$0] })
         let search = LexicographicSearch(orderOf: ordered, request: request, all: true)
         guard let path = search.best() else { return nil }
         let steps = path.map { PlanOutcome.Step(block: model.block(from: $0.from, to: $0.to), nodes: [order[$0.group]]) }
         return PlanOutcome(model: model, steps: steps, isExact: false)
+    }
+
+    /// Good boundaries for an order, every node used: the lowest bottleneck for which greedy longest blocks reach the end.
+    private func cutByBisection(_ order: [Int]) -> PlanOutcome? {
+        guard var best = greedyCut(order, limitMs: .infinity) else { return nil }
+        var high = best.bottleneckMs
+        var low = 0.0
+        for _ in 0..<Self.bisections {
+            let middle = (low + high) / 2
+            if let outcome = greedyCut(order, limitMs: middle) {
+                best = outcome
+                high = min(middle, outcome.bottleneckMs)
+            } else {
+                low = middle
+            }
+        }
+        return best
+    }
+
+    /// Each node takes the longest block within the limit, one segment at least is left for each later one.
+    private func greedyCut(_ order: [Int], limitMs: Double) -> PlanOutcome? {
+        var steps: [PlanOutcome.Step] = []
+        var from = 0
+        for (place, node) in order.enumerated() {
+            let sender = place == 0 ? PipelineModel.coordinator : order[place - 1]
+            guard model.occupancyMs(at: from, from: sender, to: node) <= limitMs else { return nil }
+            let latest = model.segmentCount - (order.count - 1 - place)
+            let earliest = place == order.count - 1 ? latest : from + 1
+            var block = model.block(from: from, to: from)
+            var chosen: PipelineModel.Block?
+            while block.to < latest {
+                block.absorb(block.to, of: model)
+                block.to += 1
+                if block.milliseconds / model.capabilities[node] > limitMs { break }
+                if block.to >= earliest, model.computeMs(block, on: node) <= limitMs, model.fits(block, on: node) { chosen = block }
+            }
+            guard let chosen else { return nil }
+            steps.append(PlanOutcome.Step(block: chosen, nodes: [node]))
+            from = chosen.to
+        }
+        let outcome = PlanOutcome(model: model, steps: steps, isExact: false)
+        return outcome.bottleneckMs <= limitMs && outcome.bottleneckMs.isFinite ? outcome : nil
     }
 
     /// The heaviest block to the strongest node and so on; pinned nodes stay.

@@ -22,9 +22,9 @@ struct PlanReasons {
                     + "fewer than the \(candidates) nodes")
         } else if plan.stages.count < candidates, request.shape == .pipeline {
             lines.append(
-                plan.stages.count == PipelineOrderSearch.maximumNodes
-                    ? "a pipeline is searched over the \(PipelineOrderSearch.maximumNodes) strongest nodes"
-                    : "no plan with more than \(plan.stages.count) stages fits the nodes' memory and links")
+                plan.exactness == .exact
+                    ? "no plan with more than \(plan.stages.count) stages fits the nodes' memory and links"
+                    : "no plan with more than \(plan.stages.count) stages was found that fits the nodes' memory and links")
         }
         if request.shape == .auto, used < candidates {
             lines.append("\(used) of \(candidates) nodes are used: more would not lower the bottleneck or would add latency")
