@@ -25,6 +25,7 @@ test: build models ## the unit tests and the simulations
 
 test-cluster: build models ## the tests that start real processes
 	@scripts/run-tests --filter '^ClusterTests\.'
+	@scripts/test-shaped-link
 
 demo: build ## photos in, labels out, over three worker processes on this machine
 	@scripts/demo

@@ -1317,6 +1317,8 @@ void amp_torch_runtime_tune_allocator(void) {
     mallopt(M_ARENA_MAX, 1);
 }
 
+void amp_torch_runtime_trim(void) { malloc_trim(0); }
+
 const void *amp_torch_tensor_data(const amp_torch_tensor *tensor) { return tensor->value.const_data_ptr(); }
 amp_torch_shape amp_torch_tensor_shape(const amp_torch_tensor *tensor) { return describe(tensor->value); }
 void amp_torch_tensor_release(amp_torch_tensor *tensor) { delete tensor; }

@@ -29,6 +29,10 @@ public struct TorchEngine: InferenceEngine {
         try Torch.check { amp_torch_runtime_configure(Int32(threads), $0) }
     }
 
+    /// Gives free heap memory back to the system: loading and analysing need far more than running does, and with the tuned
+    /// allocator nothing else returns it.
+    public static func trimMemory() { amp_torch_runtime_trim() }
+
     public func loadPartition(archive: TensorStorage, optimized: Bool) throws(InferenceError) -> any LoadedPartition {
         try ArchiveInspector.check(archive)
         return try TorchPartition(archive: archive, optimized: optimized)

@@ -39,6 +39,9 @@ public final class ModelService: Sendable {
         public var profile: ModelProfile
         public var analysis: ModelAnalysis
         public var microBatch: Int
+        /// What crosses each cut, by the sizes that a micro-batch may have: known ahead, so that a plan in an emergency need not run the
+        /// model. A size at which the model does not run is missing.
+        var crossings: [Int: [[TensorDescription]]]
     }
 
     /// What the user chose about plans.
@@ -111,8 +114,15 @@ public final class ModelService: Sendable {
     public func prepare() throws -> Prepared {
         let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
         let batch = declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
+        // The sizes that a request's last micro-batch may have; the planned one comes last, because the layout that it shows counts.
+        var crossings: [Int: [[TensorDescription]]] = [:]
+        for size in 1..<max(2, batch) where size != batch {
+            guard let analysis = try? model.analyse(inputs: samples.make(batch: size), repetitions: 0) else { continue }
+            crossings[size] = analysis.cuts.map(\.tensors)
+        }
         let inputs = try samples.make(batch: batch)
         let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions, optimized: level == .o1)
+        crossings[batch] = analysis.cuts.map(\.tensors)
         let outputs = try outputSpecs(batch: batch)
         let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
             microBatch: batch)
@@ -128,8 +138,11 @@ public final class ModelService: Sendable {
             },
             inputBytes: ByteCount(analysis.cuts.first?.byteCount ?? 0), outputBytes: ByteCount(analysis.cuts.last?.byteCount ?? 0),
             batch: batch, level: usesFusion ? .o1 : .o0)
-        let prepared = Prepared(served: served, profile: profile, analysis: analysis, microBatch: batch)
+        let prepared = Prepared(
+            served: served, profile: profile, analysis: analysis, microBatch: batch,
+            crossings: crossings)
         state.withLock { $0.prepared = prepared }
+        TorchEngine.trimMemory()
         return prepared
     }
 
@@ -164,7 +177,7 @@ public final class ModelService: Sendable {
         do {
             let plan = try bestPlan(
                 nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
-            return .plan(try deployment(of: plan, prepared))
+            return .plan(deployment(of: plan, prepared))
         } catch {
             return .failure("\(error)")
         }
@@ -210,13 +223,15 @@ public final class ModelService: Sendable {
         }
     }
 
-    private func deployment(of plan: Plan, _ prepared: Prepared) throws -> PlannedDeployment {
+    private func deployment(of plan: Plan, _ prepared: Prepared) -> PlannedDeployment {
         let sizes = prepared.served.batching == .splittable ? Array(1...prepared.microBatch) : [prepared.microBatch]
-        let stages = try plan.stages.map { stage in
+        let stages = plan.stages.map { stage in
             // Every size that a request's last micro-batch may have is run once before the stage counts as ready.
-            let warmups = try sizes.map { size in
-                try model.tensors(crossing: stage.layers.first, inputs: samples.make(batch: size)).map {
-                    TensorHeader(dtype: $0.dtype, shape: $0.shape, encoding: .raw, wireByteCount: $0.byteCount)
+            let warmups = sizes.compactMap { size in
+                prepared.crossings[size]?[stage.layers.first].compactMap { tensor in
+                    tensor.dtype.map {
+                        TensorHeader(dtype: $0, shape: tensor.shape, encoding: .raw, wireByteCount: tensor.byteCount)
+                    }
                 }
             }
             return PlannedDeployment.Stage(

@@ -107,6 +107,7 @@ extension WorkerProcess {
                 // A model may refuse zeros; warming up is no test.
                 _ = try? partition.run(inputs)
             }
+            TorchEngine.trimMemory()
             return LoadOutcome(
                 partition: partition, archiveBytes: UInt64(archive.byteCount), duration: LoopTime.current() - start)
         } catch {
