@@ -8,6 +8,13 @@ internal import Planning
 enum PlanningBench {
     static func main() throws {
         let arguments = CommandLine.arguments.dropFirst()
+        let words = Array(arguments)
+        if words.count == 4, words[0] == "--memory", let layers = Int(words[1]), let nodes = Int(words[2]),
+            let shape = PlanShape(rawValue: words[3])
+        {
+            print(try PlanMeasurement.grownBytes(layers: layers, nodes: nodes, shape: shape))
+            return
+        }
         guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
             print("usage: PlanningBench [FOLDER]\n\nMeasures plans and decisions; writes planning-growth.md and .svg into FOLDER.")
             exit(arguments.first == "--help" || arguments.first == "-h" ? 0 : 64)

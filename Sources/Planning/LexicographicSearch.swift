@@ -31,15 +31,21 @@ struct LexicographicSearch {
         return search.bestState(where: isAllowed).map { search.totals[$0] }
     }
 
+    /// A chain, and the lowest bottleneck that any chain of the automaton has: the limit is the tolerance above it.
+    struct Found {
+        var path: [PathStep]
+        var lowestMs: Double
+    }
+
     /// The best chain of all, or nil where none is possible.
     /// - Parameter reachableMs: a bottleneck that some chain is known to have; infinite where none is known.
-    func best(reachableMs: Double = .infinity) -> [PathStep]? {
-        if request.objective == .latency { return latencies(limitMs: .infinity) }
+    func best(reachableMs: Double = .infinity) -> Found? {
+        if request.objective == .latency { return latencies(limitMs: .infinity, isAllowed) }
         return lexicographic(within(reachableMs) { $0.bestState(where: isAllowed) != nil }, isAllowed)
     }
 
     /// The best chain of those with the most stages that are possible: for automata whose groups are single nodes.
-    func longest(upTo stages: Int, reachableMs: Double) -> [PathStep]? {
+    func longest(upTo stages: Int, reachableMs: Double) -> Found? {
         let limit = request.objective == .latency ? .infinity : reachableMs
         let search = within(limit) { search in search.bestState { $0 == stages } != nil }
         guard let length = (1...stages).last(where: { count in search.bestState { $0 == count } != nil }) else { return nil }
@@ -54,26 +60,26 @@ struct LexicographicSearch {
         return hasResult(search) ? search : bottlenecks(limitMs: .infinity)
     }
 
-    private func lexicographic(_ search: PathSearch<BottleneckScore>, _ isAllowed: (Int) -> Bool) -> [PathStep]? {
+    private func lexicographic(_ search: PathSearch<BottleneckScore>, _ isAllowed: (Int) -> Bool) -> Found? {
         guard let fastest = search.bestState(where: isAllowed) else { return nil }
-        let limit = search.totals[fastest] * request.settings.bottleneckTolerance
-        return latencies(limitMs: limit, isAllowed) ?? search.path(to: fastest)
+        let lowest = search.totals[fastest]
+        var found = latencies(limitMs: lowest * request.settings.bottleneckTolerance, isAllowed)
+        found?.lowestMs = lowest
+        return found ?? Found(path: search.path(to: fastest), lowestMs: lowest)
     }
 
     private func bottlenecks(limitMs: Double) -> PathSearch<BottleneckScore> {
         PathSearch(model: model, automaton: automaton, score: BottleneckScore(model: model, table: table, limitMs: limitMs))
     }
 
-    private func latencies(limitMs: Double, _ isAllowed: (Int) -> Bool) -> [PathStep]? {
+    private func latencies(limitMs: Double, _ isAllowed: (Int) -> Bool) -> Found? {
         let search = PathSearch(
             model: model, automaton: automaton, score: LatencyScore(model: model, table: table, limitMs: limitMs))
-        return search.bestState(where: isAllowed).map { search.path(to: $0) }
+        return search.bestState(where: isAllowed).map { Found(path: search.path(to: $0), lowestMs: 0) }
     }
 
-    private func latencies(limitMs: Double) -> [PathStep]? { latencies(limitMs: limitMs, isAllowed) }
-
-    func outcome(_ path: [PathStep], isExact: Bool) -> PlanOutcome {
-        Self.outcome(path, table: table, model: model, isExact: isExact)
+    func outcome(_ found: Found, isExact: Bool) -> PlanOutcome {
+        Self.outcome(found.path, table: table, model: model, isExact: isExact)
     }
 
     /// Nodes for counts: the units of a kind serve its stages in their order.

@@ -14,7 +14,8 @@ struct LowerBound {
         switch shape {
         case .auto:
             milliseconds = max(
-                model.work(whole) / model.capabilities.reduce(0, +), Self.shared(arriving), Self.shared(leaving))
+                model.work(whole) / model.capabilities.reduce(0, +), Self.shared(arriving, model.capabilities),
+                Self.shared(leaving, model.capabilities))
         case .pipeline:
             // One node for each stage, so no more nodes than segments, and a segment is never shared.
             let taken = model.capabilities.sorted(by: >).prefix(last)
@@ -24,8 +25,17 @@ struct LowerBound {
         }
     }
 
-    /// The busiest of links that share a stream as well as can be: shares in proportion to their speeds.
-    private static func shared(_ occupancies: [Double]) -> Double { 1 / occupancies.reduce(0) { $0 + 1 / $1 } }
+    /// The busiest link of the best group that may take a stream whose shares go by capability: `max C_p · t_p / Σ C`.
+    ///
+    /// With a given busiest member every other that does not surpass it only helps, so the best group is a prefix by `C_p · t_p`.
+    private static func shared(_ occupanciesMs: [Double], _ capabilities: [Double]) -> Double {
+        var sum = 0.0
+        return zip(occupanciesMs, capabilities).map { (product: $0 * $1, capability: $1) }.sorted { $0.product < $1.product }
+            .reduce(.infinity) { best, member in
+                sum += member.capability
+                return min(best, member.product / sum)
+            }
+    }
 
     func exactness(of bottleneckMs: Double) -> Plan.Exactness {
         .bounded(lowerBoundMilliseconds: milliseconds, gap: milliseconds > 0 ? max(0, bottleneckMs / milliseconds - 1) : 0)

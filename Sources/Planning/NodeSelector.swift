@@ -19,20 +19,17 @@ public struct NodeSelector: Sendable {
     }
 
     /// A node with what the score is made of.
-    struct Entry: Sendable {
-        var id: NodeID
+    private struct Entry: Sendable {
         var reading: NodeReading
         var isAnswering = true
         var tasks = 0
         var history = ExecutionHistory()
-        /// The number of the choice that it last won; 0 for never.
-        var lastChosen: UInt64 = 0
-        var score = 0.0
     }
 
     private let settings: SelectionSettings
-    /// By slot; free slots are nil.
-    private var entries: [Entry?] = []
+    /// By slot, as are the standings; a free slot holds what its last node left.
+    private var entries: [Entry] = []
+    private var standings = Standings()
     private var freeSlots: [Int] = []
     private var slots: [NodeID: Int] = [:]
     private var tournaments: [Tournament] = []
@@ -46,9 +43,9 @@ public struct NodeSelector: Sendable {
     /// - Returns: the warning of a reading that is no measurement. The node then takes no new task until a good one comes.
     public mutating func update(_ id: NodeID, _ reading: NodeReading) -> String? {
         let slot = slots[id] ?? join(id, reading)
-        entries[slot]?.reading = reading
+        entries[slot].reading = reading
         let fault = reading.fault
-        entries[slot]?.isAnswering = fault == nil
+        entries[slot].isAnswering = fault == nil
         refresh(slot)
         return fault.map { "\(id) takes no new work: \($0)" }
     }
@@ -56,25 +53,27 @@ public struct NodeSelector: Sendable {
     /// The node takes no task until its next reading.
     public mutating func stopsAnswering(_ id: NodeID) {
         guard let slot = slots[id] else { return }
-        entries[slot]?.isAnswering = false
+        entries[slot].isAnswering = false
         refresh(slot)
     }
 
     public mutating func remove(_ id: NodeID) {
         guard let slot = slots.removeValue(forKey: id) else { return }
-        entries[slot] = nil
+        entries[slot].isAnswering = false
+        entries[slot].history = ExecutionHistory()
         freeSlots.append(slot)
-        replay(slot)
+        refresh(slot)
     }
 
     /// The node with the highest score that can do the task; its tasks are one more from now on. Nil where nobody can.
     public mutating func choose(_ demand: TaskDemand) -> Choice? {
         let index = tournament(for: demand)
-        guard let slot = tournaments[index].winner, let entry = entries[slot] else { return nil }
-        let choice = Choice(node: entry.id, score: entry.score, ignoresLoad: tournaments[index].rank(of: slot) == .loaded)
+        guard let slot = tournaments[index].winner else { return nil }
+        let choice = Choice(
+            node: standings.names[slot], score: standings.scores[slot], ignoresLoad: tournaments[index].rank(of: slot) == .loaded)
         choices += 1
-        entries[slot]?.lastChosen = choices
-        entries[slot]?.tasks += 1
+        standings.lastChosen[slot] = choices
+        entries[slot].tasks += 1
         refresh(slot)
         return choice
     }
@@ -82,10 +81,10 @@ public struct NodeSelector: Sendable {
     /// A task that ``choose(_:)`` gave to the node is over; one that failed has no time worth remembering.
     /// - Returns: the warning of a time that is no measurement.
     public mutating func finish(on id: NodeID, milliseconds: Double?) -> String? {
-        guard let slot = slots[id], let entry = entries[slot] else { return nil }
-        entries[slot]?.tasks = max(0, entry.tasks - 1)
+        guard let slot = slots[id] else { return nil }
+        entries[slot].tasks = max(0, entries[slot].tasks - 1)
         var warning: String?
-        if let milliseconds, entries[slot]?.history.record(milliseconds: milliseconds) == false {
+        if let milliseconds, !entries[slot].history.record(milliseconds: milliseconds) {
             warning = "\(id): an execution time of \(milliseconds) ms is left out, must be 0 or more"
         }
         refresh(slot)
@@ -96,22 +95,32 @@ public struct NodeSelector: Sendable {
 
     private mutating func join(_ id: NodeID, _ reading: NodeReading) -> Int {
         let slot = freeSlots.popLast() ?? entries.count
-        if slot == entries.count { entries.append(nil) }
-        entries[slot] = Entry(id: id, reading: reading)
+        if slot == entries.count {
+            entries.append(Entry(reading: reading))
+            standings.append(id)
+        } else {
+            entries[slot] = Entry(reading: reading)
+            standings.names[slot] = id
+            standings.lastChosen[slot] = 0
+        }
         slots[id] = slot
         return slot
     }
 
     private mutating func refresh(_ slot: Int) {
-        if let entry = entries[slot] {
-            entries[slot]?.score = NodeScore.value(
-                load: entry.reading.load, meanSeconds: entry.history.meanSeconds, tasks: entry.tasks, settings: settings)
-        }
-        replay(slot)
+        standings.scores[slot] = NodeScore.value(
+            load: entries[slot].reading.load, meanSeconds: entries[slot].history.meanSeconds, tasks: entries[slot].tasks,
+            settings: settings)
+        for index in tournaments.indices { tournaments[index].replay(slot, rank(slot, tournaments[index].demand), standings) }
     }
 
-    private mutating func replay(_ slot: Int) {
-        for index in tournaments.indices { tournaments[index].replay(slot, entries, settings) }
+    private func rank(_ slot: Int, _ demand: TaskDemand) -> Tournament.Rank {
+        guard entries[slot].isAnswering else { return .out }
+        let reading = entries[slot].reading
+        guard reading.latencyMs <= settings.maximumLatencyMs, reading.availableCores >= demand.cores,
+            reading.availableMemory >= demand.memory
+        else { return .out }
+        return reading.load > settings.maximumLoad ? .loaded : .eligible
     }
 
     /// The place of the demand's tournament, made where it is not there.
@@ -125,7 +134,7 @@ public struct NodeSelector: Sendable {
         {
             tournaments.remove(at: oldest)
         }
-        var made = Tournament(demand: demand, entries, settings)
+        var made = Tournament(demand: demand, ranks: entries.indices.map { rank($0, demand) }, standings)
         made.lastUsed = choices
         tournaments.append(made)
         return tournaments.count - 1

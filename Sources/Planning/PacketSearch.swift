@@ -18,18 +18,24 @@ struct PacketSearch {
     let pins: StagePins
 
     func solve() -> PlanOutcome? {
-        var best: PlanOutcome?
-        for kinds in packings() {
+        var searches = packings().map { kinds in
             let table = GroupTable(allOf: kinds, model: model)
-            let search = LexicographicSearch(
-                request: request, model: model, table: table, automaton: PathAutomaton(table: table))
-            if let path = search.best() { best = PlanOutcome.better(best, search.outcome(path, isExact: false), request) }
+            return LexicographicSearch(request: request, model: model, table: table, automaton: PathAutomaton(table: table))
         }
-        if pins.isEmpty {
-            let chain = LexicographicSearch(orderOf: model, request: request, all: false)
-            if let path = chain.best() { best = PlanOutcome.better(best, chain.outcome(path, isExact: false), request) }
+        if pins.isEmpty { searches.append(LexicographicSearch(orderOf: model, request: request, all: false)) }
+        var candidates: [PlanOutcome] = []
+        var lowest = Double.infinity
+        for search in searches {
+            guard let found = search.best() else { continue }
+            lowest = min(lowest, found.lowestMs)
+            candidates.append(moved(search.outcome(found, isExact: false)))
         }
-        return best.map { thinned(moved($0)) }
+        let isThroughput = request.objective == .throughput
+        if isThroughput { lowest = min(lowest, candidates.map(\.bottleneckMs).min() ?? lowest) }
+        // One limit for all: tolerances must not add up from one candidate to the next.
+        let limit = isThroughput ? lowest * request.settings.bottleneckTolerance : .infinity
+        let near = candidates.filter { $0.bottleneckMs <= limit * (1 + 1e-12) }.map { thinned($0, limitMs: limit) }
+        return near.min { ($0.latencyMs, $0.nodeCount) < ($1.latencyMs, $1.nodeCount) }
     }
 
     /// The lowest bottleneck of the whole model on the strongest n nodes, for any n; nil where it fits none.
@@ -120,8 +126,7 @@ struct PacketSearch {
     }
 
     /// Takes replicas out, weakest first, while the bottleneck stays within the tolerance and the latency does not grow.
-    private func thinned(_ start: PlanOutcome) -> PlanOutcome {
-        let limit = start.bottleneckMs * request.settings.bottleneckTolerance
+    private func thinned(_ start: PlanOutcome, limitMs: Double) -> PlanOutcome {
         var best = start
         var latency = start.latencyMs
         for stage in best.steps.indices {
@@ -130,8 +135,7 @@ struct PacketSearch {
                 var candidate = best
                 candidate.steps[stage].nodes.removeAll { $0 == node }
                 let candidateLatency = candidate.latencyMs
-                guard candidateLatency <= latency * (1 + 1e-9), request.objective == .latency || candidate.bottleneckMs <= limit
-                else { continue }
+                guard candidateLatency <= latency * (1 + 1e-9), candidate.bottleneckMs <= limitMs else { continue }
                 best = candidate
                 latency = candidateLatency
             }

@@ -49,12 +49,15 @@ struct PathSearch<Score: PathScore> {
         var opened = [Double](repeating: .infinity, count: (last + 1) * states)
         var begins = [Int32](repeating: -1, count: (last + 1) * states)
         var previous = [Int32](repeating: -1, count: (last + 1) * states)
+        // The least opened value of each group: where there is none, no stage of the group begins.
+        let groups = automaton.statesOfGroup.count
+        var least = [Double](repeating: .infinity, count: (last + 1) * groups)
 
         for boundary in 0...last {
             if boundary > 0 {
                 Self.extend(
-                    to: boundary, model: model, automaton: automaton, score: score, opened: opened, reached: &reached,
-                    begins: &begins)
+                    to: boundary, model: model, automaton: automaton, score: score, opened: opened, least: least,
+                    reached: &reached, begins: &begins)
             }
             guard boundary < last else { break }
             let bytes = model.boundaryBytes[boundary]
@@ -78,6 +81,7 @@ struct PathSearch<Score: PathScore> {
                         }
                     }
                     opened[boundary * states + state] = best
+                    if best < least[boundary * groups + group] { least[boundary * groups + group] = best }
                     previous[boundary * states + state] = chosen
                 }
             }
@@ -96,10 +100,11 @@ struct PathSearch<Score: PathScore> {
 
     /// f(boundary, ·) from g: the block grows backwards from the boundary.
     private static func extend(
-        to boundary: Int, model: PipelineModel, automaton: PathAutomaton, score: Score, opened: [Double], reached: inout [Double],
-        begins: inout [Int32]
+        to boundary: Int, model: PipelineModel, automaton: PathAutomaton, score: Score, opened: [Double], least: [Double],
+        reached: inout [Double], begins: inout [Int32]
     ) {
         let states = automaton.stateCount
+        let ranges = automaton.statesOfGroup
         var block = PipelineModel.Block(from: boundary, to: boundary, milliseconds: 0, parameterBytes: 0, peakBytes: 0)
         opened.withUnsafeBufferPointer { opened in
             reached.withUnsafeMutableBufferPointer { reached in
@@ -110,14 +115,17 @@ struct PathSearch<Score: PathScore> {
                         if score.isHopeless(block) { break }
                         let load = StageLoad(
                             block: block, work: model.work(block), fitsEverywhere: score.table.fitsEverywhere(block, model))
-                        for (group, range) in automaton.statesOfGroup.enumerated() {
+                        let openedRow = UnsafeBufferPointer(rebasing: opened[from * states..<(from + 1) * states])
+                        let reachedRow = UnsafeMutableBufferPointer(rebasing: reached[boundary * states..<(boundary + 1) * states])
+                        let beginsRow = UnsafeMutableBufferPointer(rebasing: begins[boundary * states..<(boundary + 1) * states])
+                        for group in ranges.indices where least[from * ranges.count + group] < .infinity {
                             let stage = score.stage(load, on: group)
-                            guard stage.isFinite else { continue }
-                            for state in range {
-                                let value = score.combined(opened[from * states + state], stage)
-                                if value < reached[boundary * states + state] {
-                                    reached[boundary * states + state] = value
-                                    begins[boundary * states + state] = Int32(from)
+                            guard stage < .infinity else { continue }
+                            for state in ranges[group] {
+                                let value = score.combined(openedRow[state], stage)
+                                if value < reachedRow[state] {
+                                    reachedRow[state] = value
+                                    beginsRow[state] = Int32(truncatingIfNeeded: from)
                                 }
                             }
                         }

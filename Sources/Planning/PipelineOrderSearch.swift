@@ -56,8 +56,8 @@ struct PipelineOrderSearch {
         if order.count > Self.maximumNodes || pairs > Self.maximumCutSteps / order.count { return cutByBisection(order) }
         let ordered = PipelineModel(request: request, nodes: order.map { model.nodes[$0] })
         let search = LexicographicSearch(orderOf: ordered, request: request, all: true)
-        guard let path = search.best() else { return nil }
-        let steps = path.map { PlanOutcome.Step(block: model.block(from: $0.from, to: $0.to), nodes: [order[$0.group]]) }
+        guard let found = search.best() else { return nil }
+        let steps = found.path.map { PlanOutcome.Step(block: model.block(from: $0.from, to: $0.to), nodes: [order[$0.group]]) }
         return PlanOutcome(model: model, steps: steps, isExact: false)
     }
 

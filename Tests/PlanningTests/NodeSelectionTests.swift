@@ -124,12 +124,13 @@ struct NodeSelectionTests {
                     guard node.isAnswering, node.reading.load <= limit, node.reading.latencyMs <= 1000,
                         node.reading.availableCores >= demand.cores, node.reading.availableMemory >= demand.memory
                     else { continue }
-                    let cpu = min(1, node.reading.availableCores / demand.cores)
-                    let memory = min(1, Double(node.reading.availableMemory.bytes) / Double(demand.memory.bytes))
-                    let mean = Double(node.microseconds.reduce(0, +)) / Double(max(1, node.microseconds.count)) / 1e6
-                    let score =
-                        0.2 * (0.5 * cpu + 0.5 * memory) + 0.2 * (1 - node.reading.load)
-                        + 0.1 * (node.microseconds.isEmpty ? 0.5 : 1 / (1 + mean)) + 0.5 * (1 / (1 + 2 * Double(node.tasks)))
+                    let cpu: Double = min(1, node.reading.availableCores / demand.cores)
+                    let memory: Double = min(1, Double(node.reading.availableMemory.bytes) / Double(demand.memory.bytes))
+                    let mean: Double = Double(node.microseconds.reduce(0, +)) / Double(max(1, node.microseconds.count)) / 1e6
+                    let resources: Double = 0.5 * cpu + 0.5 * memory
+                    let performance: Double = node.microseconds.isEmpty ? 0.5 : 1 / (1 + mean)
+                    let balance: Double = 1 / (1 + 2 * Double(node.tasks))
+                    let score: Double = 0.2 * resources + 0.2 * (1 - node.reading.load) + 0.1 * performance + 0.5 * balance
                     guard let known = best else {
                         best = (index, score)
                         continue
@@ -154,8 +155,10 @@ struct NodeSelectionTests {
         var selector = NodeSelector()
         var plain = PlainLoop()
         // More demands than tournaments are kept, so that some are made again.
-        let demands = (0..<(NodeSelector.maximumDemands + 4)).map {
-            TaskDemand(cores: Double(1 + $0 % 5) / 5, memory: .mebibytes(50 + 25 * ($0 / 5)))
+        let demands = (0..<(NodeSelector.maximumDemands + 4)).map { index -> TaskDemand in
+            let cores: Double = Double(1 + index % 5) / 5
+            let mebibytes: Int = 50 + 25 * (index / 5)
+            return TaskDemand(cores: cores, memory: .mebibytes(mebibytes))
         }
         var chosen = 0
         var differences = 0
@@ -165,10 +168,11 @@ struct NodeSelectionTests {
             let place = plain.nodes.firstIndex { $0.id == id }
             switch Int.random(in: 0..<100, using: &random) {
             case 0..<25:
-                let reading = Self.reading(
-                    load: Double(Int.random(in: 0...20, using: &random)) / 20,
-                    cores: Double(Int.random(in: 0...10, using: &random)) / 10,
-                    memory: Int.random(in: 0...300, using: &random), latencyMs: Double(Int.random(in: 0...1050, using: &random)))
+                let load = Double(Int.random(in: 0...20, using: &random)) / 20
+                let cores = Double(Int.random(in: 0...10, using: &random)) / 10
+                let memory = Int.random(in: 0...300, using: &random)
+                let latencyMs = Double(Int.random(in: 0...1050, using: &random))
+                let reading = Self.reading(load: load, cores: cores, memory: memory, latencyMs: latencyMs)
                 #expect(selector.update(id, reading) == nil)
                 if let place {
                     plain.nodes[place].reading = reading
