@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster demo bench bench-planning lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test demo bench bench-planning lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -26,6 +26,15 @@ test: build models ## the unit tests and the simulations
 test-cluster: build models ## the tests that start real processes
 	@scripts/run-tests --filter '^ClusterTests\.'
 	@scripts/test-shaped-link
+
+chaos-short: build models ## five minutes of faults on real processes under load; fills in docs/recovery.md (root, iptables)
+	@scripts/chaos --duration 5m --faults 25 --markdown docs/recovery.md
+
+chaos-ci: build models ## the same for a minute, without limits of time; skipped where network namespaces cannot be made
+	@scripts/chaos --duration 45s --faults 6 --no-limits --skip-if-impossible
+
+quota-test: build models ## ten minutes of full load on workers with 0.4 and 0.6 CPU: nobody is taken for lost (root, cgroups)
+	@scripts/quota-test --duration 10m
 
 demo: build ## photos in, labels out, over three worker processes on this machine
 	@scripts/demo

@@ -111,8 +111,8 @@ let package = Package(
             name: "CLI",
             dependencies: [
                 "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Tensors", "Shell", "Wire",
-                arguments,
-                logging,
+                "TestKit",
+                arguments, logging,
             ],
             swiftSettings: swift),
 

@@ -1,5 +1,7 @@
 internal import AMP4ECClient
 internal import ArgumentParser
+internal import Dispatch
+internal import Glibc
 internal import Shell
 internal import Tensors
 
@@ -10,6 +12,8 @@ struct BenchCommand: AsyncParsableCommand {
         discussion: """
             A reply is right when it is within --tolerance (largest difference by largest magnitude) of the reference: the items' rows of \
             --verify, else the first reply to the same input.
+
+            SIGINT (Ctrl-C) ends it early: what is under way is waited for, and the report is printed. A second one ends it at once.
 
             Exit: 0 all right, 1 errors or mismatches.
             """)
@@ -45,6 +49,12 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "Largest relative error of a right reply.")
     var tolerance = 1e-4
 
+    @Option(
+        help: ArgumentHelp(
+            "Write one JSON line for each reply as it comes: at_ms since the start on a monotonic clock, ok, items, latency_ms, replays, "
+                + "retries (the client's so far), problem. The first line has the start: started_unix_ms.", valueName: "file"))
+    var timeline: String?
+
     @Flag(help: "Print the summary for people too, on stderr.")
     var verbose = false
 
@@ -66,9 +76,13 @@ struct BenchCommand: AsyncParsableCommand {
         let manifest = try await reporting { () throws(ClientError) in try await client.model() }
         let workload = try Workload(
             manifest: manifest, input: input, reference: verify, batch: batch, distinct: distinct, seed: seed)
-        let run = BenchRun(client: client, workload: workload, tolerance: tolerance, seed: seed)
+        let run = try BenchRun(
+            client: client, workload: workload, tolerance: tolerance, seed: seed, timelinePath: timeline)
+        let interrupts = Self.stopOnInterrupt(run)
+        defer { interrupts.cancel() }
         let report = await run.run(concurrency: concurrency, duration: duration, requests: requests)
         try JSONOutput.print(report)
+        if let failure = await run.timelineFailure { throw failure }
         if verbose { StandardStream.error.writeLine(report.summary) }
         guard report.errors == 0, report.mismatches == 0 else {
             throw CommandFailure(
@@ -76,5 +90,16 @@ struct BenchCommand: AsyncParsableCommand {
                 "\(report.errors) errors and \(report.mismatches) mismatches"
                     + (report.firstProblem.map { "; the first: \($0)" } ?? ""))
         }
+    }
+
+    private static func stopOnInterrupt(_ run: BenchRun) -> any DispatchSourceSignal {
+        signal(SIGINT, SIG_IGN)
+        let interrupts = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        interrupts.setEventHandler {
+            signal(SIGINT, SIG_DFL)
+            Task { await run.stop() }
+        }
+        interrupts.resume()
+        return interrupts
     }
 }

@@ -1,4 +1,5 @@
 internal import AMP4ECClient
+internal import Shell
 internal import Tensors
 internal import Wire
 
@@ -74,18 +75,31 @@ actor BenchRun {
     private var firstProblem: String?
     private var lastReply: ContinuousClock.Instant
     private var longestGap: Duration = .zero
+    private let timeline: ReplyTimeline?
+    private var start: ContinuousClock.Instant
+    private var isStopped = false
 
-    init(client: AMP4ECClient, workload: Workload, tolerance: Double, seed: UInt64) {
+    /// - Parameter timelinePath: where each reply is written down as it comes.
+    init(client: AMP4ECClient, workload: Workload, tolerance: Double, seed: UInt64, timelinePath: String?) throws(CommandFailure) {
         self.client = client
         self.workload = workload
         self.tolerance = tolerance
         random = seed
-        lastReply = clock.now
+        start = clock.now
+        lastReply = start
+        timeline = try timelinePath.map { path throws(CommandFailure) in try ReplyTimeline(path: path) }
     }
 
+    /// What went wrong with the timeline's file.
+    var timelineFailure: CommandFailure? { timeline?.failure }
+
+    /// Sends nothing more; what is under way is waited for.
+    func stop() { isStopped = true }
+
     func run(concurrency: Int, duration: Duration?, requests: Int?) async -> BenchReport {
-        let start = clock.now
+        start = clock.now
         lastReply = start
+        timeline?.start(concurrency: concurrency)
         let end = duration.map { start.advanced(by: $0) }
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<concurrency { group.addTask { await self.worker(until: end, limit: requests) } }
@@ -112,15 +126,29 @@ actor BenchRun {
             let began = clock.now
             do throws(ClientError) {
                 let result = try await client.infer(workload.batches[index].inputs)
-                finished(index, result, took: clock.now - began)
+                let arrival = clock.now
+                let problem = finished(index, result, took: arrival - began)
+                await note(arrival, took: arrival - began, replays: Int(result.timing.replays), problem)
             } catch {
-                failed(error)
+                let arrival = clock.now
+                await note(arrival, took: arrival - began, replays: 0, failed(error))
             }
         }
     }
 
+    /// Writes the reply into the timeline where there is one.
+    private func note(_ arrival: ContinuousClock.Instant, took: Duration, replays: Int, _ problem: String?) async {
+        guard let timeline else { return }
+        let retries = await client.retries()
+        timeline.add(
+            ReplyTimeline.Entry(
+                atMs: Self.milliseconds(arrival - start), ok: problem == nil, items: workload.batchSize,
+                latencyMs: Self.milliseconds(took), replays: replays, retries: retries, problem: problem))
+    }
+
     /// The next batch, or `nil` at the end.
     private func next(until end: ContinuousClock.Instant?, limit: Int?) -> Int? {
+        if isStopped { return nil }
         if let end, clock.now >= end { return nil }
         if let limit, issued >= limit { return nil }
         issued += 1
@@ -130,7 +158,8 @@ actor BenchRun {
         return Int((random >> 33) % UInt64(workload.batches.count))
     }
 
-    private func finished(_ index: Int, _ result: InferenceResult, took: Duration) {
+    /// - Returns: what is wrong with the reply, if anything.
+    private func finished(_ index: Int, _ result: InferenceResult, took: Duration) -> String? {
         latencies.append(Self.milliseconds(took))
         longestGap = max(longestGap, clock.now - lastReply)
         lastReply = clock.now
@@ -140,19 +169,22 @@ actor BenchRun {
         let expected = workload.batches[index].expected ?? firstReplies[index]
         guard let expected else {
             firstReplies[index] = result.outputs
-            return
+            return nil
         }
         let error = Comparison.relativeError(result.outputs, expected)
         largestError = max(largestError, error)
-        if error > tolerance {
-            mismatches += 1
-            if firstProblem == nil { firstProblem = "a reply to input \(index) is off by \(error) (relative)" }
-        }
+        guard error > tolerance else { return nil }
+        mismatches += 1
+        let problem = "a reply to input \(index) is off by \(error) (relative)"
+        if firstProblem == nil { firstProblem = problem }
+        return problem
     }
 
-    private func failed(_ error: ClientError) {
+    private func failed(_ error: ClientError) -> String {
         errors += 1
-        if firstProblem == nil { firstProblem = "\(error.code): \(error.message)" }
+        let problem = "\(error.code): \(error.message)"
+        if firstProblem == nil { firstProblem = problem }
+        return problem
     }
 
     private static func milliseconds(_ duration: Duration) -> Double {

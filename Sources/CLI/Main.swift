@@ -7,7 +7,10 @@ struct AMP4ECCommand: AsyncParsableCommand {
         commandName: "amp4ec", abstract: "Talks to an AMP4EC coordinator, and plans and measures models.",
         discussion: "Exit: 0 done, 1 the work failed, 64 wrong usage, 65 bad input data, 69 the coordinator cannot be reached.",
         version: ProductVersion.current,
-        subcommands: [InferCommand.self, BenchCommand.self, StatusCommand.self, PlanCommand.self, ReferenceCommand.self])
+        subcommands: [
+            InferCommand.self, BenchCommand.self, StatusCommand.self, DrainCommand.self, PlanCommand.self, ReferenceCommand.self,
+            SimulateCommand.self,
+        ])
 
     static func main() async { await runCommand(AMP4ECCommand.self) }
 }

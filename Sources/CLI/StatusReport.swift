@@ -13,6 +13,7 @@ enum StatusReport {
         lines.append("")
         lines += nodes(status.nodes)
         if let plan = status.plan { lines += [""] + self.plan(plan) }
+        if !status.standby.isEmpty { lines += [""] + standby(status.standby) }
         if !status.links.isEmpty { lines += [""] + links(status.links) }
         let counters = status.counters
         lines += [
@@ -49,6 +50,20 @@ enum StatusReport {
             "plan \(plan.generation) (\(plan.strategy)): micro-batches of \(plan.microBatch), predicted \(decimal(plan.predictedItemsPerSecond)) items/s, "
             + "latency \(decimal(plan.predictedLatencyMs)) ms"
         return [head] + table.lines
+    }
+
+    private static func standby(_ plans: [ClusterStatus.Standby]) -> [String] {
+        var table = TextTable(["if lost", "then", "ready to serve"])
+        for plan in plans {
+            let stages = plan.stages.map { stage in
+                "\(stage.firstLayer)–\(stage.lastLayer) on \(stage.replicas.map(\.description).joined(separator: "+"))"
+            }
+            table.add([
+                plan.without.description, stages.isEmpty ? "no plan" : stages.joined(separator: " → "),
+                plan.isStaged ? "at once" : "not yet: \(plan.cause)",
+            ])
+        }
+        return table.lines
     }
 
     private static func links(_ links: [ClusterStatus.Link]) -> [String] {

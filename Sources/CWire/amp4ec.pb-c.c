@@ -1222,6 +1222,186 @@ void   amp4ec__peer_lost__free_unpacked
   assert(message->base.descriptor == &amp4ec__peer_lost__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   amp4ec__register__init
+                     (Amp4ec__Register         *message)
+{
+  static const Amp4ec__Register init_value = AMP4EC__REGISTER__INIT;
+  *message = init_value;
+}
+size_t amp4ec__register__get_packed_size
+                     (const Amp4ec__Register *message)
+{
+  assert(message->base.descriptor == &amp4ec__register__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__register__pack
+                     (const Amp4ec__Register *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__register__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__register__pack_to_buffer
+                     (const Amp4ec__Register *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__register__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__Register *
+       amp4ec__register__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__Register *)
+     protobuf_c_message_unpack (&amp4ec__register__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__register__free_unpacked
+                     (Amp4ec__Register *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__register__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   amp4ec__registered__init
+                     (Amp4ec__Registered         *message)
+{
+  static const Amp4ec__Registered init_value = AMP4EC__REGISTERED__INIT;
+  *message = init_value;
+}
+size_t amp4ec__registered__get_packed_size
+                     (const Amp4ec__Registered *message)
+{
+  assert(message->base.descriptor == &amp4ec__registered__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__registered__pack
+                     (const Amp4ec__Registered *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__registered__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__registered__pack_to_buffer
+                     (const Amp4ec__Registered *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__registered__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__Registered *
+       amp4ec__registered__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__Registered *)
+     protobuf_c_message_unpack (&amp4ec__registered__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__registered__free_unpacked
+                     (Amp4ec__Registered *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__registered__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   amp4ec__leaving__init
+                     (Amp4ec__Leaving         *message)
+{
+  static const Amp4ec__Leaving init_value = AMP4EC__LEAVING__INIT;
+  *message = init_value;
+}
+size_t amp4ec__leaving__get_packed_size
+                     (const Amp4ec__Leaving *message)
+{
+  assert(message->base.descriptor == &amp4ec__leaving__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__leaving__pack
+                     (const Amp4ec__Leaving *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__leaving__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__leaving__pack_to_buffer
+                     (const Amp4ec__Leaving *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__leaving__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__Leaving *
+       amp4ec__leaving__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__Leaving *)
+     protobuf_c_message_unpack (&amp4ec__leaving__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__leaving__free_unpacked
+                     (Amp4ec__Leaving *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__leaving__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   amp4ec__released__init
+                     (Amp4ec__Released         *message)
+{
+  static const Amp4ec__Released init_value = AMP4EC__RELEASED__INIT;
+  *message = init_value;
+}
+size_t amp4ec__released__get_packed_size
+                     (const Amp4ec__Released *message)
+{
+  assert(message->base.descriptor == &amp4ec__released__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__released__pack
+                     (const Amp4ec__Released *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__released__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__released__pack_to_buffer
+                     (const Amp4ec__Released *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__released__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__Released *
+       amp4ec__released__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__Released *)
+     protobuf_c_message_unpack (&amp4ec__released__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__released__free_unpacked
+                     (Amp4ec__Released *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__released__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   amp4ec__partition_data__init
                      (Amp4ec__PartitionData         *message)
 {
@@ -1760,6 +1940,96 @@ void   amp4ec__model_reply__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &amp4ec__model_reply__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   amp4ec__drain_request__init
+                     (Amp4ec__DrainRequest         *message)
+{
+  static const Amp4ec__DrainRequest init_value = AMP4EC__DRAIN_REQUEST__INIT;
+  *message = init_value;
+}
+size_t amp4ec__drain_request__get_packed_size
+                     (const Amp4ec__DrainRequest *message)
+{
+  assert(message->base.descriptor == &amp4ec__drain_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__drain_request__pack
+                     (const Amp4ec__DrainRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__drain_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__drain_request__pack_to_buffer
+                     (const Amp4ec__DrainRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__drain_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__DrainRequest *
+       amp4ec__drain_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__DrainRequest *)
+     protobuf_c_message_unpack (&amp4ec__drain_request__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__drain_request__free_unpacked
+                     (Amp4ec__DrainRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__drain_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   amp4ec__drain_reply__init
+                     (Amp4ec__DrainReply         *message)
+{
+  static const Amp4ec__DrainReply init_value = AMP4EC__DRAIN_REPLY__INIT;
+  *message = init_value;
+}
+size_t amp4ec__drain_reply__get_packed_size
+                     (const Amp4ec__DrainReply *message)
+{
+  assert(message->base.descriptor == &amp4ec__drain_reply__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__drain_reply__pack
+                     (const Amp4ec__DrainReply *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__drain_reply__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__drain_reply__pack_to_buffer
+                     (const Amp4ec__DrainReply *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__drain_reply__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__DrainReply *
+       amp4ec__drain_reply__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__DrainReply *)
+     protobuf_c_message_unpack (&amp4ec__drain_reply__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__drain_reply__free_unpacked
+                     (Amp4ec__DrainReply *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__drain_reply__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 static const ProtobufCFieldDescriptor amp4ec__partition_key__field_descriptors[5] =
@@ -4075,6 +4345,151 @@ const ProtobufCMessageDescriptor amp4ec__peer_lost__descriptor =
   (ProtobufCMessageInit) amp4ec__peer_lost__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor amp4ec__register__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Register, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "addresses",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Amp4ec__Register, n_addresses),
+    offsetof(Amp4ec__Register, addresses),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__register__field_indices_by_name[] = {
+  1,   /* field[1] = addresses */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange amp4ec__register__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor amp4ec__register__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.Register",
+  "Register",
+  "Amp4ec__Register",
+  "amp4ec",
+  sizeof(Amp4ec__Register),
+  2,
+  amp4ec__register__field_descriptors,
+  amp4ec__register__field_indices_by_name,
+  1,  amp4ec__register__number_ranges,
+  (ProtobufCMessageInit) amp4ec__register__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__registered__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Registered, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__registered__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange amp4ec__registered__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor amp4ec__registered__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.Registered",
+  "Registered",
+  "Amp4ec__Registered",
+  "amp4ec",
+  sizeof(Amp4ec__Registered),
+  1,
+  amp4ec__registered__field_descriptors,
+  amp4ec__registered__field_indices_by_name,
+  1,  amp4ec__registered__number_ranges,
+  (ProtobufCMessageInit) amp4ec__registered__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__leaving__field_descriptors[1] =
+{
+  {
+    "message",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Leaving, message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__leaving__field_indices_by_name[] = {
+  0,   /* field[0] = message */
+};
+static const ProtobufCIntRange amp4ec__leaving__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor amp4ec__leaving__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.Leaving",
+  "Leaving",
+  "Amp4ec__Leaving",
+  "amp4ec",
+  sizeof(Amp4ec__Leaving),
+  1,
+  amp4ec__leaving__field_descriptors,
+  amp4ec__leaving__field_indices_by_name,
+  1,  amp4ec__leaving__number_ranges,
+  (ProtobufCMessageInit) amp4ec__leaving__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define amp4ec__released__field_descriptors NULL
+#define amp4ec__released__field_indices_by_name NULL
+#define amp4ec__released__number_ranges NULL
+const ProtobufCMessageDescriptor amp4ec__released__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.Released",
+  "Released",
+  "Amp4ec__Released",
+  "amp4ec",
+  sizeof(Amp4ec__Released),
+  0,
+  amp4ec__released__field_descriptors,
+  amp4ec__released__field_indices_by_name,
+  0,  amp4ec__released__number_ranges,
+  (ProtobufCMessageInit) amp4ec__released__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor amp4ec__partition_data__field_descriptors[2] =
 {
   {
@@ -4776,6 +5191,134 @@ const ProtobufCMessageDescriptor amp4ec__model_reply__descriptor =
   amp4ec__model_reply__field_indices_by_name,
   1,  amp4ec__model_reply__number_ranges,
   (ProtobufCMessageInit) amp4ec__model_reply__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__drain_request__field_descriptors[4] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__DrainRequest, id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "node",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__DrainRequest, node),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "undo",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__DrainRequest, undo),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "force",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__DrainRequest, force),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__drain_request__field_indices_by_name[] = {
+  3,   /* field[3] = force */
+  0,   /* field[0] = id */
+  1,   /* field[1] = node */
+  2,   /* field[2] = undo */
+};
+static const ProtobufCIntRange amp4ec__drain_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor amp4ec__drain_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.DrainRequest",
+  "DrainRequest",
+  "Amp4ec__DrainRequest",
+  "amp4ec",
+  sizeof(Amp4ec__DrainRequest),
+  4,
+  amp4ec__drain_request__field_descriptors,
+  amp4ec__drain_request__field_indices_by_name,
+  1,  amp4ec__drain_request__number_ranges,
+  (ProtobufCMessageInit) amp4ec__drain_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__drain_reply__field_descriptors[2] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__DrainReply, id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__DrainReply, message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__drain_reply__field_indices_by_name[] = {
+  0,   /* field[0] = id */
+  1,   /* field[1] = message */
+};
+static const ProtobufCIntRange amp4ec__drain_reply__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor amp4ec__drain_reply__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.DrainReply",
+  "DrainReply",
+  "Amp4ec__DrainReply",
+  "amp4ec",
+  sizeof(Amp4ec__DrainReply),
+  2,
+  amp4ec__drain_reply__field_descriptors,
+  amp4ec__drain_reply__field_indices_by_name,
+  1,  amp4ec__drain_reply__number_ranges,
+  (ProtobufCMessageInit) amp4ec__drain_reply__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue amp4ec__role__enum_values_by_number[4] =

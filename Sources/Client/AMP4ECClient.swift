@@ -81,6 +81,16 @@ public final class AMP4ECClient: Sendable {
         try await document(.status)
     }
 
+    /// Takes a worker out of plans, or back with `undo`. Returns once nothing runs on it any more, with what came of it for people.
+    ///
+    /// The worker's process stays up. The mark lasts until it is undone, or the worker or the coordinator is started anew.
+    /// - Parameter force: also where no plan is possible without it.
+    /// - Throws: ``Wire/StatusCode/invalidArgument`` for a node that is not known, ``Wire/StatusCode/failedPrecondition`` where it must stay.
+    public func drain(_ node: String, undo: Bool = false, force: Bool = false) async throws(ClientError) -> String {
+        let answer = try await self.answer(.drain(node: node, undo: undo, force: force))
+        return String(decoding: answer.bytes, as: UTF8.self)
+    }
+
     /// Requests that were sent more than once since the start.
     public func retries() async -> UInt64 {
         await withCheckedContinuation { continuation in
@@ -93,13 +103,17 @@ public final class AMP4ECClient: Sendable {
 
     private func document<Document: Decodable & Sendable>(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> Document
     {
+        try await DocumentDecoder.decode(answer(kind))
+    }
+
+    private func answer(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> TensorStorage {
         let id = session.nextNumber()
         let deadline = options.deadline
         let result: Result<TensorStorage, ClientError> = await withCheckedContinuation { continuation in
             let isTaken = session.post(.document(id, kind, deadline) { continuation.resume(returning: $0) })
             if !isTaken { continuation.resume(returning: .failure(ClientError(.resourceExhausted, "the client is closed"))) }
         }
-        return try DocumentDecoder.decode(result.get())
+        return try result.get()
     }
 }
 

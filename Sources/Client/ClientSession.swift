@@ -17,7 +17,10 @@ final class ClientSession: ConnectionHandler {
         var deadline: Duration
     }
 
-    enum DocumentKind: Sendable { case model, status }
+    enum DocumentKind: Sendable, Equatable {
+        case model, status
+        case drain(node: String, undo: Bool, force: Bool)
+    }
 
     enum Command: Sendable {
         case infer(UInt64, Request, completion: @Sendable (Result<InferenceResult, ClientError>) -> Void)
@@ -149,7 +152,12 @@ final class ClientSession: ConnectionHandler {
     private func send(_ id: UInt64, _ deadline: Duration) {
         guard let connection else { return }
         if let question = questions[id] {
-            connection.send(question.kind == .model ? .modelRequest(ModelRequest(id: id)) : .statusRequest(StatusRequest(id: id)))
+            switch question.kind {
+            case .model: connection.send(.modelRequest(ModelRequest(id: id)))
+            case .status: connection.send(.statusRequest(StatusRequest(id: id)))
+            case .drain(let node, let undo, let force):
+                connection.send(.drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)))
+            }
             return
         }
         guard let request = outstanding[id]?.request else { return }
@@ -187,6 +195,7 @@ final class ClientSession: ConnectionHandler {
             step(.refused(error.id, error.code, error.message, retryAfter: .milliseconds(Int64(error.retryAfterMilliseconds))))
         case .statusReply(let reply): received(document: payload, for: reply.id)
         case .modelReply(let reply): received(document: payload, for: reply.id)
+        case .drainReply(let reply): received(document: TensorStorage(copying: Array(reply.message.utf8)), for: reply.id)
         default: break
         }
     }

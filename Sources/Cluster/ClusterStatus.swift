@@ -153,6 +153,23 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         }
     }
 
+    /// What takes over when a node that serves is lost.
+    public struct Standby: Sendable, Hashable, Codable {
+        /// The node whose loss it is for.
+        public var without: NodeID
+        /// Empty where no plan is possible without the node.
+        public var stages: [Stage]
+        /// Everything is loaded already: it can serve at once.
+        public var isStaged: Bool
+        /// Why there is no plan, or what is not loaded and why.
+        public var cause: String
+
+        enum CodingKeys: String, CodingKey {
+            case without, stages, cause
+            case isStaged = "staged"
+        }
+    }
+
     public var state: String
     public var cause: String?
     public var model: Model?
@@ -163,9 +180,10 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
     public var microBatchesInFlight: Int
     public var heldBytes: Int
     public var counters: Counters
+    public var standby: [Standby]
 
     enum CodingKeys: String, CodingKey {
-        case state, cause, model, nodes, plan, links, counters
+        case state, cause, model, nodes, plan, links, counters, standby
         case requestsInFlight = "requests_in_flight"
         case microBatchesInFlight = "micro_batches_in_flight"
         case heldBytes = "held_bytes"

@@ -1,5 +1,4 @@
 package import ArgumentParser
-package import Cluster
 package import Planning
 package import Shell
 package import Tensors
@@ -31,10 +30,13 @@ package enum MicroBatchOption: Equatable, ExpressibleByArgument, CustomStringCon
 
 /// What the command line sets (DESIGN section 12).
 package struct CoordinatorOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Compose file, or dns:NAME:PORT.", valueName: "file"))
+    @Option(help: ArgumentHelp("Compose file (read again when it changes), or dns:NAME:PORT.", valueName: "file"))
     package var topology: String?
 
-    @Option(help: ArgumentHelp("Workers, instead of a topology: HOST:PORT,HOST:PORT.", valueName: "addrs"))
+    @Option(
+        help: ArgumentHelp(
+            "Workers, instead of a topology: HOST:PORT,HOST:PORT. Without either, workers register themselves.", valueName: "addrs")
+    )
     package var workers: String?
 
     @Option(help: ArgumentHelp("TorchScript file to serve.", valueName: "file"))
@@ -111,10 +113,16 @@ package struct CoordinatorSettings {
     package enum Workers {
         case listed([WorkerService])
         case dns(name: String, port: UInt16)
+        /// None is named: they dial in.
+        case registering
     }
 
     package let options: CoordinatorOptions
     package let workers: Workers
+    /// The compose file, which is read again when it changes.
+    package private(set) var topologyPath: String?
+    /// What the file said about the coordinator's own options.
+    package private(set) var topologyOptions = OptionValues()
     package let modelPath: String
     package let inputs: [TensorSpec]
     package let level: OptimizationLevel
@@ -123,9 +131,7 @@ package struct CoordinatorSettings {
         self.options = options
         if let config = options.config { _ = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known) }
         switch (options.topology, options.workers) {
-        case (nil, nil):
-            throw CommandFailure(
-                .usage, "no workers: give --topology compose.yaml, --topology dns:NAME:PORT or --workers HOST:PORT,…")
+        case (nil, nil): workers = .registering
         case (.some, .some): throw CommandFailure(.usage, "--topology and --workers exclude each other; give one of them")
         case (nil, let list?): workers = .listed(try WorkerList.parse(list))
         case (let source?, nil):
@@ -135,6 +141,8 @@ package struct CoordinatorSettings {
                 let file = try ComposeFile.read(
                     path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
                 workers = .listed(file.workers.filter { !$0.annotation.exclude })
+                topologyPath = path
+                topologyOptions = file.coordinatorOptions
             }
         }
         guard let model = options.model else {
@@ -156,14 +164,6 @@ package struct CoordinatorSettings {
         }
         guard options.heartbeatTimeout >= .milliseconds(500) else {
             throw CommandFailure(.usage, "--heartbeat-timeout must be at least 500ms: heartbeats come every 250 ms")
-        }
-    }
-
-    /// The topology as the machine wants it; a worker's own `--name` goes before the service's name.
-    package static func targets(_ services: [WorkerService]) -> [CoordinatorMachine.Target] {
-        services.map { service in
-            CoordinatorMachine.Target(
-                name: NodeID(service.declaredNodeName ?? service.name), addresses: service.candidateAddresses.map(\.description))
         }
     }
 }

@@ -14,6 +14,8 @@ final class PeerConnection {
     var node: NodeID?
     /// A client that has said hello.
     var isClient = false
+    /// A worker that dialled in to register.
+    var registrant: IncarnationID?
     var reportedLife: LoopTime
 
     init(_ connection: Connection) {
@@ -31,6 +33,13 @@ extension CoordinatorProcess: ConnectionHandler {
         return settings
     }
 
+    /// The kernel gives a worker that has gone without a word up no later than its heartbeats do.
+    private var workerConnectionOptions: ConnectionOptions {
+        var settings = connectionOptions
+        settings.unacknowledgedTimeout = max(ConnectionOptions.clusterLossLimit, options.heartbeatTimeout)
+        return settings
+    }
+
     func accept(_ connection: Connection) -> any ConnectionHandler {
         if let refusal = PublicAddressPolicy.refusal(ofPeer: connection.peerAddress.hostDescription, insecure: options.insecure) {
             logger.warning("peer refused", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(refusal)"])
@@ -43,7 +52,7 @@ extension CoordinatorProcess: ConnectionHandler {
 
     func dial(_ node: NodeID, _ addresses: [String], _ hello: Hello) {
         var dialing = Dialer.Settings()
-        dialing.connection = connectionOptions
+        dialing.connection = workerConnectionOptions
         dialing.objection = { [insecure = options.insecure] in
             PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
         }
@@ -87,6 +96,8 @@ extension CoordinatorProcess: ConnectionHandler {
             fromWorker(message, payload, peer)
         } else if peer.isClient {
             fromClient(message, payload, peer)
+        } else if let incarnation = peer.registrant {
+            if case .register(let register) = message { step(.registered(peer.id, register, incarnation)) }
         } else if case .hello(let hello) = message {
             greet(hello, peer)
         } else {
@@ -103,14 +114,17 @@ extension CoordinatorProcess: ConnectionHandler {
         guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
         step(.connectionClosed(peer.id, cause: "\(reason)"))
+        stopOnceAlone()
     }
 
     private func greet(_ hello: Hello, _ peer: PeerConnection) {
-        guard hello.role == .client else {
+        switch hello.role {
+        case .client: peer.isClient = true
+        case .worker where hello.channel == .control: peer.registrant = hello.incarnation
+        case .worker, .coordinator:
             return peer.connection.refuse(
-                .failedPrecondition, "this is a coordinator, which dials its workers itself: list the worker in the topology")
+                .failedPrecondition, "this is a coordinator, which takes clients, and workers that register (--coordinator)")
         }
-        peer.isClient = true
         peer.connection.send(
             .welcome(
                 Welcome(

@@ -20,7 +20,6 @@ internal import Wire
 final class CoordinatorProcess {
     /// Heartbeats and results come far more often; this only bounds how late silence is noticed.
     static let lifeCheckInterval: Duration = .milliseconds(100)
-    static let dnsInterval: Duration = .seconds(5)
     /// Answers of the threads that may wait: a few for each micro-batch under way.
     static let mailboxCapacity = 65_536
     /// Share of the memory limit that requests in flight may take.
@@ -53,6 +52,10 @@ final class CoordinatorProcess {
     var wakeTimer: Transport.Timer?
     var hasServed = false
     var isStopping = false
+    var isFinishing = false
+    var topology = TopologyState()
+    /// Reads the topology file again.
+    var reader: TaskQueue?
 
     /// What a thread has done.
     enum Answer: Sendable {
@@ -62,6 +65,8 @@ final class CoordinatorProcess {
         case requestDecoded(RequestID, Result<[Tensor], WireError>)
         case resultDecoded(WorkResult, Result<[Tensor], WireError>)
         case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
+        /// What the file looked like, and what stands in it; `nil` where it is as it was.
+        case topology(FileStamp?, Result<Topology, Failure>?)
     }
 
     struct Failure: Error, Sendable { let message: String }
@@ -120,16 +125,12 @@ final class CoordinatorProcess {
         logger.warning(
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         startAnalysis()
-        switch settings.workers {
-        case .listed(let services): step(.targets(CoordinatorSettings.targets(services)))
-        case .dns(let name, let port):
-            resolve(Endpoint(host: name, port: port))
-            loop.every(Self.dnsInterval) { [unowned self] in resolve(Endpoint(host: name, port: port)) }
-        }
+        try startTopology()
         loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
         try loop.run()
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
+        reader?.shutDown(discardingQueued: true)
         loop.shutDown()
         // The log has the line too; the exit status is for scripts.
         if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
@@ -141,18 +142,6 @@ final class CoordinatorProcess {
             throw CommandFailure(.failure, "--listen: \(host) has no address")
         }
         return address
-    }
-
-    /// Every address behind the name is a worker.
-    private func resolve(_ endpoint: Endpoint) {
-        Resolver.resolve(endpoint, on: loop) { [weak self] result in
-            guard let self else { return }
-            switch result {
-            case .success(let addresses):
-                step(.targets(addresses.map { .init(name: NodeID($0.description), addresses: [$0.description]) }))
-            case .failure(let error): logger.warning("the workers' name does not resolve", metadata: ["cause": "\(error.message)"])
-            }
-        }
     }
 
     private func startAnalysis() {
@@ -176,6 +165,17 @@ final class CoordinatorProcess {
         listener?.close()
         step(.drain)
     }
+
+    /// Everything is answered: the last replies are on their way, and a connection that ends in order does not lose them.
+    private func finish() {
+        guard !isFinishing else { return }
+        isFinishing = true
+        for peer in peers.values { peer.connection.closeAfterFlush(.requested("the coordinator ends")) }
+        loop.schedule(after: connectionOptions.closingTimeout) { [weak self] in self?.loop.stop() }
+        stopOnceAlone()
+    }
+
+    func stopOnceAlone() { if isFinishing, peers.isEmpty { loop.stop() } }
 
     // MARK: Machine
 
@@ -208,6 +208,8 @@ final class CoordinatorProcess {
     private func carryOut(_ directive: CoordinatorMachine.Directive) {
         switch directive {
         case .dial(let node, let addresses, let hello): dial(node, addresses, hello)
+        case .send(let id, .refused(let refused)):
+            peers[id]?.connection.refuse(refused.code, refused.message)
         case .send(let id, let message): peers[id]?.connection.send(message)
         case .close(let id, let why): peers[id]?.connection.close(.requested(why))
         case .plan(let order): plan(order)
@@ -228,7 +230,7 @@ final class CoordinatorProcess {
         case .serving(let stages, let nodes):
             if !hasServed { StandardStream.output.writeLine("ready: \(stages) stages on \(nodes) nodes") }
             hasServed = true
-        case .drained: loop.stop()
+        case .drained: finish()
         case .log(let line): logger.log(line)
         }
     }
@@ -279,11 +281,18 @@ final class CoordinatorProcess {
             loop.stop()
         case .planned(let generation, let outcome): step(.planned(generation, outcome))
         case .archive(let key, let connection, .success(let archive)):
+            logger.info(
+                "partition is sent",
+                metadata: [
+                    "node": "\(peers[connection]?.node?.description ?? "?")", "partition": "\(key)",
+                    "bytes": "\(archive.storage.byteCount)",
+                ])
             peers[connection]?.connection.send(
                 .partitionData(PartitionData(key: key, contentDigest: archive.digest)), payload: OutgoingPayload(archive.storage))
         case .archive(let key, _, .failure(let failure)): step(.archiveUnavailable(key, failure.message))
         case .requestDecoded(let id, let result): requestDecoded(id, result)
         case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
+        case .topology(let stamp, let result): fileRead(stamp, result)
         case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
         }
     }

@@ -14,6 +14,10 @@ struct CoordinatorCommand: ParsableCommand {
             Prints "listening on HOST:PORT" once it takes connections and "ready: N stages on M nodes" once the model serves. Every option \
             may also stand in the compose file's top-level x-amp4ec or in a --config file; the command line wins.
 
+            Workers come from --topology or --workers, and any worker may register itself besides (amp4ec-worker --coordinator ADDR): with \
+            neither option the coordinator waits for such. A changed topology file counts at once; one that cannot be read leaves the old one \
+            in place. SIGTERM ends it once everything that was asked is answered; a second signal ends it at once.
+
             Exit: 0 done, 1 failed, 64 wrong usage, 65 bad model or topology.
             """, version: ProductVersion.current)
 

@@ -4,13 +4,15 @@ internal import Wire
 
 /// Who takes part in a simulation.
 enum Process: Hashable, Sendable, CustomStringConvertible {
-    case coordinator
+    /// 0 is the one that the clients know; 1 is started by mistake beside it.
+    case coordinator(Int)
     case worker(Int)
     case client(Int)
 
     var description: String {
         switch self {
-        case .coordinator: "coordinator"
+        case .coordinator(0): "coordinator"
+        case .coordinator: "second-coordinator"
         case .worker(let index): "w\(index)"
         case .client(let index): "client\(index)"
         }
@@ -32,17 +34,22 @@ enum Occurrence: Sendable {
     /// The kernel took the last byte of a micro-batch or reply.
     case sent(ConnectionID, Process, life: Int, WorkKey?, RequestID?)
     case connectionClosed(ConnectionID, at: Process, String)
-    case connectResult(ConnectionID, Process, Bool)
+    case connectFailed(ConnectionID, Process)
     case executed(Int, life: Int, WorkKey)
     case prepared(Int, life: Int, WorkKey)
     case loaded(Int, life: Int, LoadPartition)
     case heartbeat(Int, life: Int)
-    case planned(life: Int, CoordinatorMachine.PlanOrder)
+    /// The coordinator has analysed the model.
+    case analysed(Int, life: Int)
+    case planned(Int, life: Int, CoordinatorMachine.PlanOrder)
     case wake(Process, life: Int)
     case submit(client: Int, request: Int)
     case cancel(client: Int, request: Int)
     case leave(client: Int)
     case fault(Fault)
+    /// Time enough has passed since the last fault: from here on nothing may change any more.
+    case observe
+    case rest
 }
 
 extension Occurrence {
@@ -50,55 +57,68 @@ extension Occurrence {
     var process: Process? {
         switch self {
         case .deliver(_, let process, _, _), .sent(_, let process, _, _, _), .connectionClosed(_, let process, _),
-            .connectResult(_, let process, _), .wake(let process, _):
+            .connectFailed(_, let process), .wake(let process, _):
             process
         case .executed(let worker, _, _), .prepared(let worker, _, _), .loaded(let worker, _, _), .heartbeat(let worker, _):
             .worker(worker)
-        case .planned: .coordinator
+        case .planned(let index, _, _), .analysed(let index, _): .coordinator(index)
         case .submit(let client, _), .cancel(let client, _), .leave(let client): .client(client)
-        case .fault: nil
+        case .fault, .observe, .rest: nil
         }
     }
 }
 
-/// What goes wrong, and for how long.
-enum Fault: Sendable, Hashable {
-    case crash(worker: Int, downFor: Duration)
-    case restart(worker: Int)
-    /// SIGTERM: it finishes what it has, ends, and is started again.
-    case drain(worker: Int, downFor: Duration)
-    /// SIGSTOP, then SIGCONT: connections stand, nothing is done.
-    case stall(Process, Duration)
-    /// No byte passes in the directions; TCP tries again and gives up in the end.
-    case block(from: Process, to: Process, bothWays: Bool, Duration)
-    /// One open connection of the two breaks; the two ends notice it at different times.
-    case reset(Process, Process, Channel, halfOpenFor: Duration)
-}
-
 struct Connection: Sendable {
-    var dialer: Process
-    var acceptor: Process
-    var hello: Hello
-    var dialledNode: String
+    /// One of its two ends.
+    struct End: Sendable {
+        /// The process knows that it is over.
+        var knowsEnd = false
+        /// Its machine was told that it is over.
+        var wasTold = false
+        /// When what this end sends next can begin to leave (bytes go one after another).
+        var free: Instant = .zero
+        /// When the last of what was sent to this end arrives.
+        var lastArrival: Instant = .zero
+    }
+
+    let dialer: Process
+    let acceptor: Process
+    let dialerLife: Int
+    let acceptorLife: Int
+    let hello: Hello
+    let dialledNode: String
     /// What a worker dialled.
-    var peer: PeerTable.Peer?
-    var dialerLife = 0
-    var acceptorLife = 0
+    let peer: PeerTable.Peer?
     var isOpen = true
     /// Bytes that had not left their sender by then are lost.
     var brokenAt: Instant?
-    /// Who knows that it is over.
-    var closedAt: Set<Process> = []
-    /// Whose machine was told that it is over.
-    var toldTo: Set<Process> = []
     var isWelcomed = false
-    /// When each direction is free again (bytes are sent one after another).
-    var freeFromDialer: Instant = .zero
-    var freeFromAcceptor: Instant = .zero
-    var lastArrivalAtDialer: Instant = .zero
-    var lastArrivalAtAcceptor: Instant = .zero
+    private var dialerEnd = End()
+    private var acceptorEnd = End()
+
+    init(
+        dialer: Process, dialerLife: Int, acceptor: Process, acceptorLife: Int, hello: Hello, dialledNode: String,
+        peer: PeerTable.Peer?
+    ) {
+        self.dialer = dialer
+        self.acceptor = acceptor
+        self.dialerLife = dialerLife
+        self.acceptorLife = acceptorLife
+        self.hello = hello
+        self.dialledNode = dialledNode
+        self.peer = peer
+    }
 
     func other(than process: Process) -> Process { process == dialer ? acceptor : dialer }
+    func life(of process: Process) -> Int { process == dialer ? dialerLife : acceptorLife }
+    func joins(_ first: Process, _ second: Process) -> Bool {
+        (dialer == first && acceptor == second) || (dialer == second && acceptor == first)
+    }
+
+    subscript(process: Process) -> End {
+        get { process == dialer ? dialerEnd : acceptorEnd }
+        set { if process == dialer { dialerEnd = newValue } else { acceptorEnd = newValue } }
+    }
 }
 
 /// One way between two processes.
@@ -107,24 +127,49 @@ struct Direction: Hashable, Sendable {
     var to: Process
 }
 
+/// A way that is slow for a while.
+struct Slowness: Sendable {
+    var until: Instant
+    var added: Duration
+    /// Bandwidth is divided by it.
+    var divisor: Double
+}
+
 /// The virtual clock: occurrences in order of time, those of the same time in order of their making.
+///
+/// The heap moves small entries; what happens stands still in `slots` until its time.
 struct Schedule: Sendable {
     private struct Entry: Comparable, Sendable {
-        let at: Instant
-        let sequence: Int
-        let occurrence: Occurrence
-        static func < (left: Entry, right: Entry) -> Bool { (left.at, left.sequence) < (right.at, right.sequence) }
+        let at: Int64
+        let sequence: Int64
+        let slot: Int
+        static func < (left: Entry, right: Entry) -> Bool {
+            left.at != right.at ? left.at < right.at : left.sequence < right.sequence
+        }
         static func == (left: Entry, right: Entry) -> Bool { left.sequence == right.sequence }
     }
     private var heap: Heap<Entry> = []
-    private var sequence = 0
+    private var slots: [Occurrence?] = []
+    private var vacant: [Int] = []
+    private var sequence: Int64 = 0
 
     mutating func add(_ occurrence: Occurrence, at time: Instant) {
         sequence += 1
-        heap.insert(Entry(at: time, sequence: sequence, occurrence: occurrence))
+        let slot: Int
+        if let reused = vacant.popLast() {
+            slot = reused
+            slots[slot] = occurrence
+        } else {
+            slot = slots.count
+            slots.append(occurrence)
+        }
+        heap.insert(Entry(at: time.nanoseconds, sequence: sequence, slot: slot))
     }
 
     mutating func next() -> (Instant, Occurrence)? {
-        heap.popMin().map { ($0.at, $0.occurrence) }
+        guard let entry = heap.popMin(), let occurrence = slots[entry.slot] else { return nil }
+        slots[entry.slot] = nil
+        vacant.append(entry.slot)
+        return (Instant(nanoseconds: entry.at), occurrence)
     }
 }

@@ -5,6 +5,19 @@ internal import Wire
 
 /// A worker's shell in the simulation: payloads, an archive store, and a life count that tells a restarted process from the old one.
 struct SimulatedWorker {
+    /// Whom the worker obeys, as its connections show.
+    struct Holder {
+        var session: SessionID
+        var name: String
+        var control: ConnectionID
+        var heardAt: Instant
+        /// Whether its control connection stood when another coordinator's hello came.
+        var isConnected = true
+    }
+
+    /// Old messages that a repeating worker draws from; few are enough to reach back over a replay or a restart.
+    static let historyLimit = 12
+
     let index: Int
     let name: String
     let slots: Int
@@ -14,11 +27,15 @@ struct SimulatedWorker {
     var isUp = true
     /// Down for this long once it has drained.
     var downAfterDrain: Duration?
+    var shortUntil: Instant = .zero
     var machine: WorkerMachine
     var payloads: [WorkKey: (work: Work, values: [UInt64])] = [:]
     var archives: Set<PartitionKey> = []
-    var controlConnections: Set<ConnectionID> = []
+    var controlConnections: [ConnectionID] = []
+    var holder: Holder?
     var beat: UInt64 = 0
+    /// What it sent lately: to a node, or a result (`nil`).
+    var history: [(to: String?, Packet)] = []
 
     init(index: Int, random: inout SeededRandom) {
         self.index = index
@@ -26,14 +43,19 @@ struct SimulatedWorker {
         slots = random.int(in: 2...16)
         executors = random.int(in: 1...3)
         speed = Double(random.int(in: 3...20)) / 10
-        machine = SimulatedWorker.machine(name, life: 0, index: index, executors: executors, slots: slots)
+        machine = SimulatedWorker.machine(index, life: 0, executors: executors, slots: slots)
     }
 
-    static func machine(_ name: String, life: Int, index: Int, executors: Int, slots: Int) -> WorkerMachine {
+    var incarnation: IncarnationID { Self.incarnation(index, life: life) }
+
+    private static func incarnation(_ index: Int, life: Int) -> IncarnationID {
+        IncarnationID(bits: UInt128(index * 1_000 + life + 1))
+    }
+
+    private static func machine(_ index: Int, life: Int, executors: Int, slots: Int) -> WorkerMachine {
         WorkerMachine(
             configuration: .init(
-                name: nil, fallbackName: "unnamed", software: "sim",
-                incarnation: IncarnationID(bits: UInt128(index * 1_000 + life + 1)),
+                name: nil, fallbackName: "unnamed", software: "sim", incarnation: incarnation(index, life: life),
                 executors: executors, slots: slots, slotBytes: 1 << 20))
     }
 
@@ -44,9 +66,14 @@ struct SimulatedWorker {
         isUp = true
         downAfterDrain = nil
         payloads = [:]
-        archives = []
         controlConnections = []
-        machine = SimulatedWorker.machine(name, life: life, index: index, executors: executors, slots: slots)
+        holder = nil
+        machine = SimulatedWorker.machine(index, life: life, executors: executors, slots: slots)
+    }
+
+    mutating func remember(_ packet: Packet, to node: String?) {
+        if history.count == Self.historyLimit { history.removeFirst() }
+        history.append((node, packet))
     }
 
     var profile: WorkerProfile {
@@ -54,52 +81,76 @@ struct SimulatedWorker {
             cores: Double(executors), speed: speed, memoryLimitBytes: 1 << 30, memoryAvailableBytes: 1 << 30,
             executors: UInt32(executors),
             slots: UInt32(slots), slotBytes: 1 << 20, toolchain: "sim",
-            inventory: archives.sorted { $0.firstLayer < $1.firstLayer }.map {
+            inventory: archives.sorted { ($0.firstLayer, $0.endLayer) < ($1.firstLayer, $1.endLayer) }.map {
                 HeldPartition(key: $0, archiveBytes: 1_000, isLoaded: machine.loadedPartitions.contains($0))
             })
     }
 }
 
-/// The coordinator's shell in the simulation.
+/// A coordinator's shell in the simulation.
 struct SimulatedCoordinator {
     struct Input {
         var values: [UInt64]
         var pieces: [Int: [UInt64]] = [:]
-        var expected: Int
+        /// The last attempt that was sent of each piece.
+        var attempts: [Int: UInt32] = [:]
     }
+    let index: Int
+    let name: String
+    private let seed: UInt64
     var life = 0
+    var isUp: Bool
+    var downAfterDrain: Duration?
     var machine: CoordinatorMachine
-    let model: ServedModel
-    let profile: ModelProfile
     /// Inputs by request, from `accept` to `forget`.
     var inputs: [RequestID: Input] = [:]
-    /// Announced requests whose payload is "on the wire" (taken as soon as it is accepted).
-    var arriving: [RequestID: [UInt64]] = [:]
+    /// Accepted just now: its payload comes right behind.
+    var accepted: RequestID?
     var results: [WorkKey: [UInt64]] = [:]
     /// Replies on their way out.
     var replying: [RequestID: ConnectionID] = [:]
     var wakeAt: Instant?
+    /// Totals of earlier lives.
+    var earlierPlans: UInt64 = 0
+    var earlierReplays: UInt64 = 0
 
-    init(seed: UInt64, random: inout SeededRandom, layerCount: Int, itemBytes: Int) {
-        machine = CoordinatorMachine(
-            configuration: .init(name: "coordinator", software: "sim", incarnation: IncarnationID(bits: 1), compression: .auto),
-            session: SessionID(bits: UInt128(seed) << 32 | 1))
-        let isSplittable = random.chance(0.85)
-        model = ServedModel(
-            name: "mix", digest: String(repeating: "a", count: 64),
-            inputs: [TensorSpec(name: "x", dtype: .int64, shape: [.batch])],
-            outputs: [TensorSpec(name: "y", dtype: .int64, shape: [.batch])],
-            batching: isSplittable ? .splittable : .whole("items depend on each other"), weightBytes: UInt64(layerCount * 1_000))
-        let layers = (0..<layerCount).map { index in
-            Layer(
-                name: "mix\(index)", operatorName: "mix", operation: .other, parameterCount: 250, parameterBytes: 1_000,
-                outputElements: 8,
-                outputBytes: ByteCount(itemBytes), milliseconds: Double(random.int(in: 1...30)) / 10)
-        }
-        profile = ModelProfile(
-            layers: layers, cuts: (1..<layerCount).map { Cut(before: $0, bytes: ByteCount(itemBytes)) },
-            inputBytes: ByteCount(itemBytes),
-            outputBytes: ByteCount(itemBytes), batch: random.int(in: 1...4))
+    init(index: Int, seed: UInt64) {
+        self.index = index
+        self.seed = seed
+        name = Process.coordinator(index).description
+        isUp = index == 0
+        machine = SimulatedCoordinator.machine(index, life: 0, seed: seed, name)
+    }
+
+    private static func machine(_ index: Int, life: Int, seed: UInt64, _ name: String) -> CoordinatorMachine {
+        let run = UInt128(index << 16 | life + 1)
+        return CoordinatorMachine(
+            configuration: .init(name: name, software: "sim", incarnation: IncarnationID(bits: run | 1 << 64), compression: .auto),
+            session: SessionID(bits: UInt128(seed) << 32 | run))
+    }
+
+    func isRunning(_ life: Int) -> Bool { isUp && self.life == life }
+
+    /// A new process: nothing is left of the old one's memory.
+    mutating func restart() {
+        earlierPlans += machine.counters.plans
+        earlierReplays += machine.counters.microBatchesReplayed
+        life += 1
+        isUp = true
+        downAfterDrain = nil
+        inputs = [:]
+        accepted = nil
+        results = [:]
+        replying = [:]
+        wakeAt = nil
+        machine = SimulatedCoordinator.machine(index, life: life, seed: seed, name)
+    }
+
+    var plans: UInt64 { earlierPlans + machine.counters.plans }
+    var replays: UInt64 { earlierReplays + machine.counters.microBatchesReplayed }
+
+    func requestsReplying(on connection: ConnectionID) -> [RequestID] {
+        replying.filter { $0.value == connection }.map(\.key).sorted()
     }
 }
 
@@ -109,12 +160,18 @@ struct SimulatedClient {
         case reply
         case failed(StatusCode)
     }
+    enum Input { case good, rejected }
     struct Planned {
         var values: [UInt64]
-        var isRejected: Bool
+        var input: Input
+        var deadline: Duration
         var outcome: Outcome?
-        var isSubmitted = false
         var submittedAt: Instant = .zero
+        var isCancelled = false
+        /// Sent long after the last fault: it must succeed.
+        var isProbe = false
+        /// Where its reply came: a second one on the same connection is one too many.
+        var repliedOn: ConnectionID?
     }
     let index: Int
     var machine = ClientMachine()
@@ -128,20 +185,44 @@ struct SimulatedClient {
     /// An input that the model throws for carries this mark in its first item.
     static let rejectMark: UInt64 = 0xBAD0_BAD0_BAD0_BAD0
 
-    mutating func plan(items: Int, random: inout SeededRandom, rejected: Bool) -> Int {
+    mutating func plan(items: Int, input: Input, deadline: Duration, random: inout SeededRandom) -> Int {
         var values = (0..<items).map { _ in random.next() >> 1 }
-        if rejected { values[random.int(in: 0...(items - 1))] = Self.rejectMark }
-        requests.append(Planned(values: values, isRejected: rejected))
+        if input == .rejected { values[random.int(in: 0...(items - 1))] = Self.rejectMark }
+        requests.append(Planned(values: values, input: input, deadline: deadline))
         return requests.count - 1
     }
 
-    var unanswered: [Int] { requests.indices.filter { requests[$0].outcome == nil } }
-    var isSettled: Bool { hasLeft || unanswered.isEmpty }
+    var unanswered: [Int] { hasLeft ? [] : requests.indices.filter { requests[$0].outcome == nil } }
 }
 
 /// The stand-in model: each layer mixes each item on its own.
 enum MixModel {
     static func run(_ values: [UInt64], layers: Range<Int>) -> [UInt64] {
         values.map { value in layers.reduce(value) { SeededRandom.mix($0 &+ UInt64($1) &* 0x9E37_79B9) } }
+    }
+}
+
+/// What every coordinator of a run serves, and how its plans are made.
+struct SimulatedModel {
+    let served: ServedModel
+    let profile: ModelProfile
+    let itemBytes: Int
+
+    init(random: inout SeededRandom, layerCount: Int, itemBytes: Int) {
+        self.itemBytes = itemBytes
+        let isSplittable = random.chance(0.85)
+        served = ServedModel(
+            name: "mix", digest: "mix-of-numbers",
+            inputs: [TensorSpec(name: "x", dtype: .int64, shape: [.batch])],
+            outputs: [TensorSpec(name: "y", dtype: .int64, shape: [.batch])],
+            batching: isSplittable ? .splittable : .whole("items depend on each other"), weightBytes: UInt64(layerCount * 1_000))
+        let layers = (0..<layerCount).map { index in
+            Layer(
+                name: "mix\(index)", operatorName: "mix", operation: .other, parameterCount: 250, parameterBytes: 1_000,
+                outputElements: 8, outputBytes: ByteCount(itemBytes), milliseconds: Double(random.int(in: 1...30)) / 10)
+        }
+        profile = ModelProfile(
+            layers: layers, cuts: (1..<layerCount).map { Cut(before: $0, bytes: ByteCount(itemBytes)) },
+            inputBytes: ByteCount(itemBytes), outputBytes: ByteCount(itemBytes), batch: random.int(in: 1...4))
     }
 }

@@ -3,168 +3,179 @@ internal import Planning
 internal import Tensors
 internal import Wire
 
-/// The coordinator's shell: carries out its machine's directives.
+/// The coordinators' shell: carries out their machines' directives.
 extension Simulation {
-    mutating func step(_ event: CoordinatorMachine.Event) {
-        for directive in coordinator.machine.step(event, now: now) { carryOut(directive) }
-        armCoordinator()
+    mutating func step(_ event: CoordinatorMachine.Event, coordinator index: Int) {
+        let life = coordinators[index].life
+        for directive in coordinators[index].machine.step(event, now: now) where coordinators[index].isRunning(life) {
+            carryOut(directive, coordinator: index)
+        }
+        if coordinators[index].isRunning(life) { armCoordinator(index) }
     }
 
     /// Wakes the machine when it asked for it.
-    private mutating func armCoordinator() {
-        guard let wake = coordinator.machine.nextWake else { return }
+    private mutating func armCoordinator(_ index: Int) {
+        guard let wake = coordinators[index].machine.nextWake else { return }
         let at = max(wake, now + .milliseconds(1))
-        if let armed = coordinator.wakeAt, armed <= at, armed > now { return }
-        coordinator.wakeAt = at
-        schedule.add(.wake(.coordinator, life: coordinator.life), at: at)
+        if let armed = coordinators[index].wakeAt, armed <= at, armed > now { return }
+        coordinators[index].wakeAt = at
+        schedule.add(.wake(.coordinator(index), life: coordinators[index].life), at: at)
     }
 
-    private mutating func carryOut(_ directive: CoordinatorMachine.Directive) {
+    private mutating func carryOut(_ directive: CoordinatorMachine.Directive, coordinator index: Int) {
+        let process = Process.coordinator(index)
         switch directive {
         case .dial(let node, _, let hello):
             guard let target = workers.first(where: { $0.name == node.name }) else { return }
-            _ = connect(from: .coordinator, to: .worker(target.index), hello: hello, dialledNode: node.name)
-        case .send(let connection, let message): transmit(Packet(message: message), on: connection, from: .coordinator)
-        case .close(let connection, let why): close(connection, by: .coordinator, why)
+            _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: node.name)
+        case .send(let connection, let message): transmit(Packet(message: message), on: connection, from: process)
+        case .close(let connection, let why): close(connection, by: process, why)
         case .plan(let order):
-            schedule.add(.planned(life: coordinator.life, order), at: now + random.duration(.zero, .milliseconds(50)))
-        case .sendArchive(let connection, let key):
-            let bytes = (key.endLayer - key.firstLayer) * 1_000
-            transmit(
-                Packet(message: .partitionData(PartitionData(key: key, contentDigest: key.modelDigest)), bytes: bytes),
-                on: connection,
-                from: .coordinator)
+            schedule.add(
+                .planned(index, life: coordinators[index].life, order), at: now + random.duration(.zero, .milliseconds(50)))
+        case .sendArchive(let connection, let key): sendArchive(connection, key, coordinator: index)
         case .accept(let id, _, _):
             // The payload comes right behind its header; the caller put it aside.
-            coordinator.arriving[id] = []
+            coordinators[index].accepted = id
         case .dispatch(let work, let connection, let request, let range):
-            guard let input = coordinator.inputs[request] else { return }
+            guard let input = coordinators[index].inputs[request] else {
+                return complain("\(work.key) is dispatched, but its request's input was let go of")
+            }
+            coordinators[index].inputs[request]?.attempts[Int(work.key.microBatch)] = work.key.attempt
             let values = Array(input.values[range])
             transmit(
-                Packet(message: .work(work), values: values, bytes: 200 + values.count * itemBytes), on: connection,
-                from: .coordinator)
+                Packet(message: .work(work), values: values, bytes: 200 + values.count * itemBytes), on: connection, from: process)
         case .abandonDispatch: break
-        case .takeResult(let key, let request, let piece):
-            coordinator.inputs[request]?.pieces[piece] = coordinator.results.removeValue(forKey: key)
-        case .dropResult(let key): coordinator.results[key] = nil
-        case .reply(let id, let connection, let number, let timing):
-            guard let input = coordinator.inputs[id] else { return }
-            let values = input.pieces.sorted { $0.key < $1.key }.flatMap(\.value)
-            let packet = Packet(
-                message: .inferReply(InferReply(id: number, names: [], tensors: [], timing: timing)), values: values,
-                bytes: 200 + values.count * itemBytes)
-            coordinator.replying[id] = connection
-            let left = transmit(packet, on: connection, from: .coordinator)
-            if left < .distantFuture {
-                schedule.add(.sent(connection, .coordinator, life: coordinator.life, nil, id), at: left)
-            } else {
-                schedule.add(.sent(connection, .coordinator, life: coordinator.life, nil, id), at: now)
-            }
+        case .takeResult(let key, let request, let piece): take(key, request, piece, coordinator: index)
+        case .dropResult(let key): coordinators[index].results[key] = nil
+        case .reply(let id, let connection, let number, let timing): reply(id, connection, number, timing, coordinator: index)
         case .forget(let id):
-            coordinator.inputs[id] = nil
-            coordinator.arriving[id] = nil
-            coordinator.replying[id] = nil
-        case .serving, .drained: break
-        case .log(let line): note("coordinator: \(line.message) \(line.metadata)")
+            coordinators[index].inputs[id] = nil
+            coordinators[index].replying[id] = nil
+        case .serving(let stages, let nodes):
+            if index == 0, now > lastFaultEnd { report.longestSettling = now - lastFaultEnd }
+            note("\(process) serves: \(stages) stages on \(nodes) nodes")
+        case .drained: endDrained(process)
+        case .log(let line): note("\(process): \(line.message) \(line.metadata)")
         }
     }
 
-    mutating func plan(_ order: CoordinatorMachine.PlanOrder) {
-        var links = LinkTable()
-        for link in order.brokenLinks { links.set(.unreachable, from: .node(link.from), to: .node(link.to)) }
-        let outcome: CoordinatorMachine.PlanOutcome
-        do {
-            let plan = try Planner.plan(PlanRequest(profile: coordinator.profile, nodes: order.nodes, links: links))
-            outcome = .plan(deployment(of: plan))
-        } catch {
-            outcome = .failure("\(error)")
+    private mutating func sendArchive(_ id: ConnectionID, _ key: PartitionKey, coordinator index: Int) {
+        let connection = connection(id)
+        if case .worker(let worker) = connection.acceptor, connection.isOpen, workers[worker].isRunning(connection.acceptorLife),
+            workers[worker].archives.contains(key)
+        {
+            complain("the archive of \(key) is sent to w\(worker), which holds it")
         }
-        step(.planned(order.generation, outcome))
+        report.archives += 1
+        transmit(
+            Packet(
+                message: .partitionData(PartitionData(key: key, contentDigest: key.modelDigest)),
+                bytes: (key.endLayer - key.firstLayer) * 1_000),
+            on: id, from: .coordinator(index))
     }
 
-    private func deployment(of plan: Plan) -> PlannedDeployment {
-        PlannedDeployment(
-            plan: plan,
-            stages: plan.stages.map { stage in
-                PlannedDeployment.Stage(
-                    partition: PartitionKey(
-                        modelDigest: coordinator.model.digest, firstLayer: stage.layers.first, endLayer: stage.layers.end,
-                        toolchain: "sim",
-                        optimization: .o1),
-                    replicas: stage.replicas, residentBytes: 1_000, warmups: [], inputBytesPerItem: itemBytes)
-            }, microBatch: coordinator.profile.batch, outputBytesPerItem: itemBytes)
+    private mutating func take(_ key: WorkKey, _ request: RequestID, _ piece: Int, coordinator index: Int) {
+        guard let input = coordinators[index].inputs[request] else {
+            return complain("the result of \(key) is taken for a request that is over")
+        }
+        if input.pieces[piece] != nil { complain("two results of piece \(piece) of request \(request.number) are taken") }
+        if input.attempts[piece] != key.attempt {
+            complain("the result of \(key) is taken, but the attempt that counts is \(input.attempts[piece] ?? 0)")
+        }
+        guard key.session == coordinators[index].machine.session else {
+            return complain("the result of \(key) belongs to another session")
+        }
+        let result = coordinators[index].results.removeValue(forKey: key)
+        coordinators[index].inputs[request]?.pieces[piece] = result
     }
 
-    mutating func deliverToCoordinator(_ id: ConnectionID, _ packet: Packet) throws(Violation) {
-        step(.heard(id))
+    private mutating func reply(
+        _ id: RequestID, _ connection: ConnectionID, _ number: UInt64, _ timing: RequestTiming, coordinator index: Int
+    ) {
+        guard let input = coordinators[index].inputs[id] else { return complain("a reply for request \(id.number), which is over") }
+        guard coordinators[index].replying[id] == nil else { return complain("a second reply for request \(id.number)") }
+        let values = input.pieces.sorted { $0.key < $1.key }.flatMap(\.value)
+        let packet = Packet(
+            message: .inferReply(InferReply(id: number, names: [], tensors: [], timing: timing)), values: values,
+            bytes: 200 + values.count * itemBytes)
+        coordinators[index].replying[id] = connection
+        let left = transmit(packet, on: connection, from: .coordinator(index))
+        schedule.add(
+            .sent(connection, .coordinator(index), life: coordinators[index].life, nil, id),
+            at: left < .distantFuture ? left : now)
+    }
+
+    mutating func deliverToCoordinator(_ index: Int, _ id: ConnectionID, _ packet: Packet) throws(Violation) {
+        let process = Process.coordinator(index)
+        step(.heard(id), coordinator: index)
+        let number = Int(id.number)
         switch packet.message {
         case .hello:
-            transmit(
-                Packet(
-                    message: .welcome(
-                        Welcome(
-                            role: .coordinator, name: "coordinator", software: "sim", incarnation: IncarnationID(bits: 1), term: 1))
-                ),
-                on: id, from: .coordinator)
+            let welcome = Welcome(
+                role: .coordinator, name: coordinators[index].name, software: "sim", incarnation: IncarnationID(bits: 1), term: 1)
+            transmit(Packet(message: .welcome(welcome)), on: id, from: process)
         case .welcome(let welcome):
-            guard let connection = connections[id] else { return }
-            connections[id]?.isWelcomed = true
-            step(.connected(NodeID(connection.dialledNode), connection.hello.channel, id, welcome))
+            connections[number].isWelcomed = true
+            step(
+                .connected(NodeID(connections[number].dialledNode), connections[number].hello.channel, id, welcome),
+                coordinator: index)
         case .refused(let refused):
-            guard let connection = connections[id] else { return }
+            connections[number][process].wasTold = true
+            close(id, by: process, "refused")
             step(
                 .dialFailed(
-                    NodeID(connection.dialledNode),
-                    .init(channel: connection.hello.channel, message: refused.message, refusal: refused)))
+                    NodeID(connections[number].dialledNode),
+                    .init(channel: connections[number].hello.channel, message: refused.message, refusal: refused)),
+                coordinator: index)
         case .inferRequest(var request):
             request.tensors = [
                 TensorHeader(dtype: .int64, shape: [packet.values.count], encoding: .raw, wireByteCount: packet.values.count * 8)
             ]
-            step(.requestAnnounced(id, request))
-            guard let accepted = coordinator.arriving.first?.key else { return }
-            coordinator.arriving[accepted] = nil
-            coordinator.inputs[accepted] = .init(values: packet.values, expected: packet.values.count)
-            step(.requestArrived(accepted))
-        case .workResult(let result):
-            coordinator.results[result.key] = packet.values
-            step(.resultArrived(result.key, result.trace))
-            guard coordinator.results[result.key] == nil else {
-                throw violation("the result of \(result.key) was neither taken nor dropped")
+            step(.requestAnnounced(id, request), coordinator: index)
+            if let accepted = coordinators[index].accepted {
+                coordinators[index].accepted = nil
+                coordinators[index].inputs[accepted] = .init(values: packet.values)
+                step(.requestArrived(accepted), coordinator: index)
             }
-        default: step(.received(id, packet.message))
+        case .workResult(let result):
+            coordinators[index].results[result.key] = packet.values
+            step(.resultArrived(result.key, result.trace), coordinator: index)
+            if coordinators[index].results[result.key] != nil {
+                complain("the result of \(result.key) was neither taken nor dropped")
+            }
+        default: step(.received(id, packet.message), coordinator: index)
         }
+        try throwPending()
     }
 
     mutating func sent(_ connection: ConnectionID, _ process: Process, _ life: Int, _ work: WorkKey?, _ request: RequestID?)
         throws(Violation)
     {
         switch process {
-        case .coordinator:
-            if let request, coordinator.life == life, coordinator.replying[request] != nil { step(.replySent(request)) }
+        case .coordinator(let index):
+            guard let request, coordinators[index].isRunning(life), coordinators[index].replying[request] != nil else { return }
+            step(.replySent(request), coordinator: index)
+            try throwPending()
         case .worker(let index):
-            let isOver = connections[connection]?.closedAt.contains(process) ?? true
-            if let work, !isOver, workers[index].isRunning(life) { try stepWorker(index, .forwarded(work)) }
+            guard let work, !self.connection(connection)[process].knowsEnd, workers[index].isRunning(life) else { return }
+            try stepWorker(index, .forwarded(work))
         case .client: break
         }
     }
 
     mutating func wake(_ process: Process, _ life: Int) throws(Violation) {
         switch process {
-        case .coordinator:
-            guard coordinator.life == life, let armed = coordinator.wakeAt, armed <= now else { return }
-            coordinator.wakeAt = nil
-            step(.tick)
+        case .coordinator(let index):
+            guard coordinators[index].isRunning(life), let armed = coordinators[index].wakeAt, armed <= now else { return }
+            coordinators[index].wakeAt = nil
+            step(.tick, coordinator: index)
+            try throwPending()
         case .client(let index):
             guard let armed = clients[index].wakeAt, armed <= now else { return }
             clients[index].wakeAt = nil
             try stepClient(index, .tick)
         case .worker: break
         }
-    }
-}
-
-extension SimulatedCoordinator {
-    func requestsReplying(on connection: ConnectionID) -> [RequestID] {
-        replying.filter { $0.value == connection }.map(\.key).sorted()
     }
 }

@@ -1,110 +1,227 @@
 internal import Cluster
+internal import Planning
 internal import Wire
 
 extension Simulation {
     /// Draws the run's faults: all begin within its first seconds and all end.
     mutating func scheduleFaults() {
-        for _ in 0..<random.int(in: options.crashes) {
-            add(.crash(worker: randomWorker(), downFor: random.duration(.milliseconds(10), .seconds(4))))
+        for _ in 0..<times(options.crashes) {
+            add(
+                .crash(
+                    .worker(anyWorker()), downFor: random.duration(.milliseconds(10), .seconds(4)), keepsDisk: random.chance(0.5),
+                    isSilent: random.chance(0.25)))
         }
-        for _ in 0..<random.int(in: options.drains) {
-            add(.drain(worker: randomWorker(), downFor: random.duration(.milliseconds(10), .seconds(2))))
+        for _ in 0..<times(options.drains) {
+            add(.drain(.worker(anyWorker()), downFor: random.duration(.milliseconds(10), .seconds(2))))
         }
-        for _ in 0..<random.int(in: options.stalls) {
-            let process: Process = random.chance(0.2) ? .coordinator : .worker(randomWorker())
-            add(.stall(process, random.duration(.milliseconds(50), .seconds(5))))
+        for _ in 0..<times(options.stalls) {
+            let process: Process = random.chance(0.25) ? .coordinator(0) : .worker(anyWorker())
+            add(.stall(process, random.duration(.milliseconds(50), .seconds(6))))
         }
-        for _ in 0..<random.int(in: options.cuts) {
-            let (from, to) = randomPair()
-            add(.block(from: from, to: to, bothWays: random.chance(0.5), random.duration(.milliseconds(50), .seconds(8))))
+        for _ in 0..<times(options.cuts) {
+            let (from, to) = anyPair()
+            add(.block(from: from, to: to, bothWays: random.chance(0.4), random.duration(.milliseconds(50), .seconds(8))))
         }
-        for _ in 0..<random.int(in: options.resets) {
-            let (from, to) = randomPair()
+        for _ in 0..<times(options.slowLinks) {
+            let (from, to) = anyPair()
+            add(
+                .slow(
+                    from: from, to: to, added: random.duration(.zero, .milliseconds(500)), divisor: random.int(in: 1...40),
+                    random.duration(.milliseconds(200), .seconds(5))))
+        }
+        for _ in 0..<times(options.resets) {
+            let (from, to) = anyPair()
             let halfOpen = random.chance(0.5) ? Duration.zero : random.duration(.zero, .seconds(3))
-            add(.reset(from, to, random.chance(0.5) ? .control : .data, halfOpenFor: halfOpen))
+            add(.reset(from, to, isControl: random.chance(0.5), halfOpenFor: halfOpen))
         }
+        for _ in 0..<times(options.repeats) { add(.repeatOld(worker: anyWorker(), count: random.int(in: 1...6))) }
+        for _ in 0..<times(options.shortages) {
+            add(.shortage(worker: anyWorker(), random.duration(.milliseconds(50), .seconds(4))))
+        }
+        for _ in 0..<times(options.unlistings) {
+            add(.unlist(worker: anyWorker(), random.duration(.milliseconds(10), .seconds(3))))
+        }
+        for _ in 0..<times(options.coordinatorCrashes) {
+            let time = random.duration(.milliseconds(10), .seconds(3))
+            if random.chance(0.25) {
+                add(.drain(.coordinator(0), downFor: time))
+            } else {
+                add(.crash(.coordinator(0), downFor: time, keepsDisk: true, isSilent: random.chance(0.25)))
+            }
+        }
+        for _ in 0..<times(options.intruders) { add(.intrude(random.duration(.milliseconds(200), .seconds(6)))) }
+        for worker in workers where !worker.isUp { add(.join(worker: worker.index)) }
+    }
+
+    /// Each run has about half of the kinds of faults that its options allow: what hides behind another fault shows without it.
+    private mutating func times(_ range: ClosedRange<Int>) -> Int {
+        let count = random.int(in: range)
+        return options.leavesKindsOut && random.chance(0.5) ? 0 : count
     }
 
     private mutating func add(_ fault: Fault) {
-        schedule.add(.fault(fault), at: now + random.duration(.milliseconds(100), .seconds(4)))
+        let at = now + random.duration(.milliseconds(100), .seconds(4))
+        lastFaultStart = max(lastFaultStart, at)
+        schedule.add(.fault(fault), at: at)
     }
 
-    private mutating func randomWorker() -> Int { random.int(in: 0...(workers.count - 1)) }
+    private mutating func anyWorker() -> Int { random.int(in: 0...(workers.count - 1)) }
 
     /// Two workers, or the coordinator and a worker, in either order.
-    private mutating func randomPair() -> (Process, Process) {
-        let first = Process.worker(randomWorker())
-        var second = Process.coordinator
+    private mutating func anyPair() -> (Process, Process) {
+        let first = Process.worker(anyWorker())
+        var second = Process.coordinator(0)
         if workers.count > 1, random.chance(0.6) {
-            repeat { second = .worker(randomWorker()) } while second == first
+            repeat { second = .worker(anyWorker()) } while second == first
         }
         return random.chance(0.5) ? (first, second) : (second, first)
     }
 
     mutating func inject(_ fault: Fault) throws(Violation) {
         note("fault: \(fault)")
-        report.faults += 1
+        if let kind = fault.kind { report.faults[kind, default: 0] += 1 }
         switch fault {
-        case .crash(let worker, let downFor):
-            guard workers[worker].isUp else { return }
-            end(worker, downFor, afterFlush: false)
-        case .restart(let worker):
-            workers[worker].restart()
-            schedule.add(.heartbeat(worker, life: workers[worker].life), at: now)
-        case .drain(let worker, let downFor):
-            guard workers[worker].isUp, workers[worker].downAfterDrain == nil else { return }
-            workers[worker].downAfterDrain = downFor
-            lastFaultEnd = max(lastFaultEnd, now + downFor)
-            try stepWorker(worker, .drain)
+        case .crash(let process, let downFor, let keepsDisk, let isSilent):
+            guard isUp(process) else { return }
+            if case .worker(let index) = process, !keepsDisk { workers[index].archives = [] }
+            end(process, downFor, afterFlush: false, isSilent: isSilent)
+        case .restart(let process): try start(process)
+        case .drain(let process, let downFor): try drain(process, downFor)
         case .stall(let process, let duration):
             stalledUntil[process] = max(stalledUntil[process] ?? .zero, now + duration)
-            lastFaultEnd = max(lastFaultEnd, now + duration)
+            lasts(duration)
         case .block(let from, let to, let bothWays, let duration):
             blocks[Direction(from: from, to: to)] = now + duration
             if bothWays { blocks[Direction(from: to, to: from)] = now + duration }
-            lastFaultEnd = max(lastFaultEnd, now + duration)
-        case .reset(let first, let second, let channel, let halfOpenFor):
-            let open = connections.filter { _, connection in
-                connection.isOpen && connection.hello.channel == channel
-                    && (connection.dialer, connection.acceptor) == (first, second)
-                    || connection.isOpen && connection.hello.channel == channel
-                        && (connection.dialer, connection.acceptor) == (second, first)
+            lasts(duration + Self.tcpTimeout)
+        case .slow(let from, let to, let added, let divisor, let duration):
+            slow[Direction(from: from, to: to)] = Slowness(until: now + duration, added: added, divisor: Double(divisor))
+            lasts(duration)
+        case .reset(let first, let second, let isControl, let halfOpenFor):
+            let channel: Channel = isControl ? .control : .data
+            let open = connections.indices.first {
+                connections[$0].isOpen && connections[$0].hello.channel == channel && connections[$0].joins(first, second)
             }
-            guard let id = open.keys.min() else { return }
-            close(id, by: first, "reset by the network", noticedAfter: halfOpenFor)
-            lastFaultEnd = max(lastFaultEnd, now + halfOpenFor)
+            guard let open else { return }
+            close(ConnectionID(UInt64(open)), by: first, "reset by the network", noticedAfter: halfOpenFor)
+            lasts(halfOpenFor)
+        case .repeatOld(let worker, let count): for _ in 0..<count { repeatOld(worker) }
+        case .shortage(let worker, let duration):
+            workers[worker].shortUntil = now + duration
+            lasts(duration)
+        case .join(let worker):
+            workers[worker].isUp = true
+            listed.insert(worker)
+            schedule.add(.heartbeat(worker, life: workers[worker].life), at: now)
+            try listWorkers()
+        case .unlist(let worker, let duration):
+            guard listed.count > 1, listed.remove(worker) != nil else { return }
+            schedule.add(.fault(.list(worker: worker)), at: now + duration)
+            lasts(duration)
+            try listWorkers()
+        case .list(let worker):
+            listed.insert(worker)
+            try listWorkers()
+        case .intrude(let duration):
+            guard !coordinators[1].isUp else { return }
+            try start(.coordinator(1))
+            schedule.add(
+                .fault(.crash(.coordinator(1), downFor: .zero, keepsDisk: true, isSilent: false)), at: now + duration)
+            lasts(duration)
         }
     }
 
-    mutating func endDrained(_ worker: Int) {
-        guard workers[worker].isUp, let downFor = workers[worker].downAfterDrain else { return }
-        end(worker, downFor, afterFlush: true)
+    /// Nothing is wrong any more after the last of these ends.
+    private mutating func lasts(_ duration: Duration) { lastFaultEnd = max(lastFaultEnd, now + duration) }
+
+    mutating func start(_ process: Process) throws(Violation) {
+        switch process {
+        case .worker(let index):
+            guard !workers[index].isUp else { return }
+            workers[index].restart()
+            schedule.add(.heartbeat(index, life: workers[index].life), at: now)
+        case .coordinator(let index):
+            // The second one's first start is a new process too.
+            coordinators[index].restart()
+            let life = coordinators[index].life
+            schedule.add(.analysed(index, life: life), at: now + random.duration(.zero, .milliseconds(500)))
+            try list(workersFor: index)
+        case .client: break
+        }
     }
 
-    private mutating func end(_ worker: Int, _ downFor: Duration, afterFlush: Bool) {
-        let process = Process.worker(worker)
-        for (id, connection) in connections.sorted(by: { $0.key < $1.key })
-        where connection.isOpen && (connection.dialer == process || connection.acceptor == process) {
-            close(id, by: process, afterFlush ? "closed by the peer" : "connection reset", afterFlush: afterFlush)
+    private mutating func listWorkers() throws(Violation) {
+        for index in coordinators.indices where coordinators[index].isUp { try list(workersFor: index) }
+    }
+
+    mutating func list(workersFor index: Int) throws(Violation) {
+        let targets = listed.sorted().map { worker in
+            CoordinatorMachine.Target(name: NodeID(workers[worker].name), addresses: [workers[worker].name])
         }
-        workers[worker].isUp = false
+        step(.targets(targets), coordinator: index)
+        try throwPending()
+    }
+
+    private mutating func drain(_ process: Process, _ downFor: Duration) throws(Violation) {
+        guard isUp(process) else { return }
+        switch process {
+        case .worker(let index):
+            guard workers[index].downAfterDrain == nil else { return }
+            workers[index].downAfterDrain = downFor
+            lasts(downFor)
+            try stepWorker(index, .drain)
+        case .coordinator(let index):
+            guard coordinators[index].downAfterDrain == nil else { return }
+            coordinators[index].downAfterDrain = downFor
+            lasts(downFor)
+            step(.drain, coordinator: index)
+            try throwPending()
+        case .client: break
+        }
+    }
+
+    mutating func endDrained(_ process: Process) {
+        let downFor: Duration? =
+            switch process {
+            case .worker(let index): workers[index].downAfterDrain
+            case .coordinator(let index): coordinators[index].downAfterDrain
+            case .client: nil
+            }
+        if let downFor, isUp(process) { end(process, downFor, afterFlush: true, isSilent: false) }
+    }
+
+    private mutating func end(_ process: Process, _ downFor: Duration, afterFlush: Bool, isSilent: Bool) {
+        // Whose machine lost power answers nothing: TCP at the other end gives up in its own time.
+        let unnoticed = isSilent ? random.duration(.zero, Self.tcpTimeout) : .zero
+        for number in connections.indices where connections[number].isOpen {
+            guard connections[number].dialer == process || connections[number].acceptor == process else { continue }
+            close(
+                ConnectionID(UInt64(number)), by: process, afterFlush ? "closed by the peer" : "connection reset",
+                afterFlush: afterFlush, noticedAfter: unnoticed)
+        }
         stalledUntil[process] = nil
-        schedule.add(.fault(.restart(worker: worker)), at: now + downFor)
-        lastFaultEnd = max(lastFaultEnd, now + downFor)
+        lasts(max(downFor, unnoticed))
+        switch process {
+        case .worker(let index): workers[index].isUp = false
+        case .coordinator(let index): coordinators[index].isUp = false
+        case .client: return
+        }
+        if process != .coordinator(1) { schedule.add(.fault(.restart(process)), at: now + downFor) }
     }
-}
 
-extension Simulation.Options {
-    /// All faults together, up to a few of each in one run.
-    public static var faults: Simulation.Options {
-        var options = Simulation.Options()
-        options.crashes = 0...3
-        options.drains = 0...1
-        options.stalls = 0...2
-        options.cuts = 0...2
-        options.resets = 0...3
-        options.shortageShare = 0.01
-        options.evictShare = 0.3
-        return options
+    /// One old message once more, on whatever connection leads there today.
+    private mutating func repeatOld(_ worker: Int) {
+        guard workers[worker].isUp, let (node, packet) = workers[worker].history.randomElement(using: &random) else { return }
+        let process = Process.worker(worker)
+        let way = connections.indices.last { number in
+            let connection = connections[number]
+            guard connection.isOpen, connection.isWelcomed, connection.hello.channel == .data else { return false }
+            return node == nil
+                ? connection.acceptor == process && connection.hello.role == .coordinator
+                : connection.dialer == process && connection.dialledNode == node
+        }
+        guard let way else { return }
+        transmit(packet, on: ConnectionID(UInt64(way)), from: process)
+        report.repeated += 1
     }
 }

@@ -10,9 +10,12 @@ extension Simulation {
             try carryOut(directive, worker: index)
         }
         guard workers[index].isRunning(life) else { return }
-        guard workers[index].payloads.count == workers[index].machine.heldCount else {
-            throw violation(
-                "w\(index) keeps \(workers[index].payloads.count) payloads for \(workers[index].machine.heldCount) micro-batches")
+        let held = workers[index].machine.heldCount
+        guard workers[index].payloads.count == held else {
+            throw violation("w\(index) keeps \(workers[index].payloads.count) payloads for \(held) micro-batches")
+        }
+        guard held <= workers[index].slots else {
+            throw violation("w\(index) holds \(held) micro-batches, its limit is \(workers[index].slots)")
         }
     }
 
@@ -24,6 +27,7 @@ extension Simulation {
             if case .welcome(var welcome) = message {
                 welcome.worker = workers[index].profile
                 message = .welcome(welcome)
+                try obey(connection, worker: index)
             }
             transmit(Packet(message: message), on: connection, from: process)
         case .refuse(let connection, let refused):
@@ -40,22 +44,19 @@ extension Simulation {
             let layers = partition.endLayer - partition.firstLayer
             let time = Double(layerNanoseconds) * Double(layers * payload.values.count) / workers[index].speed
             schedule.add(.executed(index, life: life, key), at: now + .nanoseconds(Int64(time)))
-        case .forward(let key, _, let connection, let route):
+        case .forward(let key, let node, let connection, let route):
             guard let payload = workers[index].payloads[key] else {
                 throw violation("\(process) forwards \(key) without its payload")
             }
             var work = payload.work
             work.route = route
-            let packet = Packet(message: .work(work), values: payload.values, bytes: 200 + payload.values.count * itemBytes)
-            report(sent: key, on: connection, by: process, life, at: transmit(packet, on: connection, from: process))
+            hand(key, Packet(message: .work(work), values: payload.values), to: node, on: connection, worker: index)
         case .giveResult(let key, let connection):
             guard let payload = workers[index].payloads[key] else {
                 throw violation("\(process) returns \(key) without its payload")
             }
-            let packet = Packet(
-                message: .workResult(WorkResult(key: key, tensors: [], trace: [])), values: payload.values,
-                bytes: 200 + payload.values.count * itemBytes)
-            report(sent: key, on: connection, by: process, life, at: transmit(packet, on: connection, from: process))
+            let result = WorkResult(key: key, tensors: [], trace: [])
+            hand(key, Packet(message: .workResult(result), values: payload.values), to: nil, on: connection, worker: index)
         case .release(let key):
             guard workers[index].payloads.removeValue(forKey: key) != nil else {
                 throw violation("\(process) releases \(key) a second time")
@@ -65,8 +66,7 @@ extension Simulation {
                 throw violation("\(process) dials \(peer.name), which does not exist")
             }
             let hello = Hello(
-                role: .worker, channel: .data, name: workers[index].name, software: "sim",
-                incarnation: IncarnationID(bits: UInt128(index * 1_000 + life + 1)))
+                role: .worker, channel: .data, name: workers[index].name, software: "sim", incarnation: workers[index].incarnation)
             _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: peer.name, peer: peer)
         case .load(let order):
             let time: Duration =
@@ -77,40 +77,63 @@ extension Simulation {
             if random.chance(options.evictShare) {
                 for answer in workers[index].machine.evicted(key) { try carryOut(answer, worker: index) }
             }
-        case .drained: endDrained(index)
-        case .log(let line): note("\(process): \(line.message) \(line.metadata)")
+        case .drained: endDrained(process)
+        case .log(let line): note("\(process): \(line.message) \(line.metadata)", .detail)
         }
     }
 
-    /// The shell hears of it when the kernel has the last byte, unless the connection is over for it by then.
-    private mutating func report(sent key: WorkKey, on connection: ConnectionID, by process: Process, _ life: Int, at left: Instant)
-    {
-        if left < .distantFuture { schedule.add(.sent(connection, process, life: life, key, nil), at: left) }
+    /// Sends what was computed. The shell hears of it when the kernel has the last byte, unless the connection is over for it by then.
+    private mutating func hand(_ key: WorkKey, _ packet: Packet, to node: String?, on id: ConnectionID, worker index: Int) {
+        var packet = packet
+        packet.bytes = 200 + packet.values.count * itemBytes
+        let process = Process.worker(index)
+        if options.remembersOldMessages { workers[index].remember(packet, to: node) }
+        let left = transmit(packet, on: id, from: process)
+        if left < .distantFuture { schedule.add(.sent(id, process, life: workers[index].life, key, nil), at: left) }
+    }
+
+    /// The machine welcomes a coordinator: it must not have been taken from one that lives.
+    private mutating func obey(_ id: ConnectionID, worker index: Int) throws(Violation) {
+        let hello = connection(id).hello
+        guard hello.role == .coordinator, let claim = hello.claim else { return }
+        if let holder = workers[index].holder, holder.session != claim.session {
+            let silence = now - holder.heardAt
+            guard !holder.isConnected || silence >= WorkerMachine.holdTimeout else {
+                throw violation(
+                    "w\(index) obeys \(hello.name) (term \(claim.term)), but \(holder.name) holds it and spoke \(silence.readable) ago"
+                )
+            }
+            report.takeovers += 1
+        }
+        guard hello.channel == .control || workers[index].holder?.session != claim.session else { return }
+        workers[index].holder = .init(session: claim.session, name: hello.name, control: id, heardAt: now)
     }
 
     mutating func finishExecution(_ index: Int, _ key: WorkKey) throws(Violation) {
-        guard var payload = workers[index].payloads[key], let hop = payload.work.route.first else {
+        guard let payload = workers[index].payloads[key], let hop = payload.work.route.first else {
             throw violation("w\(index) finished \(key), whose payload is gone")
         }
         if payload.values.contains(SimulatedClient.rejectMark) {
             try stepWorker(index, .executionFailed(key, .invalidArgument, "the model rejects this input"))
             return
         }
-        if random.chance(options.shortageShare) {
+        if isShort(index) {
             try stepWorker(index, .executionFailed(key, .resourceExhausted, "no memory for the activations"))
             return
         }
-        payload.values = MixModel.run(payload.values, layers: hop.partition.firstLayer..<hop.partition.endLayer)
-        workers[index].payloads[key] = payload
+        workers[index].payloads[key]?.values = MixModel.run(
+            payload.values, layers: hop.partition.firstLayer..<hop.partition.endLayer)
         try stepWorker(index, .executed(key))
     }
+
+    private mutating func isShort(_ index: Int) -> Bool { now < workers[index].shortUntil || random.chance(options.shortageShare) }
 
     mutating func finishLoad(_ index: Int, _ order: LoadPartition) throws(Violation) {
         guard workers[index].archives.contains(order.key) else {
             try stepWorker(index, .loadFailed(order.key, .failedPrecondition, "no archive"))
             return
         }
-        if random.chance(options.shortageShare) {
+        if isShort(index) {
             try stepWorker(index, .loadFailed(order.key, .resourceExhausted, "no memory for the partition"))
             return
         }
@@ -125,7 +148,7 @@ extension Simulation {
     mutating func heartbeat(_ index: Int, _ life: Int) {
         guard workers[index].isRunning(life) else { return }
         workers[index].beat += 1
-        for connection in workers[index].controlConnections.sorted() {
+        for connection in workers[index].controlConnections {
             let beat = Heartbeat(sequence: workers[index].beat, completed: workers[index].machine.completed)
             transmit(Packet(message: .heartbeat(beat)), on: connection, from: .worker(index))
         }
@@ -133,24 +156,36 @@ extension Simulation {
     }
 
     mutating func deliverToWorker(_ index: Int, _ id: ConnectionID, _ packet: Packet) throws(Violation) {
+        let process = Process.worker(index)
+        let number = Int(id.number)
+        if let claim = connections[number].hello.claim, claim.session == workers[index].holder?.session {
+            workers[index].holder?.heardAt = now
+        }
         switch packet.message {
         case .hello(let hello):
-            if hello.role == .coordinator, hello.channel == .control { workers[index].controlConnections.insert(id) }
+            if hello.role == .coordinator, hello.channel == .control { workers[index].controlConnections.append(id) }
+            if let holder = workers[index].holder {
+                // As it is before the machine decides.
+                let isConnected = !connection(holder.control)[process].knowsEnd
+                workers[index].holder?.isConnected = isConnected
+            }
             try stepWorker(index, .opened(id, hello))
         case .welcome(let welcome):
-            connections[id]?.isWelcomed = true
-            guard let peer = connections[id]?.peer else { return }
+            connections[number].isWelcomed = true
+            guard let peer = connections[number].peer else { return }
             guard welcome.incarnation == peer.incarnation else {
-                connections[id]?.toldTo.insert(.worker(index))
-                close(id, by: .worker(index), "another process answers here")
-                try stepWorker(index, .peerFailed(peer, "another process answers here"))
+                try giveUp(id, peer, "another process answers here", worker: index)
                 return
             }
             try stepWorker(index, .peerOpened(peer, id))
         case .refused(let refused):
-            if let peer = connections[id]?.peer { try stepWorker(index, .peerFailed(peer, refused.message)) }
+            if let peer = connections[number].peer { try giveUp(id, peer, refused.message, worker: index) }
         case .work(let work):
-            guard workers[index].payloads[work.key] == nil else { throw violation("w\(index) got \(work.key) twice") }
+            guard workers[index].payloads[work.key] == nil else {
+                guard options.remembersOldMessages else { throw violation("w\(index) got \(work.key) twice") }
+                close(id, by: process, "micro-batch \(work.key) came twice")
+                return
+            }
             workers[index].payloads[work.key] = (work, packet.values)
             try stepWorker(index, .workArrived(id, work, bytes: packet.values.count * itemBytes))
         case .partitionData(let data):
@@ -158,5 +193,12 @@ extension Simulation {
             try stepWorker(index, .archiveStored(data.key))
         default: try stepWorker(index, .received(id, packet.message))
         }
+    }
+
+    /// A dial that ended in the wrong place: the machine hears of it once, not of the connection's end.
+    private mutating func giveUp(_ id: ConnectionID, _ peer: PeerTable.Peer, _ why: String, worker index: Int) throws(Violation) {
+        connections[Int(id.number)][.worker(index)].wasTold = true
+        close(id, by: .worker(index), why)
+        try stepWorker(index, .peerFailed(peer, why))
     }
 }

@@ -1,6 +1,5 @@
-public import Cluster
+internal import Cluster
 internal import Planning
-internal import Tensors
 internal import Wire
 
 /// The real coordinator, worker and client machines over a virtual network and clock, driven by one seed.
@@ -8,77 +7,50 @@ internal import Wire
 /// Nothing here decides anything that a machine decides: it carries messages with latency and bandwidth, lets time pass, runs a stand-in
 /// model (each layer mixes each item's number), injects faults, and checks what came out. The same seed gives the same run.
 public struct Simulation {
-    public struct Options: Sendable {
-        public var workers = 1...5
-        public var clients = 1...4
-        public var requestsPerClient = 1...12
-        public var itemsPerRequest = 1...9
-        public var cancelShare = 0.08
-        public var rejectShare = 0.06
-        public var leaveShare = 0.1
-        /// Crashes (with restart) in one run.
-        public var crashes = 0...0
-        /// SIGTERM to a worker, which is started again later.
-        public var drains = 0...0
-        /// Stopped processes that wake later.
-        public var stalls = 0...0
-        /// Pairs between which nothing passes for a while, in one or both directions.
-        public var cuts = 0...0
-        /// Single connections that break, the ends noticing it at different times.
-        public var resets = 0...0
-        /// Executions and loads that fail for lack of memory.
-        public var shortageShare = 0.0
-        /// Released partitions that are evicted at once.
-        public var evictShare = 0.0
-        public var requestDeadline: Duration = .seconds(60)
-        public init() {}
-    }
+    /// How much of a run is told: what an operator would look for, or everything.
+    public enum Detail: Sendable { case event, detail }
 
-    /// What a run did, for tests that must know that something was exercised.
-    public struct Report: Sendable, Equatable {
-        public var requests = 0
-        public var replies = 0
-        public var rejectedInputs = 0
-        public var cancelled = 0
-        public var errors: [String] = []
-        public var replayed: UInt64 = 0
-        public var plans: UInt64 = 0
-        public var faults = 0
-        /// The longest time from a request's submission, or the end of the last fault, to its outcome.
-        public var longestWait: Duration = .zero
-        public var occurrences = 0
-        public var virtualMilliseconds = 0
-    }
-
-    /// A broken promise; the text names what was expected and what was seen.
-    public struct Violation: Error, CustomStringConvertible {
-        public let seed: UInt64
-        public let at: Instant
-        public let message: String
-        public var description: String { "seed \(seed) at \((at - .zero).readable): \(message)" }
-    }
+    enum Phase { case running, settling, observing }
 
     /// A run that has not settled after this much virtual time has not made progress.
-    static let timeLimit: Duration = .seconds(180)
+    static let timeLimit: Duration = .seconds(240)
     static let occurrenceLimit = 400_000
     /// Each request has its outcome within this time after the last fault is over: a plan needs no more than that to serve again.
     static let recoveryLimit: Duration = .seconds(30)
+    /// Plans change no more this long after the last fault: links that failed are tried again with growing pauses, and the last try of
+    /// the runs here comes before that.
+    static let settleLimit: Duration = .seconds(60)
+    /// How long a settled cluster is watched: longer than any pause after which it might change its mind.
+    static let observedTime: Duration = .seconds(15)
+    /// A settled cluster answers within this time.
+    static let probeLimit: Duration = .seconds(5)
 
     let seed: UInt64
     let options: Options
     var random: SeededRandom
     var now: Instant = .zero
     var schedule = Schedule()
-    var connections: [ConnectionID: Connection] = [:]
-    var nextConnection: UInt64 = 1
+    /// By number.
+    var connections: [Connection] = []
     var workers: [SimulatedWorker] = []
-    var coordinator: SimulatedCoordinator
+    /// The workers of the topology file.
+    var listed: Set<Int> = []
+    var coordinators: [SimulatedCoordinator]
     var clients: [SimulatedClient] = []
     var stalledUntil: [Process: Instant] = [:]
     var blocks: [Direction: Instant] = [:]
+    var slow: [Direction: Slowness] = [:]
+    var lastFaultStart: Instant = .zero
     var lastFaultEnd: Instant = .zero
+    /// Requests of clients that have not left, planned or submitted, without an outcome.
+    var openRequests = 0
+    var phase = Phase.running
+    var isOver = false
+    var plansAtObservation: UInt64 = 0
     var report = Report()
-    public var trace: ((String) -> Void)?
+    /// What a directive showed to be wrong; thrown when the machine's step is carried out.
+    private var pending: Violation?
+    public var trace: ((Detail, String) -> Void)?
 
     // The cluster's physics, drawn once for each seed.
     let layerCount: Int
@@ -86,6 +58,9 @@ public struct Simulation {
     let latency: Duration
     let bytesPerSecond: Double
     let itemBytes = 1_000
+    let model: SimulatedModel
+    let usesPlanner: Bool
+    let isObserved: Bool
 
     public init(seed: UInt64, options: Options = Options()) {
         self.seed = seed
@@ -95,17 +70,35 @@ public struct Simulation {
         layerNanoseconds = Int64(random.int(in: 10_000...400_000))
         latency = random.duration(.microseconds(20), .milliseconds(5))
         bytesPerSecond = Double(random.int(in: 1_000_000...200_000_000))
-        coordinator = SimulatedCoordinator(seed: seed, random: &random, layerCount: layerCount, itemBytes: itemBytes)
+        usesPlanner = random.chance(options.plannerShare)
+        isObserved = random.chance(options.observedShare)
+        model = SimulatedModel(random: &random, layerCount: layerCount, itemBytes: itemBytes)
+        coordinators = [SimulatedCoordinator(index: 0, seed: seed), SimulatedCoordinator(index: 1, seed: seed)]
         for index in 0..<random.int(in: options.workers) { workers.append(SimulatedWorker(index: index, random: &random)) }
+        for _ in 0..<min(random.int(in: options.joining), workers.count - 1) {
+            workers[random.int(in: 1...(workers.count - 1))].isUp = false
+        }
+        listed = Set(workers.filter(\.isUp).map(\.index))
         for index in 0..<random.int(in: options.clients) { clients.append(SimulatedClient(index: index)) }
     }
 
     func violation(_ message: String) -> Violation { Violation(seed: seed, at: now, message: message) }
-    func note(_ text: @autoclosure () -> String) { trace?("\((now - .zero).milliseconds) \(text())") }
+
+    /// For what is found where nothing can be thrown: the first of a step counts.
+    mutating func complain(_ message: String) { if pending == nil { pending = violation(message) } }
+
+    func throwPending() throws(Violation) { if let pending { throw pending } }
+
+    func note(_ text: @autoclosure () -> String, _ detail: Detail = .event) {
+        guard let trace else { return }
+        let milliseconds = (now - .zero).nanoseconds / 1_000_000
+        let parts = (milliseconds / 1_000, milliseconds % 1_000)
+        trace(detail, "\(parts.0).\(parts.1 < 100 ? "0" : "")\(parts.1 < 10 ? "0" : "")\(parts.1) \(text())")
+    }
 
     /// Runs until everything has settled.
     public mutating func run() throws(Violation) -> Report {
-        start()
+        try start()
         let limit = Instant.zero + Self.timeLimit
         while let (time, occurrence) = schedule.next() {
             now = max(now, time)
@@ -113,32 +106,36 @@ public struct Simulation {
             guard now < limit, report.occurrences < Self.occurrenceLimit else {
                 throw violation("no rest: \(unsettled) after \((now - .zero).readable) and \(report.occurrences) occurrences")
             }
-            if let process = occurrence.process, let until = stalledUntil[process], until > now {
+            if !stalledUntil.isEmpty, let process = occurrence.process, let until = stalledUntil[process], until > now {
                 schedule.add(occurrence, at: until)
                 continue
             }
             try handle(occurrence)
-            try checkBounds()
-            if isSettled { break }
+            if openRequests == 0, phase == .running, isAtRest { try arriveAtRest() }
+            if isOver { break }
         }
-        try checkRest()
-        report.replayed = coordinator.machine.counters.microBatchesReplayed
-        report.plans = coordinator.machine.counters.plans
-        report.virtualMilliseconds = Int((now - .zero).milliseconds)
+        guard isOver else { throw violation("nothing happens any more, but there is work left: \(unsettled)") }
+        for coordinator in coordinators { report.replayed += coordinator.replays }
+        report.plans = coordinators[0].plans
+        for client in clients { report.resent += client.machine.retries }
+        report.virtualTime = now - .zero
         return report
     }
 
-    private mutating func start() {
-        for index in workers.indices {
+    private mutating func start() throws(Violation) {
+        for index in workers.indices where workers[index].isUp {
             schedule.add(.heartbeat(index, life: 0), at: now + random.duration(.zero, .milliseconds(250)))
         }
-        var last = Instant.zero
         for client in clients.indices {
             for _ in 0..<random.int(in: options.requestsPerClient) {
+                let deadline =
+                    random.chance(options.hastyShare)
+                    ? random.duration(.milliseconds(50), .seconds(5)) : options.requestDeadline
                 let request = clients[client].plan(
-                    items: random.int(in: options.itemsPerRequest), random: &random, rejected: random.chance(options.rejectShare))
+                    items: random.int(in: options.itemsPerRequest), input: random.chance(options.rejectShare) ? .rejected : .good,
+                    deadline: deadline, random: &random)
+                openRequests += 1
                 let at = now + random.duration(.zero, .seconds(3))
-                last = max(last, at)
                 schedule.add(.submit(client: client, request: request), at: at)
                 if random.chance(options.cancelShare) {
                     schedule.add(.cancel(client: client, request: request), at: at + random.duration(.zero, .milliseconds(300)))
@@ -149,16 +146,16 @@ public struct Simulation {
             }
         }
         scheduleFaults()
-        let targets = workers.map { CoordinatorMachine.Target(name: NodeID($0.name), addresses: [$0.name]) }
-        step(.targets(targets))
-        step(.modelReady(coordinator.model))
+        try list(workersFor: 0)
+        step(.modelReady(model.served), coordinator: 0)
+        try throwPending()
     }
 
     private mutating func handle(_ occurrence: Occurrence) throws(Violation) {
         switch occurrence {
         case .deliver(let connection, let process, let packet, let left): try deliver(connection, to: process, packet, left: left)
         case .connectionClosed(let connection, let process, let cause): try closed(connection, at: process, cause)
-        case .connectResult(let connection, let process, let isOpen): try connectResult(connection, process, isOpen)
+        case .connectFailed(let connection, let process): try connectFailed(connection, process)
         case .sent(let connection, let process, let life, let work, let request): try sent(connection, process, life, work, request)
         case .prepared(let worker, let life, let key):
             if workers[worker].isRunning(life) { try stepWorker(worker, .prepared(key)) }
@@ -167,46 +164,21 @@ public struct Simulation {
         case .loaded(let worker, let life, let order):
             if workers[worker].isRunning(life) { try finishLoad(worker, order) }
         case .heartbeat(let worker, let life): heartbeat(worker, life)
-        case .planned(_, let order): plan(order)
+        case .analysed(let index, let life):
+            guard coordinators[index].isRunning(life) else { return }
+            step(.modelReady(model.served), coordinator: index)
+            try throwPending()
+        case .planned(let index, let life, let order):
+            guard coordinators[index].isRunning(life) else { return }
+            plan(order, coordinator: index)
+            try throwPending()
         case .wake(let process, let life): try wake(process, life)
         case .submit(let client, let request): try submit(client, request)
         case .cancel(let client, let request): try cancel(client, request)
         case .leave(let client): try leave(client)
         case .fault(let fault): try inject(fault)
-        }
-    }
-
-    // MARK: - Checks
-
-    private func checkBounds() throws(Violation) {
-        for worker in workers where worker.machine.heldCount > worker.slots {
-            throw violation("\(worker.name) holds \(worker.machine.heldCount) micro-batches, its limit is \(worker.slots)")
-        }
-        if coordinator.machine.heldByteCount < 0 { throw violation("the coordinator's byte count is negative") }
-    }
-
-    private var isSettled: Bool {
-        clients.allSatisfy(\.isSettled) && coordinator.machine.requestCount == 0 && coordinator.machine.flightCount == 0
-            && workers.allSatisfy { !$0.isUp || $0.machine.heldCount == 0 }
-    }
-
-    private var unsettled: String {
-        let waiting = clients.flatMap { client in client.unanswered.map { "client\(client.index)/\($0)" } }
-        return
-            "unanswered \(waiting), coordinator requests \(coordinator.machine.requestCount) flights \(coordinator.machine.flightCount), "
-            + "workers hold \(workers.map(\.machine.heldCount))"
-    }
-
-    private func checkRest() throws(Violation) {
-        guard isSettled else { throw violation("stopped with work left: \(unsettled)") }
-        guard coordinator.inputs.isEmpty else {
-            throw violation("the coordinator still holds the inputs of \(coordinator.inputs.count) requests")
-        }
-        guard coordinator.machine.heldByteCount == 0 else {
-            throw violation("the coordinator still counts \(coordinator.machine.heldByteCount) bytes")
-        }
-        for worker in workers where worker.isUp && !worker.payloads.isEmpty {
-            throw violation("\(worker.name) still holds \(worker.payloads.count) payloads")
+        case .observe: try observe()
+        case .rest: try endObservation()
         }
     }
 }

@@ -16,7 +16,11 @@ public struct ConnectionOptions: Sendable {
     public var idleTimeout: Duration?
     /// How long a closing connection may take to send what is queued and to see the peer's end.
     public var closingTimeout: Duration = .seconds(3)
-    /// TCP_USER_TIMEOUT: the kernel gives the connection up when sent bytes stay unacknowledged for this long.
+    /// Between the cluster's own processes: how long a peer that has gone without a word (power, cable, a firewall that drops) keeps a
+    /// connection open. As long as silent heartbeats are borne, so that the links between workers end no later than the coordinator's own.
+    public static let clusterLossLimit: Duration = .seconds(2)
+    /// TCP_USER_TIMEOUT: the kernel gives the connection up when sent bytes, a keepalive probe or a closed window stay unanswered for this
+    /// long. The default suits clients, which may stop reading for a while.
     public var unacknowledgedTimeout: Duration = .seconds(20)
     /// TCP_NOTSENT_LOWAT: bytes in the kernel that are not on their way yet. What is there can neither be cancelled nor overtaken: 256 KiB are
     /// one frame, 0.2 s at 10 Mbit/s (the kernel's own limit of 4 MiB would be 3 s). Less data between checksum and copy stays in cache, too:

@@ -27,6 +27,14 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// All of this machine's IPv4 addresses, to listen on.
     public static func any(port: UInt16) -> SocketAddress { SocketAddress(host: .v4(0), port: port) }
 
+    /// Stands for all of the machine's addresses: to listen on, not to dial.
+    public var isUnspecified: Bool {
+        switch host {
+        case .v4(let bits): bits == 0
+        case .v6(let bits, _): bits == 0
+        }
+    }
+
     public var isIPv6: Bool { if case .v6 = host { true } else { false } }
 
     public func with(port: UInt16) -> SocketAddress { SocketAddress(host: host, port: port) }

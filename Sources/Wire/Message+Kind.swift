@@ -17,6 +17,10 @@ extension Message {
         case workRejected = 25
         case workFailed = 26
         case peerLost = 27
+        case register = 28
+        case registered = 29
+        case leaving = 30
+        case released = 31
 
         case partitionData = 48
         case work = 49
@@ -30,6 +34,8 @@ extension Message {
         case statusReply = 69
         case modelRequest = 70
         case modelReply = 71
+        case drainRequest = 72
+        case drainReply = 73
 
         /// The largest payload of this kind; 0 where the kind has none.
         public var maximumPayloadByteCount: Int {
@@ -59,6 +65,10 @@ extension Message {
         case .workRejected: .workRejected
         case .workFailed: .workFailed
         case .peerLost: .peerLost
+        case .register: .register
+        case .registered: .registered
+        case .leaving: .leaving
+        case .released: .released
         case .partitionData: .partitionData
         case .work: .work
         case .workResult: .workResult
@@ -70,6 +80,8 @@ extension Message {
         case .statusReply: .statusReply
         case .modelRequest: .modelRequest
         case .modelReply: .modelReply
+        case .drainRequest: .drainRequest
+        case .drainReply: .drainReply
         }
     }
 

@@ -18,6 +18,10 @@ public enum Message: Sendable, Hashable {
     case workRejected(WorkRejected)
     case workFailed(WorkFailed)
     case peerLost(PeerLost)
+    case register(Register)
+    case registered(Registered)
+    case leaving(Leaving)
+    case released(Released)
 
     // Data: coordinator → worker → … → coordinator.
     /// Payload: the archive.
@@ -40,6 +44,8 @@ public enum Message: Sendable, Hashable {
     case modelRequest(ModelRequest)
     /// Payload: the manifest as JSON.
     case modelReply(ModelReply)
+    case drainRequest(DrainRequest)
+    case drainReply(DrainReply)
 }
 
 // MARK: - Opening

@@ -10,7 +10,11 @@ struct WorkerCommand: ParsableCommand {
         commandName: "amp4ec-worker",
         abstract: "Hosts one partition of a model: runs it and streams its activations to the next stage.",
         discussion: """
-            Prints "listening on HOST:PORT" once it takes connections, and runs until SIGTERM or SIGINT, which let running work finish first.
+            Prints "listening on HOST:PORT" once it takes connections, and runs until SIGTERM or SIGINT: the coordinator \
+            then plans without it, running work ends, and the worker exits with 0 (a second signal ends it at once).
+
+            A coordinator finds its workers in its topology. A worker that stands in none registers itself with --coordinator, and goes on \
+            trying while nobody answers there.
 
             Exit: 0 done, 1 failed, 64 wrong usage.
             """, version: ProductVersion.current)

@@ -9,6 +9,17 @@ struct WorkerOptions: ParsableArguments {
     @Option(help: "Name of this node; without it the coordinator's topology gives one.")
     var name: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Coordinator to register with, for a worker that no topology lists; it keeps trying.", valueName: "addr"))
+    var coordinator: HostPort?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where the coordinator and other workers reach this one, if not at the address of its connection to the coordinator; may be given several times.",
+            valueName: "addr"))
+    var advertise: [HostPort] = []
+
     @Option(help: "Threads inside one operator. One is usually the fastest for throughput: more executors use the other cores.")
     var threads = 1
 
@@ -36,6 +47,17 @@ struct WorkerOptions: ParsableArguments {
     mutating func validate() throws {
         guard threads >= 1, threads <= 256 else { throw ValidationError("--threads takes 1 to 256, not \(threads)") }
         if let executors, executors < 1 || executors > 256 { throw ValidationError("--executors takes 1 to 256, not \(executors)") }
+        if let coordinator, coordinator.port == 0 { throw ValidationError("--coordinator needs a port, such as gateway:9100") }
+        guard advertise.isEmpty || coordinator != nil else {
+            throw ValidationError("--advertise is what a worker says when it registers; give --coordinator too")
+        }
+        guard advertise.count <= CoordinatorRegistration.addressLimit else {
+            throw ValidationError(
+                "--advertise is given \(advertise.count) times, over the limit of \(CoordinatorRegistration.addressLimit)")
+        }
+        if let address = advertise.first(where: { $0.host == nil || $0.port == 0 }) {
+            throw ValidationError("--advertise needs a host and a port, such as box:9000, not \(address)")
+        }
         if let name, name.isEmpty || name.utf8.count > 255 { throw ValidationError("--name takes 1 to 255 bytes") }
     }
 }

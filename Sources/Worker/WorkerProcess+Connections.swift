@@ -35,12 +35,7 @@ extension WorkerProcess: ConnectionHandler {
     func dial(_ peer: PeerTable.Peer) {
         let hello = Hello(
             role: .worker, channel: .data, name: machine.name, software: ProductVersion.current, incarnation: incarnation)
-        var settings = Dialer.Settings()
-        settings.connection = connectionOptions
-        settings.objection = { [insecure = options.insecure] in
-            PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
-        }
-        Dialer(loop: loop, addresses: peer.addresses, hello: hello, settings: settings) { welcome in
+        Dialer(loop: loop, addresses: peer.addresses, hello: hello, settings: dialSettings) { welcome in
             welcome.incarnation == peer.incarnation ? nil : "another process than \(peer.name) answers here (\(welcome.name))"
         } completion: { [weak self] result in
             guard let self else { return }
@@ -54,6 +49,15 @@ extension WorkerProcess: ConnectionHandler {
             case .failure(let failure): step(.peerFailed(peer, failure.message))
             }
         }
+    }
+
+    var dialSettings: Dialer.Settings {
+        var settings = Dialer.Settings()
+        settings.connection = connectionOptions
+        settings.objection = { [insecure = options.insecure] in
+            PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
+        }
+        return settings
     }
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {

@@ -52,6 +52,7 @@ final class WorkerProcess {
     var pendingEvents: [WorkerMachine.Event] = []
     var isStepping = false
     var isStopping = false
+    var registration: CoordinatorRegistration?
 
     init(options: WorkerOptions, logger: Logger) throws {
         self.options = options
@@ -98,6 +99,7 @@ final class WorkerProcess {
             ])
         logger.warning(
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        startRegistering(listening: listener.address)
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
         try loop.run()
@@ -118,6 +120,7 @@ final class WorkerProcess {
     var connectionOptions: ConnectionOptions {
         var settings = ConnectionOptions()
         settings.outgoingByteLimit = max(64 << 20, 2 * slotBytes)
+        settings.unacknowledgedTimeout = ConnectionOptions.clusterLossLimit
         return settings
     }
 
@@ -129,8 +132,19 @@ final class WorkerProcess {
         }
         isStopping = true
         logger.info("stopping", metadata: ["signal": "\(signal)", "in_flight": "\(machine.heldCount)"])
-        listener?.close()
-        step(.drain)
+        registration?.stop()
+        // It listens on: until it is let go, it is a worker like any other.
+        step(.leave)
+        loop.schedule(after: WorkerMachine.leavePatience) { [weak self] in self?.step(.drain) }
+    }
+
+    private func startRegistering(listening: SocketAddress) {
+        guard let coordinator = options.coordinator else { return }
+        let registration = CoordinatorRegistration(
+            loop: loop, logger: logger, coordinator: coordinator, name: options.name ?? "\(HostName.current):\(listening.port)",
+            listening: listening, advertised: options.advertise, incarnation: incarnation, dialing: dialSettings)
+        self.registration = registration
+        registration.start()
     }
 
     // MARK: Machine

@@ -1,6 +1,7 @@
 import AMP4ECClient
 import Cluster
 import Foundation
+import Glibc
 import Testing
 
 @Suite("The bench command")
@@ -31,6 +32,61 @@ struct BenchTests {
             #expect(report.distinct_inputs == 16 && report.items_per_second > 0)
             let status = try await cluster.cleanStatus()
             #expect(status.counters.requestsCompleted == 60 && status.counters.requestsFailed == 0)
+        }
+    }
+
+    private struct TimelineLine: Decodable {
+        var started_unix_ms: Double?
+        var at_ms: Double?
+        var ok: Bool?
+        var items: Int?
+        var replays: Int?
+        var retries: UInt64?
+    }
+
+    @Test("the timeline has the start and one line for each reply, with its time")
+    func timeline() async throws {
+        try await withCluster("cnn") { cluster in
+            let path = cluster.folder.path("timeline.jsonl")
+            let run = try await cluster.command("bench", "--batch", "2", "--requests", "40", "--timeline", path)
+            #expect(run.ending == .exited(0), "\(run)")
+            let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+                try JSONDecoder().decode(TimelineLine.self, from: Data($0.utf8))
+            }
+            let age = try Date().timeIntervalSince1970 * 1e3 - #require(lines.first?.started_unix_ms)
+            #expect(age > 0 && age < 120_000)
+            let replies = lines.dropFirst()
+            #expect(replies.count == 40)
+            #expect(replies.allSatisfy { $0.ok == true && $0.items == 2 && $0.replays == 0 && $0.retries == 0 })
+            let times = replies.compactMap(\.at_ms)
+            #expect(times.count == 40 && times.allSatisfy { $0 > 0 && $0 < age })
+        }
+    }
+
+    @Test("Ctrl-C ends a bench early: what is under way is answered, the report is printed, exit 0")
+    func interrupted() async throws {
+        try await withCluster("cnn") { cluster in
+            let path = cluster.folder.path("timeline.jsonl")
+            let bench = try ProcessUnderTest(
+                .command, ["bench", "--coordinator", cluster.address, "--duration", "600s", "--timeline", path], name: "bench",
+                in: cluster.folder)
+            try await eventually("five replies", about: { bench.report }) {
+                (try? String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").count) ?? 0 > 5
+            }
+            bench.send(SIGINT)
+            #expect(try await bench.end() == .exited(0), "\(bench.report)")
+            let report = try JSONDecoder().decode(Report.self, from: Data(bench.text(.stdout).utf8))
+            #expect(report.requests >= 5 && report.errors == 0)
+            #expect(try await cluster.cleanStatus().counters.requestsCompleted == UInt64(report.requests))
+        }
+    }
+
+    @Test("a timeline that cannot be written ends the bench before anything is sent")
+    func unwritableTimeline() async throws {
+        try await withCluster("cnn") { cluster in
+            let run = try await cluster.command("bench", "--requests", "1", "--timeline", cluster.folder.path("missing/file"))
+            #expect(run.ending == .exited(65) && run.errors.contains("missing/file cannot be written"), "\(run)")
+            #expect(try await cluster.cleanStatus().counters.requestsCompleted == 0)
         }
     }
 

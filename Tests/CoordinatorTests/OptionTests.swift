@@ -35,7 +35,9 @@ import Wire
             Issue.record("the workers are not listed")
             return
         }
-        let targets = CoordinatorSettings.targets(services)
+        var directory = WorkerDirectory()
+        directory.replace(services.map { .init($0, isListed: true) })
+        let targets = directory.targets()
         #expect(targets.map(\.name) == ["a:1", "b:2"] && targets.map(\.addresses) == [["a:1"], ["b:2"]])
     }
 
@@ -49,7 +51,6 @@ import Wire
     static let model = ["--model", "m.pt"]
 
     static let refusals = [
-        Refusal(arguments: model, says: "no workers"),
         Refusal(arguments: workers, says: "no model"),
         Refusal(arguments: workers + model + ["--topology", "compose.yaml"], says: "exclude each other"),
         Refusal(arguments: workers + model + ["--optimize", "O2"], says: "O2 (int8) does not exist yet; use O0 or O1"),
@@ -126,8 +127,11 @@ import Wire
             Issue.record("the workers are not listed")
             return
         }
-        #expect(CoordinatorSettings.targets(services).map(\.name) == ["w1", "second"])
-        #expect(CoordinatorSettings.targets(services).map { $0.addresses.first } == ["w1:9000", "w2:9001"])
+        var directory = WorkerDirectory()
+        directory.replace(services.map { .init($0, isListed: false) })
+        #expect(directory.targets().map(\.name) == ["w1", "second"])
+        #expect(directory.targets().map { $0.addresses.first } == ["w1:9000", "w2:9001"])
+        #expect(settings.topologyPath == path)
     }
 
     @Test func theCommandLineWinsOverTheConfigurationAndThatOverTheComposeFile() throws {

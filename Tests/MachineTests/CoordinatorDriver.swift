@@ -19,6 +19,7 @@ struct CoordinatorDriver {
     private(set) var control: [NodeID: ConnectionID] = [:]
     private(set) var data: [NodeID: ConnectionID] = [:]
     private(set) var lastOrder: CoordinatorMachine.PlanOrder?
+    private(set) var lastStandbyOrder: CoordinatorMachine.PlanOrder?
 
     init(_ workers: [String] = ["a", "b"], configure: (inout CoordinatorMachine.Configuration) -> Void = { _ in }) {
         var configuration = CoordinatorMachine.Configuration(
@@ -47,7 +48,8 @@ struct CoordinatorDriver {
     @discardableResult
     mutating func step(_ event: CoordinatorMachine.Event) -> [Directive] {
         let out = machine.step(event, now: now).filter { if case .log = $0 { false } else { true } }
-        for case .plan(let order) in out { lastOrder = order }
+        if let order = out.orders.last { lastOrder = order }
+        if let order = out.standbyOrders.last { lastStandbyOrder = order }
         return out
     }
 
@@ -197,7 +199,12 @@ extension [CoordinatorMachine.Directive] {
     var accepted: [RequestID] { compactMap { if case .accept(let id, _, _) = $0 { id } else { nil } } }
     var replies: [UInt64] { compactMap { if case .reply(_, _, let number, _) = $0 { number } else { nil } } }
     var forgotten: [RequestID] { compactMap { if case .forget(let id) = $0 { id } else { nil } } }
-    var orders: [CoordinatorMachine.PlanOrder] { compactMap { if case .plan(let order) = $0 { order } else { nil } } }
+    private var allOrders: [CoordinatorMachine.PlanOrder] {
+        compactMap { if case .plan(let order) = $0 { order } else { nil } }
+    }
+    /// Of plans that are to serve.
+    var orders: [CoordinatorMachine.PlanOrder] { allOrders.filter { $0.purpose == .serve } }
+    var standbyOrders: [CoordinatorMachine.PlanOrder] { allOrders.filter { $0.purpose != .serve } }
     var dials: [NodeID] { compactMap { if case .dial(let node, _, _) = $0 { node } else { nil } } }
     var closes: [ConnectionID] { compactMap { if case .close(let connection, _) = $0 { connection } else { nil } } }
     var cancels: [ConnectionID] { compactMap { if case .send(let connection, .cancelWork) = $0 { connection } else { nil } } }

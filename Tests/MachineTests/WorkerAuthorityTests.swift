@@ -53,10 +53,20 @@ import Wire
             driver.wait(.seconds(4))
             #expect(driver.step(.opened(ConnectionID(3), driver.hello(.control, session: second))).refusals.first?.isHeld == true)
         },
-        Case("a later term supersedes: the old connections close and its work is let go of without a word") {
+        Case("a later term takes nothing from a coordinator that lives") {
+            var driver = WorkerDriver.serving()
+            for channel in [Channel.control, .data] {
+                let out = driver.step(.opened(ConnectionID(3), driver.hello(channel, term: 7, session: second, name: "second")))
+                let refused = try #require(out.refusals.first)
+                #expect(refused.code == .superseded && refused.isHeld && refused.term == 1)
+                #expect(!out.contains { if case .close = $0 { true } else { false } })
+            }
+        },
+        Case("a later term supersedes a silent one: the old connections close and its work is let go of without a word") {
             var driver = WorkerDriver.serving()
             driver.bring(WorkerDriver.key(1), to: .queued)
             driver.bring(WorkerDriver.key(2), to: .preparing)
+            driver.wait(.milliseconds(5_100))
             let out = driver.step(.opened(ConnectionID(3), driver.hello(.control, term: 2, session: second)))
             #expect(out.contains { if case .close(WorkerDriver.control, _) = $0 { true } else { false } })
             #expect(out.contains { if case .close(WorkerDriver.data, _) = $0 { true } else { false } })

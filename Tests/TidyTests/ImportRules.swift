@@ -37,7 +37,11 @@ enum ImportRules {
             "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources",
         ]),
         "CLI": system.union(command).union([
+            // A bench takes Ctrl-C while it runs.
+            "Dispatch",
             "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Wire", "Tensors",
+            // `amp4ec simulate`.
+            "TestKit",
         ]),
     ]
 

@@ -171,6 +171,12 @@ extension Generator {
         case .statusReply: .statusReply(StatusReply(id: number()))
         case .modelRequest: .modelRequest(ModelRequest(id: number()))
         case .modelReply: .modelReply(ModelReply(id: number()))
+        case .register: .register(Register(name: name(), addresses: list(0...3) { $0.name() }))
+        case .registered: .registered(Registered(name: name()))
+        case .leaving: .leaving(Leaving(message: name()))
+        case .released: .released(Released())
+        case .drainRequest: .drainRequest(DrainRequest(id: number(), node: name(), undo: flag(), force: flag()))
+        case .drainReply: .drainReply(DrainReply(id: number(), message: name()))
         }
     }
 }

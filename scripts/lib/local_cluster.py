@@ -72,9 +72,31 @@ class Process:
                 return int(line.split()[1]) * 1024
         raise Failed(f"{self.name} is no longer running.{self.last_words()}")
 
+    @property
+    def is_running(self):
+        return self._child.poll() is None
+
     def signal(self):
-        if self._child.poll() is None:
-            self._child.terminate()
+        self.send(signal.SIGTERM)
+
+    def send(self, number):
+        if self.is_running:
+            self._child.send_signal(number)
+
+    def kill(self):
+        """SIGKILL; it is gone on return. One that is gone already is fine."""
+        self._child.kill()
+        self._child.wait()
+        self._child.stdout.close()
+
+    def output(self, limit_s):
+        """What it still writes until its end, and its exit code."""
+        try:
+            text, _ = self._child.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Failed(f"{self.name} did not end within {limit_s} s.{self.last_words()}") from None
+        return text.decode(), self._child.returncode
 
     def wait(self):
         """Its exit code; a process that does not stop in time is killed, and that counts as a failure of it."""

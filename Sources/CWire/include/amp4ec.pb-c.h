@@ -42,6 +42,10 @@ typedef struct Amp4ec__WorkDropped Amp4ec__WorkDropped;
 typedef struct Amp4ec__WorkRejected Amp4ec__WorkRejected;
 typedef struct Amp4ec__WorkFailed Amp4ec__WorkFailed;
 typedef struct Amp4ec__PeerLost Amp4ec__PeerLost;
+typedef struct Amp4ec__Register Amp4ec__Register;
+typedef struct Amp4ec__Registered Amp4ec__Registered;
+typedef struct Amp4ec__Leaving Amp4ec__Leaving;
+typedef struct Amp4ec__Released Amp4ec__Released;
 typedef struct Amp4ec__PartitionData Amp4ec__PartitionData;
 typedef struct Amp4ec__Work Amp4ec__Work;
 typedef struct Amp4ec__WorkResult Amp4ec__WorkResult;
@@ -54,6 +58,8 @@ typedef struct Amp4ec__StatusRequest Amp4ec__StatusRequest;
 typedef struct Amp4ec__StatusReply Amp4ec__StatusReply;
 typedef struct Amp4ec__ModelRequest Amp4ec__ModelRequest;
 typedef struct Amp4ec__ModelReply Amp4ec__ModelReply;
+typedef struct Amp4ec__DrainRequest Amp4ec__DrainRequest;
+typedef struct Amp4ec__DrainReply Amp4ec__DrainReply;
 
 
 /* --- enums --- */
@@ -594,6 +600,62 @@ struct  Amp4ec__PeerLost
 
 
 /*
+ * Kind 28. From a worker that dialled the coordinator, after the welcome.
+ */
+struct  Amp4ec__Register
+{
+  ProtobufCMessage base;
+  char *name;
+  /*
+   * Where it can be reached, `host:port`, most likely first.
+   */
+  size_t n_addresses;
+  char **addresses;
+};
+#define AMP4EC__REGISTER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__register__descriptor) \
+    , (char *)protobuf_c_empty_string, 0,NULL }
+
+
+/*
+ * Kind 29. The answer to kind 28: it is dialled back.
+ */
+struct  Amp4ec__Registered
+{
+  ProtobufCMessage base;
+  char *name;
+};
+#define AMP4EC__REGISTERED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__registered__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Kind 30. From a worker that was told to end: it works on until kind 31 comes.
+ */
+struct  Amp4ec__Leaving
+{
+  ProtobufCMessage base;
+  char *message;
+};
+#define AMP4EC__LEAVING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__leaving__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+/*
+ * Kind 31. No plan uses the worker any more, and nothing of it is under way.
+ */
+struct  Amp4ec__Released
+{
+  ProtobufCMessage base;
+};
+#define AMP4EC__RELEASED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__released__descriptor) \
+     }
+
+
+/*
  * Kind 48. Payload: the archive.
  */
 struct  Amp4ec__PartitionData
@@ -784,6 +846,39 @@ struct  Amp4ec__ModelReply
 #define AMP4EC__MODEL_REPLY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__model_reply__descriptor) \
     , 0 }
+
+
+/*
+ * Kind 72. Takes a worker out of plans, or back (undo).
+ */
+struct  Amp4ec__DrainRequest
+{
+  ProtobufCMessage base;
+  uint64_t id;
+  char *node;
+  protobuf_c_boolean undo;
+  /*
+   * Also where no plan is possible without it.
+   */
+  protobuf_c_boolean force;
+};
+#define AMP4EC__DRAIN_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__drain_request__descriptor) \
+    , 0, (char *)protobuf_c_empty_string, 0, 0 }
+
+
+/*
+ * Kind 73. What came of it, for people.
+ */
+struct  Amp4ec__DrainReply
+{
+  ProtobufCMessage base;
+  uint64_t id;
+  char *message;
+};
+#define AMP4EC__DRAIN_REPLY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__drain_reply__descriptor) \
+    , 0, (char *)protobuf_c_empty_string }
 
 
 /* Amp4ec__PartitionKey methods */
@@ -1299,6 +1394,82 @@ Amp4ec__PeerLost *
 void   amp4ec__peer_lost__free_unpacked
                      (Amp4ec__PeerLost *message,
                       ProtobufCAllocator *allocator);
+/* Amp4ec__Register methods */
+void   amp4ec__register__init
+                     (Amp4ec__Register         *message);
+size_t amp4ec__register__get_packed_size
+                     (const Amp4ec__Register   *message);
+size_t amp4ec__register__pack
+                     (const Amp4ec__Register   *message,
+                      uint8_t             *out);
+size_t amp4ec__register__pack_to_buffer
+                     (const Amp4ec__Register   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__Register *
+       amp4ec__register__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__register__free_unpacked
+                     (Amp4ec__Register *message,
+                      ProtobufCAllocator *allocator);
+/* Amp4ec__Registered methods */
+void   amp4ec__registered__init
+                     (Amp4ec__Registered         *message);
+size_t amp4ec__registered__get_packed_size
+                     (const Amp4ec__Registered   *message);
+size_t amp4ec__registered__pack
+                     (const Amp4ec__Registered   *message,
+                      uint8_t             *out);
+size_t amp4ec__registered__pack_to_buffer
+                     (const Amp4ec__Registered   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__Registered *
+       amp4ec__registered__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__registered__free_unpacked
+                     (Amp4ec__Registered *message,
+                      ProtobufCAllocator *allocator);
+/* Amp4ec__Leaving methods */
+void   amp4ec__leaving__init
+                     (Amp4ec__Leaving         *message);
+size_t amp4ec__leaving__get_packed_size
+                     (const Amp4ec__Leaving   *message);
+size_t amp4ec__leaving__pack
+                     (const Amp4ec__Leaving   *message,
+                      uint8_t             *out);
+size_t amp4ec__leaving__pack_to_buffer
+                     (const Amp4ec__Leaving   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__Leaving *
+       amp4ec__leaving__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__leaving__free_unpacked
+                     (Amp4ec__Leaving *message,
+                      ProtobufCAllocator *allocator);
+/* Amp4ec__Released methods */
+void   amp4ec__released__init
+                     (Amp4ec__Released         *message);
+size_t amp4ec__released__get_packed_size
+                     (const Amp4ec__Released   *message);
+size_t amp4ec__released__pack
+                     (const Amp4ec__Released   *message,
+                      uint8_t             *out);
+size_t amp4ec__released__pack_to_buffer
+                     (const Amp4ec__Released   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__Released *
+       amp4ec__released__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__released__free_unpacked
+                     (Amp4ec__Released *message,
+                      ProtobufCAllocator *allocator);
 /* Amp4ec__PartitionData methods */
 void   amp4ec__partition_data__init
                      (Amp4ec__PartitionData         *message);
@@ -1527,6 +1698,44 @@ Amp4ec__ModelReply *
 void   amp4ec__model_reply__free_unpacked
                      (Amp4ec__ModelReply *message,
                       ProtobufCAllocator *allocator);
+/* Amp4ec__DrainRequest methods */
+void   amp4ec__drain_request__init
+                     (Amp4ec__DrainRequest         *message);
+size_t amp4ec__drain_request__get_packed_size
+                     (const Amp4ec__DrainRequest   *message);
+size_t amp4ec__drain_request__pack
+                     (const Amp4ec__DrainRequest   *message,
+                      uint8_t             *out);
+size_t amp4ec__drain_request__pack_to_buffer
+                     (const Amp4ec__DrainRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__DrainRequest *
+       amp4ec__drain_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__drain_request__free_unpacked
+                     (Amp4ec__DrainRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Amp4ec__DrainReply methods */
+void   amp4ec__drain_reply__init
+                     (Amp4ec__DrainReply         *message);
+size_t amp4ec__drain_reply__get_packed_size
+                     (const Amp4ec__DrainReply   *message);
+size_t amp4ec__drain_reply__pack
+                     (const Amp4ec__DrainReply   *message,
+                      uint8_t             *out);
+size_t amp4ec__drain_reply__pack_to_buffer
+                     (const Amp4ec__DrainReply   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__DrainReply *
+       amp4ec__drain_reply__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__drain_reply__free_unpacked
+                     (Amp4ec__DrainReply *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Amp4ec__PartitionKey_Closure)
@@ -1610,6 +1819,18 @@ typedef void (*Amp4ec__WorkFailed_Closure)
 typedef void (*Amp4ec__PeerLost_Closure)
                  (const Amp4ec__PeerLost *message,
                   void *closure_data);
+typedef void (*Amp4ec__Register_Closure)
+                 (const Amp4ec__Register *message,
+                  void *closure_data);
+typedef void (*Amp4ec__Registered_Closure)
+                 (const Amp4ec__Registered *message,
+                  void *closure_data);
+typedef void (*Amp4ec__Leaving_Closure)
+                 (const Amp4ec__Leaving *message,
+                  void *closure_data);
+typedef void (*Amp4ec__Released_Closure)
+                 (const Amp4ec__Released *message,
+                  void *closure_data);
 typedef void (*Amp4ec__PartitionData_Closure)
                  (const Amp4ec__PartitionData *message,
                   void *closure_data);
@@ -1645,6 +1866,12 @@ typedef void (*Amp4ec__ModelRequest_Closure)
                   void *closure_data);
 typedef void (*Amp4ec__ModelReply_Closure)
                  (const Amp4ec__ModelReply *message,
+                  void *closure_data);
+typedef void (*Amp4ec__DrainRequest_Closure)
+                 (const Amp4ec__DrainRequest *message,
+                  void *closure_data);
+typedef void (*Amp4ec__DrainReply_Closure)
+                 (const Amp4ec__DrainReply *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -1687,6 +1914,10 @@ extern const ProtobufCMessageDescriptor amp4ec__work_dropped__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__work_rejected__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__work_failed__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__peer_lost__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__register__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__registered__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__leaving__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__released__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__partition_data__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__work__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__work_result__descriptor;
@@ -1699,6 +1930,8 @@ extern const ProtobufCMessageDescriptor amp4ec__status_request__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__status_reply__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__model_request__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__model_reply__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__drain_request__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__drain_reply__descriptor;
 
 PROTOBUF_C__END_DECLS
 

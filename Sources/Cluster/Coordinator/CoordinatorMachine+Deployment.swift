@@ -10,34 +10,52 @@ extension CoordinatorMachine {
 
     mutating func startPlanning(_ now: Instant, _ out: inout [Directive]) {
         if let rejoin = rejoinAt, rejoin <= now {
-            // A node that could not load a partition may take part again.
-            rejoinAt = nodes.values.compactMap(\.excludedUntil).filter { $0 > now }.min()
+            // A node that could not load a partition, or that was lost too often, may take part again.
+            readmit(now)
             requestPlan(now, after: .zero)
         }
         guard let due = planDueAt, due <= now, isStartGateOpen, planInProgress == nil, model != nil else { return }
         planDueAt = nil
-        let ready = nodes.values.filter { $0.state == .ready }.sorted { $0.id < $1.id }
-        var members = ready.filter { ($0.excludedUntil ?? .zero) <= now }
-        if members.isEmpty {
-            // Nobody else is left: those that were left out get another chance, though not at once.
-            let earlier = Self.exclusionAfterLoadFailure - Self.planRetryInterval
-            members = ready.filter { ($0.excludedUntil ?? .zero) <= now + earlier }
-        }
+        let (members, leavesOut) = planMembers(now)
         guard !members.isEmpty else {
-            // Nodes that are ready but could not load their partition: the reason stays, with what was missing.
-            if planFailure == nil || ready.isEmpty { planFailure = "no worker is ready (\(missingNodes))" }
-            if active == nil, !ready.isEmpty { requestPlan(now, after: Self.planRetryInterval) }
-            log(.warning, "no plan is possible", ["cause": planFailure ?? ""], &out)
+            let isAnyReady = nodes.values.contains { $0.state == .ready }
+            // Nodes that are ready but could not load their partition: the reason stays, with what was missing. Where none is ready,
+            // each node's own cause says more, and stays current.
+            if !isAnyReady { planFailure = nil }
+            if active == nil, isAnyReady { requestPlan(now, after: Self.planRetryInterval) }
+            log(.warning, "no plan is possible", ["cause": planFailure ?? "no worker is ready (\(missingNodes))"], &out)
             return
         }
         if peerTableDueAt != nil { publishPeers(&out) }
-        planGeneration += 1
-        planInProgress = planGeneration
+        hasLeftOutFlapping = leavesOut
+        takesFlapping = false
+        planInProgress = order(.serve, over: members, isUrgent: !requests.isEmpty, &out)
+    }
+
+    /// Asks the planner.
+    /// - Returns: the number under which it answers.
+    mutating func order(_ purpose: PlanPurpose, over members: [Node], isUrgent: Bool, _ out: inout [Directive]) -> UInt64 {
+        planOrders += 1
         out.append(
             .plan(
                 PlanOrder(
-                    generation: planGeneration, nodes: members.map(planningNode), brokenLinks: brokenLinks,
-                    isUrgent: !requests.isEmpty)))
+                    generation: planOrders, purpose: purpose, nodes: members.map(planningNode), brokenLinks: brokenLinks,
+                    isUrgent: isUrgent)))
+        return planOrders
+    }
+
+    /// Who may take part in a plan: who is ready, without those that could not load their partition lately and those that flap; these
+    /// are taken all the same where nobody else is left.
+    /// - Returns: also whether anybody was left out for flapping.
+    func planMembers(_ now: Instant) -> (members: [Node], leavesOut: Bool) {
+        let ready = nodes.values.filter { $0.state == .ready }.sorted { $0.id < $1.id }
+        let able = ready.filter { ($0.excludedUntil ?? .zero) <= now }
+        let steady = able.filter { !$0.flapping.isLeftOut(now) }
+        if !steady.isEmpty, !takesFlapping { return (steady, steady.count < able.count) }
+        if !able.isEmpty { return (able, false) }
+        // Nobody else is left: those that were left out get another chance, though not at once.
+        let earlier = Self.exclusionAfterLoadFailure - Self.planRetryInterval
+        return (ready.filter { ($0.excludedUntil ?? .zero) <= now + earlier }, false)
     }
 
     /// With no plan that serves, another look after this long: memory may have been freed.
@@ -45,7 +63,7 @@ extension CoordinatorMachine {
 
     /// Names each node that is not ready and why.
     var missingNodes: String {
-        if nodes.isEmpty { return "no workers are listed" }
+        if nodes.isEmpty { return "no worker is listed or registered; start one with amp4ec-worker --coordinator ADDR" }
         let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
         if missing.isEmpty { return "all workers are ready" }
         return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
@@ -54,15 +72,8 @@ extension CoordinatorMachine {
     private func planningNode(_ node: Node) -> PlanningNode {
         let profile = node.profile
         let cores = profile?.cores ?? 1
-        let held = node.partitions.values.reduce(UInt64(0)) { $0 &+ $1.weightBytes }
-        var free = profile?.memoryAvailableBytes ?? 0
-        var limit = profile?.memoryLimitBytes ?? 0
-        if let heartbeat = node.heartbeat, heartbeat.memoryLimitBytes > 0 {
-            limit = heartbeat.memoryLimitBytes
-            free = limit - min(heartbeat.memoryUsedBytes, heartbeat.memoryLimitBytes)
-        }
         // Our own partitions and process make room for their successors; others' load is not ours to use.
-        let ours = max(held, node.heartbeat?.processResidentBytes ?? 0)
+        let (limit, free, ours) = memory(of: node)
         let othersCores = node.heartbeat.map { max(0, $0.cpuUsedCores - $0.processCPUCores) } ?? 0
         return PlanningNode(
             id: node.id, effectiveCores: max(0.05, min(cores, Double(max(1, profile?.executors ?? 1)))), speed: profile?.speed ?? 1,
@@ -70,12 +81,30 @@ extension CoordinatorMachine {
             latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2)
     }
 
+    /// A node's limit, what is free of it, and what we have there, in bytes.
+    func memory(of node: Node) -> (limit: UInt64, free: UInt64, ours: UInt64) {
+        let held = node.partitions.values.reduce(UInt64(0)) { $0 &+ $1.weightBytes }
+        guard let beat = node.heartbeat, beat.memoryLimitBytes > 0 else {
+            return (node.profile?.memoryLimitBytes ?? 0, node.profile?.memoryAvailableBytes ?? 0, held)
+        }
+        let free = beat.memoryLimitBytes - min(beat.memoryUsedBytes, beat.memoryLimitBytes)
+        return (beat.memoryLimitBytes, free, max(held, beat.processResidentBytes))
+    }
+
     mutating func planned(_ generation: UInt64, _ outcome: PlanOutcome, _ now: Instant, _ out: inout [Directive]) {
-        guard planInProgress == generation else { return }
+        guard planInProgress == generation else {
+            standbyPlanned(generation, outcome, now)
+            return
+        }
         planInProgress = nil
         switch outcome {
+        case .failure where hasLeftOutFlapping:
+            // Without the nodes that flap there is no plan: a shaky one is better than none.
+            takesFlapping = true
+            requestPlan(now, after: .zero)
         case .failure(let message):
             planFailure = message
+            departureObstacle = message
             log(.error, "no plan is possible", ["cause": message], &out)
             if active == nil { requestPlan(now, after: Self.planRetryInterval) }
         case .plan(let deployment):
@@ -84,19 +113,39 @@ extension CoordinatorMachine {
                 requestPlan(now, after: .zero)
                 return
             }
-            planFailure = nil
-            for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
-            count { $0.plans += 1 }
-            candidate = CandidatePlan(generation: generation, deployment: deployment, startedAt: now)
-            log(.info, "plan is made", ["generation": "\(generation)", "stages": deployment.description], &out)
-            for stage in deployment.stages {
-                for replica in stage.replicas { order(stage, on: replica, &out) }
-            }
-            activateIfLoaded(now, &out)
+            deploy(deployment, from: "the planner", now, &out)
         }
     }
 
-    private mutating func order(_ stage: PlannedDeployment.Stage, on id: NodeID, _ out: inout [Directive]) {
+    /// Has the plan loaded; it serves as soon as that is done, at once where all of it is loaded already. A deployment that is under way
+    /// is given up for it: what that has loaded stays loaded where this plan uses it.
+    mutating func deploy(_ deployment: PlannedDeployment, from origin: String, _ now: Instant, _ out: inout [Directive]) {
+        planFailure = nil
+        departureObstacle = nil
+        for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
+        count { $0.plans += 1 }
+        planGeneration += 1
+        candidate = CandidatePlan(generation: planGeneration, deployment: deployment, startedAt: now)
+        log(
+            .info, "plan is made",
+            ["generation": "\(planGeneration)", "stages": deployment.description, "origin": origin], &out)
+        makeRoom(for: deployment, &out)
+        for stage in deployment.stages {
+            for replica in stage.replicas { order(stage, on: replica, now, &out) }
+        }
+        activateIfLoaded(now, &out)
+    }
+
+    /// Where the plan has something loaded, what neither it nor the plan that serves uses gives way first. With no plan that serves
+    /// that is what the broken one had: a small node could not hold both.
+    private mutating func makeRoom(for deployment: PlannedDeployment, _ out: inout [Directive]) {
+        var wanted = deployment.partitions
+        wanted.merge(active?.deployment.partitions ?? [:]) { $0.union($1) }
+        let loading = deployment.partitions.filter { id, keys in keys.contains { nodes[id]?.partitions[$0]?.isOwned != true } }.keys
+        for id in loading.sorted() { release(on: id, keeping: wanted[id] ?? [], &out) }
+    }
+
+    mutating func order(_ stage: PlannedDeployment.Stage, on id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], let control = node.control else { return }
         switch node.partitions[stage.partition] {
         case .ordered, .sendingArchive, .ready: return
@@ -104,6 +153,7 @@ extension CoordinatorMachine {
         case .unowned, nil: break
         }
         nodes[id]?.partitions[stage.partition] = .ordered
+        nodes[id]?.progress.loadOrderedAt = now
         out.append(
             .send(
                 control,
@@ -112,10 +162,14 @@ extension CoordinatorMachine {
     }
 
     mutating func reported(_ id: NodeID, _ report: PartitionReport, _ now: Instant, _ out: inout [Directive]) {
+        // Loading takes from the executors: what they owe counts from here.
+        nodes[id]?.progress.lastAt = now
+        standbyMayGoOn(now)
         switch report.state {
         case .missing:
             guard let data = nodes[id]?.data, nodes[id]?.partitions[report.key] == .ordered else { return }
             nodes[id]?.partitions[report.key] = .sendingArchive
+            count { $0.archivesSent += 1 }
             out.append(.sendArchive(data, report.key))
         case .ready:
             nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
@@ -123,13 +177,16 @@ extension CoordinatorMachine {
         case .evicted:
             nodes[id]?.partitions[report.key] = nil
             guard uses(active?.deployment, id, report.key) || uses(candidate?.deployment, id, report.key) else { return }
-            if uses(active?.deployment, id, report.key) { active = nil }
+            retireActiveIfBroken()
             if uses(candidate?.deployment, id, report.key) { candidate = nil }
             requestPlan(now, after: .zero)
         case .failed:
             nodes[id]?.partitions[report.key] = nil
-            // An answer to an order of a plan that was given up concerns nobody.
-            guard uses(candidate?.deployment, id, report.key) else { return }
+            // An answer to an order of a standby, or of a plan that was given up, is no failure of a plan.
+            guard uses(candidate?.deployment, id, report.key) else {
+                nodes[id]?.refusedStandbys[report.key] = report.message
+                return
+            }
             abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: [id], now, &out)
         }
     }
@@ -139,10 +196,13 @@ extension CoordinatorMachine {
     }
 
     mutating func archiveUnavailable(_ key: PartitionKey, _ message: String, _ now: Instant, _ out: inout [Directive]) {
-        for id in nodes.keys where nodes[id]?.partitions[key] == .sendingArchive { nodes[id]?.partitions[key] = nil }
-        planFailure = "partition \(key) cannot be made: \(message)"
+        for id in nodes.keys where nodes[id]?.partitions[key] == .sendingArchive {
+            nodes[id]?.partitions[key] = nil
+            nodes[id]?.refusedStandbys[key] = message
+        }
         log(.error, "a partition cannot be made", ["partition": key.description, "cause": message], &out)
         guard candidate?.deployment.stages.contains(where: { $0.partition == key }) == true else { return }
+        planFailure = "partition \(key) cannot be made: \(message)"
         candidate = nil
         requestPlan(now, after: Self.planRetryInterval)
     }
@@ -163,7 +223,7 @@ extension CoordinatorMachine {
         abandonCandidate(because: "\(who) loaded no partition within \(limit)", excluding: missing, now, &out)
     }
 
-    private func isLoaded(_ key: PartitionKey, on id: NodeID) -> Bool {
+    func isLoaded(_ key: PartitionKey, on id: NodeID) -> Bool {
         if case .ready = nodes[id]?.partitions[key] { true } else { false }
     }
 
@@ -181,10 +241,7 @@ extension CoordinatorMachine {
     }
 
     private mutating func activateIfLoaded(_ now: Instant, _ out: inout [Directive]) {
-        guard let candidate else { return }
-        for stage in candidate.deployment.stages {
-            for replica in stage.replicas where !isLoaded(stage.partition, on: replica) { return }
-        }
+        guard let candidate, isLoaded(candidate.deployment) else { return }
         active = ActivePlan(
             generation: candidate.generation, deployment: candidate.deployment, window: window(for: candidate.deployment))
         self.candidate = nil
@@ -195,22 +252,32 @@ extension CoordinatorMachine {
                 "deployed_in": (now - candidate.startedAt).readable,
             ], &out)
         out.append(.serving(stages: candidate.deployment.stages.count, nodes: candidate.deployment.nodes.count))
-        releaseUnused(by: candidate.deployment, &out)
+        for (stage, planned) in zip(candidate.deployment.stages, candidate.deployment.plan.stages) {
+            for replica in stage.replicas { nodes[replica]?.progress.predict(planned.predictedMilliseconds) }
+        }
+        renewStandbys(now)
+        releaseUnused(&out)
+    }
+
+    /// Whether every replica has loaded its partition.
+    func isLoaded(_ deployment: PlannedDeployment) -> Bool {
+        deployment.stages.allSatisfy { stage in stage.replicas.allSatisfy { isLoaded(stage.partition, on: $0) } }
     }
 
     /// What the plan does not use may be evicted, whoever ordered it; what runs there still finishes.
-    private mutating func releaseUnused(by deployment: PlannedDeployment, _ out: inout [Directive]) {
-        var used: [NodeID: Set<PartitionKey>] = [:]
-        for stage in deployment.stages {
-            for replica in stage.replicas { used[replica, default: []].insert(stage.partition) }
-        }
-        for id in nodes.keys.sorted() {
-            guard let node = nodes[id], let control = node.control else { continue }
-            for (key, state) in node.partitions.sorted(by: { $0.key.description < $1.key.description }) {
-                guard case .ready(_, let weightBytes) = state, used[id]?.contains(key) != true else { continue }
-                nodes[id]?.partitions[key] = .unowned(weightBytes: weightBytes)
-                out.append(.send(control, .releasePartition(ReleasePartition(key: key))))
-            }
+    mutating func releaseUnused(_ out: inout [Directive]) {
+        var used = active?.deployment.partitions ?? [:]
+        used.merge(candidate?.deployment.partitions ?? [:]) { $0.union($1) }
+        used.merge(standby.wanted) { $0.union($1) }
+        for id in nodes.keys.sorted() { release(on: id, keeping: used[id] ?? [], &out) }
+    }
+
+    private mutating func release(on id: NodeID, keeping used: Set<PartitionKey>, _ out: inout [Directive]) {
+        guard let node = nodes[id], let control = node.control else { return }
+        for (key, state) in node.partitions.sorted(by: { $0.key.description < $1.key.description }) {
+            guard case .ready(_, let weightBytes) = state, !used.contains(key) else { continue }
+            nodes[id]?.partitions[key] = .unowned(weightBytes: weightBytes)
+            out.append(.send(control, .releasePartition(ReleasePartition(key: key))))
         }
     }
 
@@ -221,10 +288,25 @@ extension CoordinatorMachine {
     }
 
     /// A plan with replicas left in every stage goes on serving until the next one is loaded.
-    mutating func retireActiveIfBroken(_ now: Instant, _ out: inout [Directive]) {
+    mutating func retireActiveIfBroken() {
         guard let active else { return }
-        let isServing = active.deployment.stages.allSatisfy { stage in stage.replicas.contains { nodes[$0]?.state == .ready } }
+        let isServing = active.deployment.stages.allSatisfy { stage in
+            stage.replicas.contains { nodes[$0]?.takesWork == true && isLoaded(stage.partition, on: $0) }
+        }
         if !isServing { self.active = nil }
+    }
+}
+
+extension PlannedDeployment {
+    var nodes: Set<NodeID> { Set(stages.flatMap(\.replicas)) }
+
+    /// What each node runs in it.
+    var partitions: [NodeID: Set<PartitionKey>] {
+        var used: [NodeID: Set<PartitionKey>] = [:]
+        for stage in stages {
+            for replica in stage.replicas { used[replica, default: []].insert(stage.partition) }
+        }
+        return used
     }
 }
 

@@ -44,6 +44,8 @@ extension CoordinatorMachine {
     public enum Event: Sendable {
         /// The topology, whole, as it stands now.
         case targets([Target])
+        /// A worker dialled in and said where it can be reached.
+        case registered(ConnectionID, Register, IncarnationID)
         case modelReady(ServedModel)
         /// A dialled worker said welcome.
         case connected(NodeID, Channel, ConnectionID, Welcome)
@@ -118,17 +120,30 @@ extension CoordinatorMachine {
         }
     }
 
+    /// What a plan is for.
+    public enum PlanPurpose: Sendable, Hashable {
+        case serve
+        /// To be ready when that node, which serves now, is lost.
+        case standby(without: NodeID)
+    }
+
     /// What the planner is asked.
     public struct PlanOrder: Sendable, Hashable {
+        /// The order's own number: the answer (``Event/planned(_:_:)``) repeats it, and by it the machine knows what the plan is for.
         public var generation: UInt64
+        /// An order to serve goes before one for a standby.
+        public var purpose: PlanPurpose
         public var nodes: [PlanningNode]
         /// Pairs that cannot connect.
         public var brokenLinks: Set<NodeLink>
         /// Whether requests are waiting: then measuring candidates is left for later.
         public var isUrgent: Bool
 
-        public init(generation: UInt64, nodes: [PlanningNode], brokenLinks: Set<NodeLink>, isUrgent: Bool) {
+        public init(
+            generation: UInt64, purpose: PlanPurpose = .serve, nodes: [PlanningNode], brokenLinks: Set<NodeLink>, isUrgent: Bool
+        ) {
             self.generation = generation
+            self.purpose = purpose
             self.nodes = nodes
             self.brokenLinks = brokenLinks
             self.isUrgent = isUrgent

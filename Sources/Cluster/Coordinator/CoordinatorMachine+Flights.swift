@@ -12,7 +12,13 @@ extension CoordinatorMachine {
 
     /// Gives every request with waiting micro-batches its turn, one micro-batch each, while there is room on the routes.
     mutating func dispatch(_ now: Instant, _ out: inout [Directive]) {
+        reviewQuarantine()
         guard let active else { return }
+        dispatchShared(active, now, &out)
+        dispatchAlone(active, now, &out)
+    }
+
+    private mutating func dispatchShared(_ active: ActivePlan, _ now: Instant, _ out: inout [Directive]) {
         while livingFlights < active.window, let id = rotation.first {
             guard requests[id] != nil else {
                 rotation.removeFirst()
@@ -24,18 +30,16 @@ extension CoordinatorMachine {
                 rotation.removeFirst()
                 continue
             }
-            switch reserve(id, piece, on: active, now) {
-            case .noRoom:
+            switch route(id, piece, on: active, alone: false, now) {
+            case .none:
                 // First in line stays first, so that a large micro-batch is not passed for ever by small ones.
                 return
             case .impossible(let message):
                 rotation.removeFirst()
                 finish(id, with: .resourceExhausted, message, isPermanent: true, now, &out)
-            case .flight(let work, let data):
+            case .path(let path, _):
+                guard send(id, piece, along: path, on: active, alone: false, now, &out) != nil else { return }
                 requests[id]?.waiting.removeFirst()
-                if requests[id]?.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
-                count { $0.microBatchesDispatched += 1 }
-                out.append(.dispatch(work, data, id, requests[id]?.pieces[piece].items ?? 0..<0))
                 let isDone = requests[id]?.waiting.isEmpty == true
                 if isDone { requests[id]?.isInRotation = false }
                 rotation.turn(keepingFirst: !isDone)
@@ -60,34 +64,50 @@ extension CoordinatorMachine {
         requests[id]?.remaining = pieces.count
     }
 
-    private enum Reservation {
-        case flight(Work, ConnectionID)
-        case noRoom
+    enum Routing {
+        case path([NodeID], bytes: [Int])
+        /// Not now: no replica has room, or none is ready.
+        case none
         case impossible(String)
     }
 
-    private mutating func reserve(_ id: RequestID, _ piece: Int, on active: ActivePlan, _ now: Instant) -> Reservation {
-        guard let request = requests[id] else { return .noRoom }
-        let items = request.pieces[piece].items.count
-        var bytes: [Int] = []
-        for (index, stage) in active.deployment.stages.enumerated() {
-            bytes.append(index == 0 ? request.inputBytes * items / max(1, request.items) : stage.inputBytesPerItem * items)
+    /// Activation bytes of a micro-batch at each hop.
+    private func hopBytes(_ id: RequestID, _ piece: Int, on active: ActivePlan) -> [Int] {
+        guard let items = requests[id]?.pieces[piece].items.count else { return [] }
+        return active.deployment.stages.enumerated().map { index, stage in
+            guard index == 0 else { return stage.inputBytesPerItem * items }
+            return (requests[id]?.inputBytes ?? 0) * items / max(1, requests[id]?.items ?? 1)
         }
-        guard let path = freePath(through: active.deployment.stages, bytes, now) else {
-            for (index, stage) in active.deployment.stages.enumerated() where !couldHold(bytes[index], stage) {
-                return .impossible(
-                    "one micro-batch needs \(bytes[index]) bytes at stage \(index), more than its nodes hold at once; send fewer items"
-                )
-            }
-            return .noRoom
+    }
+
+    /// - Parameter alone: the nodes need room when they have finished what they have, not now.
+    func route(_ id: RequestID, _ piece: Int, on active: ActivePlan, alone: Bool, _ now: Instant) -> Routing {
+        let bytes = hopBytes(id, piece, on: active)
+        guard !bytes.isEmpty else { return .none }
+        if let path = freePath(through: active.deployment.stages, bytes, alone: alone, now) { return .path(path, bytes: bytes) }
+        for (index, stage) in active.deployment.stages.enumerated() where !couldHold(bytes[index], stage) {
+            return .impossible(
+                "one micro-batch needs \(bytes[index]) bytes at stage \(index), more than its nodes hold at once; send fewer items")
         }
-        guard let first = path.first, let data = nodes[first]?.data else { return .noRoom }
+        return .none
+    }
+
+    /// Reserves a slot and the bytes at every hop and sends the micro-batch off.
+    /// - Returns: the attempt's key, or `nil` if the first hop is not connected.
+    mutating func send(
+        _ id: RequestID, _ piece: Int, along path: [NodeID], on active: ActivePlan, alone: Bool, _ now: Instant,
+        _ out: inout [Directive]
+    ) -> WorkKey? {
+        let bytes = hopBytes(id, piece, on: active)
+        guard let request = requests[id], let first = path.first, let data = nodes[first]?.data else { return nil }
+        let items = request.pieces[piece].items
         let attempt = request.pieces[piece].attempt + 1
         let key = workKey(request, piece, attempt)
         let deadline = request.deadline
         requests[id]?.pieces[piece].attempt = attempt
+        if request.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
         flights[key] = Flight(
-            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline)
+            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline, isAlone: alone)
         livingFlights += 1
         for (node, reserved) in zip(path, bytes) {
             nodes[node]?.flights.insert(key)
@@ -95,19 +115,24 @@ extension CoordinatorMachine {
         }
         let left = UInt32(clamping: Int64((deadline - now).milliseconds))
         let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
-        return .flight(Work(key: key, route: route, items: UInt32(items), deadlineMilliseconds: max(1, left), tensors: []), data)
+        count { $0.microBatchesDispatched += 1 }
+        let work = Work(key: key, route: route, items: UInt32(items.count), deadlineMilliseconds: max(1, left), tensors: [])
+        out.append(.dispatch(work, data, id, items))
+        return key
     }
 
     /// One replica with room for each stage, each able to reach the next: the least loaded, and among equals the first by name, so that
     /// equal states give equal choices. O(replicas), and O(replicas²) of neighbouring stages while a link is out.
-    private func freePath(through stages: [PlannedDeployment.Stage], _ bytes: [Int], _ now: Instant) -> [NodeID]? {
+    private func freePath(
+        through stages: [PlannedDeployment.Stage], _ bytes: [Int], alone: Bool, _ now: Instant
+    ) -> [NodeID]? {
         let hasBrokenLinks = linkFaults.contains { $0.value.phase != .mended }
         // From the last stage backwards, so that no replica is chosen from which there is no way on.
         var open: [[NodeID]] = Array(repeating: [], count: stages.count)
         for index in stages.indices.reversed() {
             let following = index + 1 < stages.count ? open[index + 1] : []
             open[index] = stages[index].replicas.filter { id in
-                guard hasRoom(id, bytes[index], now) else { return false }
+                guard isLoaded(stages[index].partition, on: id), hasRoom(id, bytes[index], alone: alone, now) else { return false }
                 guard hasBrokenLinks, index + 1 < stages.count else { return true }
                 return following.contains { isUsable(NodeLink(from: id, to: $0)) }
             }
@@ -128,10 +153,12 @@ extension CoordinatorMachine {
         return path
     }
 
-    private func hasRoom(_ id: NodeID, _ needed: Int, _ now: Instant) -> Bool {
-        guard let node = nodes[id], node.state == .ready, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
+    private func hasRoom(_ id: NodeID, _ needed: Int, alone: Bool, _ now: Instant) -> Bool {
+        guard let node = nodes[id], node.takesWork, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
             return false
         }
+        if alone { return needed <= Int(clamping: profile.slotBytes) }
+        guard !isKeptFree(id) else { return false }
         return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
     }
 
@@ -144,6 +171,7 @@ extension CoordinatorMachine {
     /// Frees the reservation at every hop.
     private mutating func land(_ key: WorkKey) -> Flight? {
         guard let flight = flights.removeValue(forKey: key) else { return nil }
+        if isolation?.key == key { isolation = nil }
         if !flight.isAbandoned { livingFlights -= 1 }
         for (node, reserved) in zip(flight.route, flight.bytes) where nodes[node]?.flights.remove(key) != nil {
             nodes[node]?.flightBytes -= reserved
@@ -179,7 +207,10 @@ extension CoordinatorMachine {
             out.append(.dropResult(key))
             return
         }
-        for trace in traces { nodes[NodeID(trace.node)]?.timing.add(trace) }
+        for trace in traces {
+            nodes[NodeID(trace.node)]?.timing.add(trace)
+            nodes[NodeID(trace.node)]?.progress.ran(trace.compute, now)
+        }
         let id = flight.request
         // In place: a copy of the request here would copy all its pieces for each result.
         requests[id]?.pieces[flight.piece].isDone = true
@@ -225,6 +256,10 @@ extension CoordinatorMachine {
         count { $0.microBatchesReplayed += 1 }
         requests[flight.request]?.replays += 1
         requests[flight.request]?.lastSetback = why
+        guard !isSuspicious(flight.request, flight.piece) else {
+            quarantine.append(PieceID(request: flight.request, piece: flight.piece))
+            return
+        }
         // In the order of the pieces: what waits behind it was not sent yet, so the place is near the front.
         let place = request.waiting.firstIndex { $0 > flight.piece } ?? request.waiting.endIndex
         requests[flight.request]?.waiting.insert(flight.piece, at: place)
@@ -243,11 +278,15 @@ extension CoordinatorMachine {
 
     mutating func received(_ connection: ConnectionID, _ message: Message, _ now: Instant, _ out: inout [Directive]) {
         guard let id = nodeOfConnection[connection] else {
-            if case .cancelRequest(let cancel) = message { cancelled(connection, cancel.id, now, &out) }
+            switch message {
+            case .cancelRequest(let cancel): cancelled(connection, cancel.id, now, &out)
+            case .drainRequest(let request): drainRequested(connection, request, now, &out)
+            default: break
+            }
             return
         }
         switch message {
-        case .heartbeat(let heartbeat): nodes[id]?.heartbeat = heartbeat
+        case .heartbeat(let heartbeat): progressReported(id, heartbeat, now, &out)
         case .pong(let ping):
             nodes[id]?.roundTrip = .nanoseconds(max(0, now.nanoseconds - Int64(clamping: ping.sentAtNanoseconds)))
         case .partitionReport(let report): reported(id, report, now, &out)
@@ -256,8 +295,11 @@ extension CoordinatorMachine {
             _ = land(dropped.key)
         case .workRejected(let rejected):
             rejectedWork(id, rejected, now, &out)
-        case .workFailed(let failed): workFailed(failed.key, node: id, failed.code, failed.message, now, &out)
+        case .workFailed(let failed):
+            nodes[id]?.progress.lastAt = now
+            workFailed(failed.key, node: id, failed.code, failed.message, now, &out)
         case .peerLost(let lost): linkLost(id, lost, now, &out)
+        case .leaving(let leaving): depart(id, .leaving, leaving.message, now, &out)
         default: break
         }
     }
@@ -279,7 +321,7 @@ extension CoordinatorMachine {
     private mutating func partitionIsMissing(at id: NodeID, for key: WorkKey, _ now: Instant) {
         guard let flight = flights[key], let active, flight.generation == active.generation else { return }
         for stage in active.deployment.stages where stage.replicas.contains(id) { nodes[id]?.partitions[stage.partition] = nil }
-        self.active = nil
+        retireActiveIfBroken()
         requestPlan(now, after: .zero)
     }
 
@@ -287,7 +329,8 @@ extension CoordinatorMachine {
     private mutating func linkLost(_ from: NodeID, _ lost: PeerLost, _ now: Instant, _ out: inout [Directive]) {
         let link = NodeLink(from: from, to: NodeID(lost.to))
         let why = "\(from) cannot reach \(lost.to): \(lost.message)"
-        markOut(link, lost.message, now, &out)
+        // Who was let go closes its connections: no fault of the link.
+        if nodes[link.to]?.state != .drained { markOut(link, lost.message, now, &out) }
         let unsent = Set(lost.keys)
         // What the kernel of `from` had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
         let concerned = flights.filter { key, flight in unsent.contains(key) || flight.uses(link) }.keys

@@ -10,14 +10,15 @@ extension CoordinatorMachine {
     mutating func adopt(_ targets: [Target], _ now: Instant, _ out: inout [Directive]) {
         let listed = Set(targets.map(\.name))
         // Those that have gone first: a worker that moved may come back under the name that it bears.
-        for target in nodeOfTarget.keys.sorted() where !listed.contains(target) {
-            guard let id = nodeOfTarget.removeValue(forKey: target) else { continue }
-            log(.info, "node left the topology", ["node": id.description], &out)
-            lose(id, "it left the topology", now, &out)
-            nodes[id] = nil
-            linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-            peersChanged(now)
+        listedTargets = listed
+        for target in nodeOfTarget.keys.sorted() where !listed.contains(target) && !isRegistered(target: target) {
+            guard let id = nodeOfTarget[target], nodes[id]?.departure?.cause != .unlisted else { continue }
+            // Whoever answers serves until a plan without it does.
+            depart(id, .unlisted, "it left the topology", now, &out)
+            if nodes[id]?.control == nil { forget(id, now, &out) }
         }
+        // Nobody is listed, so nobody is waited for: whoever registers is planned in.
+        if targets.isEmpty { isStartGateOpen = true }
         for target in targets {
             guard let id = nodeOfTarget[target.name] else {
                 guard nodes[target.name] == nil else {
@@ -33,8 +34,10 @@ extension CoordinatorMachine {
                 rearm(target.name)
                 continue
             }
-            guard nodes[id]?.addresses != target.addresses else { continue }
-            nodes[id]?.addresses = target.addresses
+            if nodes[id]?.departure?.cause == .unlisted { _ = comeBack(id, now, &out) }
+            let addresses = allAddresses(of: id, listed: target.addresses)
+            guard nodes[id]?.addresses != addresses else { continue }
+            nodes[id]?.addresses = addresses
             if nodes[id]?.state == .lost { nodes[id]?.redialAt = now }
             rearm(id)
         }
@@ -71,12 +74,12 @@ extension CoordinatorMachine {
         }
         let silence = now - node.lastHeard
         if silence >= configuration.lostAfter {
-            lose(id, "no heartbeat for \(silence.readable)", now, &out)
+            lose(id, "no heartbeat for \(silence.readable)", as: .silence, now, &out)
         } else if silence >= configuration.suspectAfter, node.state == .ready {
-            nodes[id]?.state = .suspect
-            nodes[id]?.cause = "silent for \(silence.readable)"
-            log(.warning, "node is suspect", ["node": id.description, "cause": "silent for \(silence.readable)"], &out)
+            change(id, to: .suspect, "silent for \(silence.readable)", ["in_flight": "\(node.flights.count)"], &out)
             replayFlights(through: id, why: "\(id) is silent", now, &out)
+        } else if let due = stallDeadline(node), due <= now {
+            stall(id, now, &out)
         }
     }
 
@@ -89,6 +92,7 @@ extension CoordinatorMachine {
         } else {
             let limit = node.state == .ready ? configuration.suspectAfter : configuration.lostAfter
             due = min(node.lastPing + configuration.pingInterval, node.lastHeard + limit)
+            if let stalled = stallDeadline(node) { due = min(due, stalled) }
         }
         if let paused = node.pausedUntil { due = min(due, paused) }
         guard due < node.watchAt else { return }
@@ -105,7 +109,10 @@ extension CoordinatorMachine {
         defer { lastStep = now }
         guard let lastStep, let promisedWake, now - promisedWake >= lifeCheckInterval else { return }
         let pause = now - lastStep
-        for id in nodes.keys { nodes[id]?.lastHeard += pause }
+        for id in nodes.keys {
+            nodes[id]?.lastHeard += pause
+            nodes[id]?.progress.lastAt += pause
+        }
     }
 
     func hello(to node: Node, _ channel: Channel) -> Hello {
@@ -151,7 +158,7 @@ extension CoordinatorMachine {
         if NodeID(welcome.name) != listed {
             // The worker was given a name of its own (`--name`), which goes before the topology's.
             id = NodeID(welcome.name)
-            if let other = nodes[id] {
+            if let other = nodes[id], !absorb(other, by: welcome.incarnation, now, &out) {
                 guard other.control == nil, other.target != id, nodes[other.target] == nil else {
                     let at = other.addresses.first ?? "?"
                     let message =
@@ -170,7 +177,11 @@ extension CoordinatorMachine {
             }
             rename(listed, to: id)
         }
-        if nodes[id]?.control != nil { lose(id, "it was reached a second time", now, &out) }
+        if nodes[id]?.control != nil {
+            let isSame = nodes[id]?.incarnation == welcome.incarnation
+            lose(id, "it was reached a second time", as: isSame ? .connection : .process, now, &out)
+        }
+        renewDeparture(id, welcome.incarnation)
         nodes[id]?.isDialing = false
         nodes[id]?.redialAt = nil
         nodes[id]?.control = connection
@@ -180,6 +191,9 @@ extension CoordinatorMachine {
         nodes[id]?.lastPing = now
         nodes[id]?.heartbeat = nil
         nodes[id]?.pausedUntil = nil
+        nodes[id]?.progress = Progress(lastAt: now)
+        nodes[id]?.refusedStandbys = [:]
+        nodes[id]?.recentLoads = []
         nodes[id]?.partitions = Dictionary(
             profile.inventory.filter(\.isLoaded).map { ($0.key, .unowned(weightBytes: 0)) }, uniquingKeysWith: { first, _ in first }
         )
@@ -206,18 +220,24 @@ extension CoordinatorMachine {
 
     private mutating func becomeReady(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
-        nodes[id]?.state = .ready
-        nodes[id]?.cause = "answering"
+        if staysDrained(id, &out) { return }
         nodes[id]?.backoff = configuration.redialFirst
+        nodes[id]?.flapping.readySince = now
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        log(
-            .info, "node is ready",
-            [
-                "node": id.description, "cores": "\(node.profile?.cores ?? 0)",
-                "memory": "\(node.profile?.memoryAvailableBytes ?? 0)",
-            ], &out)
+        let isLeftOut = node.flapping.isLeftOut(now)
+        change(
+            id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
+            ["cores": "\(node.profile?.cores ?? 0)", "memory": "\(node.profile?.memoryAvailableBytes ?? 0)"], &out)
         peersChanged(now)
-        requestPlan(now, after: configuration.joinWindow)
+        planIn(id, now)
+    }
+
+    /// A node can be used (again): a plan that takes it is due, at once or when it has been left out long enough.
+    func isWorthAPlan(_ id: NodeID, _ now: Instant) -> Bool { active == nil || nodes[id]?.flapping.isLeftOut(now) != true }
+
+    mutating func planIn(_ id: NodeID, _ now: Instant) {
+        if let until = nodes[id]?.flapping.leftOutUntil, until > now { rejoinAt = min(rejoinAt ?? .distantFuture, until) }
+        if isWorthAPlan(id, now) { requestPlan(now, after: configuration.joinWindow) }
     }
 
     mutating func dialFailed(_ id: NodeID, _ failure: DialFailure, _ now: Instant, _ out: inout [Directive]) {
@@ -242,7 +262,10 @@ extension CoordinatorMachine {
             node.backoff = min(node.backoff * 2, configuration.redialLongest)
         }
         if node.cause != failure.message {
-            log(.warning, "node cannot be reached", ["node": id.description, "cause": failure.message], &out)
+            let isHeld = failure.refusal?.code == .superseded
+            log(
+                isHeld ? .error : .warning, isHeld ? "another coordinator has this worker" : "node cannot be reached",
+                ["node": id.description, "cause": failure.message], &out)
         }
         node.cause = failure.message
         nodes[id] = node
@@ -253,9 +276,11 @@ extension CoordinatorMachine {
         if let id = nodeOfConnection.removeValue(forKey: connection) {
             guard let node = nodes[id], node.control == connection || node.data == connection else { return }
             let what = nodes[id]?.control == connection ? "control" : "data"
-            lose(id, "its \(what) connection closed: \(cause)", now, &out)
+            lose(id, "its \(what) connection closed: \(cause)", as: .process, now, &out)
             return
         }
+        if registrationClosed(connection, now) { return }
+        forgetWaiters(on: connection)
         for id in (requestsOfConnection[connection] ?? []).sorted() { drop(id, now, &out) }
         requestsOfConnection[connection] = nil
     }
@@ -263,17 +288,21 @@ extension CoordinatorMachine {
     mutating func heard(_ connection: ConnectionID, _ now: Instant, _ out: inout [Directive]) {
         guard let id = nodeOfConnection[connection] else { return }
         nodes[id]?.lastHeard = now
-        if nodes[id]?.state == .suspect {
-            nodes[id]?.state = .ready
-            nodes[id]?.cause = "answering again"
-            log(.info, "node answers again", ["node": id.description], &out)
-            // While it was silent a plan may have been made without it, or none may have been possible.
-            if active?.deployment.nodes.contains(id) != true { requestPlan(now, after: configuration.joinWindow) }
+        if nodes[id]?.state == .suspect, nodes[id]?.progress.stalledAt == nil {
+            clearSuspicion(of: id, "answering again", now, &out)
         }
     }
 
+    mutating func clearSuspicion(of id: NodeID, _ cause: String, _ now: Instant, _ out: inout [Directive]) {
+        change(id, to: .ready, cause, [:], &out)
+        // While it was suspect a plan may have been made without it, or none may have been possible.
+        if active?.deployment.nodes.contains(id) != true { planIn(id, now) }
+    }
+
     /// The node is gone: everything on it is replayed and a new plan is due.
-    mutating func lose(_ id: NodeID, _ cause: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func lose(
+        _ id: NodeID, _ cause: String, as kind: LossKind = .connection, _ now: Instant, _ out: inout [Directive]
+    ) {
         guard var node = nodes[id] else { return }
         let connections = [node.control, node.data].compactMap { $0 }
         for connection in connections {
@@ -283,32 +312,31 @@ extension CoordinatorMachine {
         let wasMember = node.state == .ready || node.state == .suspect || node.state == .draining
         node.control = nil
         node.data = nil
-        node.state = .lost
-        node.cause = cause
         node.partitions = [:]
         node.heartbeat = nil
         node.redialAt = now + node.backoff
         node.backoff = min(node.backoff * 2, configuration.redialLongest)
         node.pausedUntil = nil
         nodes[id] = node
+        change(id, to: .lost, cause, ["in_flight": "\(node.flights.count)"], &out)
         rearm(id)
         guard wasMember else { return }
         count { $0.nodesLost += 1 }
-        log(.warning, "node is lost", ["node": id.description, "cause": cause, "in_flight": "\(node.flights.count)"], &out)
+        if node.state != .draining {
+            if kind != .departure { noteLoss(of: id, now, &out) }
+            if kind == .process { suspectInputs(on: id, now, &out) }
+        }
         replayFlights(through: id, why: "\(id) was lost (\(cause))", now, &out)
-        if let candidate, candidate.deployment.nodes.contains(id) { self.candidate = nil }
-        if let active, active.deployment.nodes.contains(id) { retireActiveIfBroken(now, &out) }
-        requestPlan(now, after: .zero)
+        planAround(id, now, &out)
     }
 
     /// It said that it is shutting down: it finishes what it has and gets nothing new.
     mutating func nodeDrains(_ id: NodeID, _ cause: String, _ now: Instant, _ out: inout [Directive]) {
+        // Its patience is at an end: the plan that serves cannot use it any more.
+        nodes[id]?.departure?.takesWork = false
         guard let node = nodes[id], node.state == .ready || node.state == .suspect else { return }
-        nodes[id]?.state = .draining
-        nodes[id]?.cause = cause
-        log(.info, "node drains", ["node": id.description, "in_flight": "\(node.flights.count)"], &out)
-        if candidate?.deployment.nodes.contains(id) == true { candidate = nil }
-        requestPlan(now, after: .zero)
+        change(id, to: .draining, cause, ["in_flight": "\(node.flights.count)"], &out)
+        planAround(id, now, &out)
     }
 
     /// The first plan waits for all listed workers, at most the join timeout.
@@ -325,8 +353,4 @@ extension CoordinatorMachine {
         let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
         log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons], &out)
     }
-}
-
-extension PlannedDeployment {
-    var nodes: Set<NodeID> { Set(stages.flatMap(\.replicas)) }
 }

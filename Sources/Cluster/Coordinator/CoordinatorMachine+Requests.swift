@@ -133,7 +133,7 @@ extension CoordinatorMachine {
         let waited = (now - request.admittedAt).readable
         if request.phase == .receiving { return "no answer within \(waited): the request's own bytes did not arrive in time" }
         if active == nil {
-            return "no answer within \(waited): no plan serves (\(planFailure ?? missingNodes))"
+            return "no answer within \(waited): no plan serves (\(waitingCause))"
         }
         let done = request.pieces.count { $0.isDone }
         let setback = request.lastSetback.map { "; last setback: \($0)" } ?? ""

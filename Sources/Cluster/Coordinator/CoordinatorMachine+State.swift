@@ -10,9 +10,24 @@ public enum NodeState: Sendable, Hashable {
     /// Silent for a while: no new work, its work is replayed elsewhere; it comes back by answering.
     case suspect
     case lost
+    /// It goes, or is taken out, and what it has ends first.
     case draining
+    /// Nothing runs on it and no plan uses it; it stays connected.
+    case drained
 
     public var name: String { "\(self)" }
+
+    /// What the log says when a node comes to be in it.
+    var logMessage: String {
+        switch self {
+        case .joining: "node is joining"
+        case .ready: "node is ready"
+        case .suspect: "node is suspect"
+        case .lost: "node is lost"
+        case .draining: "node is draining"
+        case .drained: "node is drained"
+        }
+    }
 }
 
 extension CoordinatorMachine {
@@ -47,10 +62,19 @@ extension CoordinatorMachine {
         /// Left out of plans until then, after a partition could not be loaded.
         var excludedUntil: Instant?
         var exclusionCause = ""
+        var flapping = Flapping()
+        var progress = Progress()
+        /// Partitions of standby plans that it would not load, until the next plan serves.
+        var refusedStandbys: [PartitionKey: String] = [:]
+        /// What was loaded so lately that the heartbeats' memory does not show it yet.
+        var recentLoads: [(at: Instant, bytes: UInt64)] = []
         /// It said that it has no room: nothing is sent to it until then.
         var pausedUntil: Instant?
         /// The entry of `watches` that counts.
         var watchAt: Instant = .distantFuture
+
+        /// It is being taken out, or is out.
+        var departure: Departure?
 
         var isConnected: Bool { control != nil && data != nil }
     }
@@ -61,6 +85,9 @@ extension CoordinatorMachine {
         case ready(archiveBytes: UInt64, weightBytes: UInt64)
         /// Loaded, but not on our order, or no longer: the worker may evict it until it is ordered again.
         case unowned(weightBytes: UInt64)
+
+        /// Ordered by us and not released: the worker keeps it.
+        var isOwned: Bool { if case .unowned = self { false } else { true } }
 
         var weightBytes: UInt64 {
             switch self {
@@ -108,6 +135,8 @@ extension CoordinatorMachine {
             var items: Range<Int>
             var attempt: UInt32 = 0
             var isDone = false
+            /// The nodes that ended while it was under way on them.
+            var lossNodes: [NodeID] = []
         }
         var id: RequestID
         var client: ConnectionID
@@ -142,6 +171,8 @@ extension CoordinatorMachine {
         var deadline: Instant
         /// Nobody wants its result any more; the reservation waits for the node's word.
         var isAbandoned = false
+        /// Nothing else is under way on its nodes (DESIGN 5.6).
+        var isAlone = false
     }
 
     struct Abandonment: Sendable {

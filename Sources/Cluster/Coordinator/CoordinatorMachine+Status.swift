@@ -1,3 +1,5 @@
+internal import DequeModule
+internal import HeapModule
 public import Planning
 internal import Tensors
 internal import Wire
@@ -10,13 +12,15 @@ extension CoordinatorMachine {
             state: isDraining ? "draining" : active != nil ? "serving" : "waiting", cause: active == nil ? waitingCause : nil,
             model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(Self.describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
-            heldBytes: heldBytes, counters: counters)
+            heldBytes: heldBytes, counters: counters, standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
     }
 
-    private var waitingCause: String {
+    /// Why no plan serves.
+    var waitingCause: String {
         if model == nil { return "the model is being analysed" }
         if let planFailure { return planFailure }
         if candidate != nil { return "partitions are being deployed" }
+        if planInProgress != nil { return "a plan is being made" }
         return missingNodes
     }
 
@@ -57,14 +61,32 @@ extension CoordinatorMachine {
         let plan = active.deployment.plan
         return ClusterStatus.PlanStatus(
             generation: active.generation,
-            stages: plan.stages.map { stage in
-                ClusterStatus.Stage(
-                    firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
-                    cost: stage.predictedMilliseconds, parameterBytes: stage.parameterBytes.bytes,
-                    inputBytes: stage.inputBytes.bytes)
-            },
-            microBatch: active.deployment.microBatch, predictedItemsPerSecond: plan.itemsPerSecond,
+            stages: describe(plan.stages), microBatch: active.deployment.microBatch, predictedItemsPerSecond: plan.itemsPerSecond,
             predictedLatencyMs: plan.latencyMilliseconds, strategy: plan.strategy.rawValue, reasons: plan.reasons)
+    }
+
+    private static func describe(_ stages: [Plan.Stage]) -> [ClusterStatus.Stage] {
+        stages.map { stage in
+            ClusterStatus.Stage(
+                firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
+                cost: stage.predictedMilliseconds, parameterBytes: stage.parameterBytes.bytes, inputBytes: stage.inputBytes.bytes)
+        }
+    }
+
+    private func describe(_ lost: NodeID, _ plan: StandbyPlan) -> ClusterStatus.Standby {
+        guard let deployment = plan.deployment else {
+            return ClusterStatus.Standby(without: lost, stages: [], isStaged: false, cause: plan.failure)
+        }
+        var refusals: [String] = []
+        for stage in deployment.stages {
+            for replica in stage.replicas where !isLoaded(stage.partition, on: replica) {
+                let why = nodes[replica]?.refusedStandbys[stage.partition] ?? "not loaded"
+                refusals.append("\(replica), layers \(stage.partition.firstLayer)..<\(stage.partition.endLayer): \(why)")
+            }
+        }
+        return ClusterStatus.Standby(
+            without: lost, stages: Self.describe(deployment.plan.stages), isStaged: refusals.isEmpty,
+            cause: refusals.joined(separator: "; "))
     }
 
     private static func links(_ node: Node) -> [ClusterStatus.Link] {
@@ -85,5 +107,21 @@ extension CoordinatorMachine {
     public var heldByteCount: Int { heldBytes }
     /// Entries in the order of turns; those of requests that are gone are cleared away when they grow too many.
     public var turnCount: Int { rotation.count }
+    /// What the tables hold that are not counted above.
+    public var tableSizes: TableSizes {
+        TableSizes(
+            abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
+            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count)
+    }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
+}
+
+/// Entries of a coordinator's tables, so that a simulation sees that nothing is kept of what is over.
+public struct TableSizes: Sendable, Hashable {
+    public var abandoned: Int
+    public var clientRequests: Int
+    public var clientConnections: Int
+    public var nodeConnections: Int
+    public var linkFaults: Int
+    public var watches: Int
 }

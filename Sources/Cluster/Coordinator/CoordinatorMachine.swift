@@ -32,17 +32,33 @@ public struct CoordinatorMachine: Sendable {
     var linkWakeAt: Instant?
     var startedAt: Instant?
     var isStartGateOpen = false
+    /// What the topology lists; other targets have registered themselves.
+    var listedTargets: Set<NodeID> = []
+    var registrations: [NodeID: Registration] = [:]
+    var registrationOfConnection: [ConnectionID: NodeID] = [:]
+    /// When a registration may have to be forgotten.
+    var registrationWakeAt: Instant?
+    /// Nodes with a ``Departure``.
+    var departing: Set<NodeID> = []
+    /// Why the last plan without the departing nodes was not possible.
+    var departureObstacle: String?
 
     // Deployment.
     var model: ServedModel?
     var active: ActivePlan?
     var candidate: CandidatePlan?
     var planGeneration: UInt64 = 0
+    /// The number of the latest order to the planner.
+    var planOrders: UInt64 = 0
     var planInProgress: UInt64?
     var planDueAt: Instant?
     var planFailure: String?
+    /// Whether flapping nodes were left out of the plan that is being made, and whether the next one takes them.
+    var hasLeftOutFlapping = false
+    var takesFlapping = false
     /// When a node that was left out of plans may take part again.
     var rejoinAt: Instant?
+    var standby = StandbyState()
 
     // Requests.
     var requests: [RequestID: Request] = [:]
@@ -55,6 +71,9 @@ public struct CoordinatorMachine: Sendable {
     var flights: [WorkKey: Flight] = [:]
     /// Flights whose result is still wanted: what the window bounds.
     var livingFlights = 0
+    /// Micro-batches that are run alone (DESIGN 5.6), in the order in which they became suspicious.
+    var quarantine: Deque<PieceID> = []
+    var isolation: Isolation?
     /// Abandoned flights in the order of their abandonment.
     var abandoned: Deque<Abandonment> = []
     var lastStep: Instant?
@@ -76,6 +95,8 @@ public struct CoordinatorMachine: Sendable {
         forgiveOwnPause(now)
         switch event {
         case .targets(let targets): adopt(targets, now, &out)
+        case .registered(let connection, let register, let incarnation):
+            registered(connection, register, incarnation, now, &out)
         case .modelReady(let served):
             model = served
             requestPlan(now, after: .zero)
@@ -113,8 +134,11 @@ public struct CoordinatorMachine: Sendable {
         expireRequests(now, &out)
         watchDeployment(now, &out)
         startPlanning(now, &out)
+        prepareStandbys(now, &out)
         if let due = peerTableDueAt, due <= now { publishPeers(&out) }
         dispatch(now, &out)
+        watchRegistrations(now, &out)
+        settleDepartures(now, &out)
         if isDraining, requests.isEmpty { out.append(.drained) }
     }
 
@@ -136,6 +160,8 @@ public struct Counters: Sendable, Hashable, Codable {
     public var resultsDropped: UInt64 = 0
     public var plans: UInt64 = 0
     public var nodesLost: UInt64 = 0
+    /// Partitions that were sent to workers which did not hold them.
+    public var archivesSent: UInt64 = 0
 
     enum CodingKeys: String, CodingKey {
         case requestsCompleted = "requests_completed"
@@ -147,5 +173,6 @@ public struct Counters: Sendable, Hashable, Codable {
         case resultsDropped = "results_dropped"
         case plans
         case nodesLost = "nodes_lost"
+        case archivesSent = "archives_sent"
     }
 }

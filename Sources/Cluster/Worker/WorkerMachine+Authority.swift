@@ -1,8 +1,8 @@
 internal import Wire
 
-/// Whom the worker obeys (DESIGN section 6, fencing): the highest term, and among equal terms whoever came first; everybody else is told
-/// who holds it. A tie is not broken by the session's number: a second coordinator that was started by mistake begins at the same term, and
-/// must not take a living one's workers by the luck of its random bits.
+/// Whom the worker obeys (DESIGN section 6, fencing): the coordinator that holds it, as long as that one lives, and after it whoever comes
+/// with a later term; everybody else is told who holds it. A living holder is not left for a later term either: a second coordinator that
+/// was started by mistake gets one from the first worker whose connection to the right one breaks, and would take all the others with it.
 extension WorkerMachine {
     mutating func opened(_ connection: ConnectionID, _ hello: Hello, _ now: Instant, _ out: inout [Directive]) {
         switch hello.role {
@@ -37,7 +37,7 @@ extension WorkerMachine {
         }
         if let current = claim, offered.session != current.session {
             let isHeld = control != nil && now - lastHeardFromCoordinator < Self.holdTimeout
-            guard offered.term > current.term else {
+            guard offered.term > current.term, !isHeld else {
                 let holder =
                     isHeld
                     ? "coordinator \"\(holderName)\" holds this worker" : "a coordinator of a later term has held this worker"
@@ -46,7 +46,7 @@ extension WorkerMachine {
                         connection,
                         Refused(
                             code: .superseded,
-                            message: "\(holder) (term \(current.term)); stop it first, or start again with a later term",
+                            message: "\(holder) (term \(current.term)); stop that coordinator, or give this one other workers",
                             term: current.term, isHeld: isHeld)))
                 return
             }
@@ -72,6 +72,7 @@ extension WorkerMachine {
             resultChannel = connection
         }
         accept(connection, hello, &out)
+        if hello.channel == .control { repeatLeaving(&out) }
     }
 
     private mutating func accept(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
@@ -114,6 +115,7 @@ extension WorkerMachine {
             log(.warning, "the coordinator's control connection closed; keeping partitions and waiting for it", [:], &out)
             // It takes the node for lost and sends everything again elsewhere, also where its data connection still stands.
             cancelAll(&out)
+            if isLeaving { drain(&out) }
         }
         if connection == resultChannel { resultChannel = nil }
         for (node, state) in peers {
@@ -144,6 +146,7 @@ extension WorkerMachine {
         case .releasePartition(let order): out.append(.releasePartition(order.key))
         case .cancelWork(let order):
             for key in order.keys { cancel(key, report: true, &out) }
+        case .released: if isLeaving { drain(&out) }
         default: break
         }
     }

@@ -43,7 +43,7 @@ public struct WorkerMachine: Sendable {
     static let tombstoneLimit = 4_096
     /// A coordinator that has said nothing for this long holds the worker no more: it pings each second, so five pings were missed. Another
     /// one may then take over with a later term; nothing happens to the silent one's work before that.
-    static let holdTimeout: Duration = .seconds(5)
+    public static let holdTimeout: Duration = .seconds(5)
 
     let configuration: Configuration
     public private(set) var name: String
@@ -69,6 +69,7 @@ public struct WorkerMachine: Sendable {
     var partitions: [PartitionKey: PartitionPhase] = [:]
     var peers: [String: PeerState] = [:]
     var peerTableVersion: UInt64 = 0
+    var isLeaving = false
     var isDraining = false
 
     public init(configuration: Configuration, loaded: [PartitionKey] = []) {
@@ -101,9 +102,8 @@ public struct WorkerMachine: Sendable {
         case .archiveRefused(let key, let code, let message): loadFailed(key, code, message, &out)
         case .loaded(let key, let report): loaded(key, report, &out)
         case .loadFailed(let key, let code, let message): loadFailed(key, code, message, &out)
-        case .drain:
-            isDraining = true
-            log(.info, "draining: no new work is taken", ["in_flight": "\(work.count)"], &out)
+        case .leave: leave(&out)
+        case .drain: drain(&out)
         }
         startExecutions(now, &out)
         if isDraining, work.isEmpty { out.append(.drained) }
@@ -128,6 +128,9 @@ public struct WorkerMachine: Sendable {
     public var heldCount: Int { work.count }
     public var heldByteCount: Int { heldBytes }
     public var loadedPartitions: [PartitionKey] { partitions.filter { $0.value == .loaded }.map(\.key) }
+    /// Connections that said hello and stand.
+    public var connectionCount: Int { connections.count }
+    public var peerCount: Int { peers.count }
     public func isPeerConnected(_ node: String) -> Bool { if case .connected = peers[node]?.link { true } else { false } }
 }
 
@@ -155,7 +158,9 @@ extension WorkerMachine {
         case archiveRefused(PartitionKey, StatusCode, String)
         case loaded(PartitionKey, PartitionReport)
         case loadFailed(PartitionKey, StatusCode, String)
-        /// SIGTERM.
+        /// SIGTERM: to be followed by `drain` after ``WorkerMachine/leavePatience``.
+        case leave
+        /// No more new work, whatever the coordinator says.
         case drain
     }
 

@@ -24,6 +24,10 @@ public enum MessageCodec {
             case .workRejected(let value): try pack(value)
             case .workFailed(let value): try pack(value)
             case .peerLost(let value): try pack(value)
+            case .register(let value): try pack(value)
+            case .registered(let value): try pack(value)
+            case .leaving(let value): try pack(value)
+            case .released(let value): try pack(value)
             case .partitionData(let value): try pack(value)
             case .work(let value): try pack(value)
             case .workResult(let value): try pack(value)
@@ -35,6 +39,8 @@ public enum MessageCodec {
             case .statusReply(let value): try pack(value)
             case .modelRequest(let value): try pack(value)
             case .modelReply(let value): try pack(value)
+            case .drainRequest(let value): try pack(value)
+            case .drainReply(let value): try pack(value)
             }
         return EncodedMessage(kind: message.kind.rawValue, metadata: metadata)
     }
@@ -63,6 +69,10 @@ public enum MessageCodec {
             case .workRejected: .workRejected(try unpack(metadata, known))
             case .workFailed: .workFailed(try unpack(metadata, known))
             case .peerLost: .peerLost(try unpack(metadata, known))
+            case .register: .register(try unpack(metadata, known))
+            case .registered: .registered(try unpack(metadata, known))
+            case .leaving: .leaving(try unpack(metadata, known))
+            case .released: .released(try unpack(metadata, known))
             case .partitionData: .partitionData(try unpack(metadata, known))
             case .work: .work(try unpack(metadata, known))
             case .workResult: .workResult(try unpack(metadata, known))
@@ -74,6 +84,8 @@ public enum MessageCodec {
             case .statusReply: .statusReply(try unpack(metadata, known))
             case .modelRequest: .modelRequest(try unpack(metadata, known))
             case .modelReply: .modelReply(try unpack(metadata, known))
+            case .drainRequest: .drainRequest(try unpack(metadata, known))
+            case .drainReply: .drainReply(try unpack(metadata, known))
             }
         // The tensors' segments must lie within one payload of the kind: checked here, so that no message exists that breaks it.
         if let declared = try message.declaredPayloadByteCount(), declared > known.maximumPayloadByteCount {

@@ -1,0 +1,43 @@
+internal import AMP4ECClient
+internal import ArgumentParser
+internal import Shell
+internal import Wire
+
+struct DrainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "drain",
+        abstract: "Takes a worker out of service without losing a request, or back with --undo.",
+        discussion: """
+            The coordinator loads a plan without the worker, what runs on it ends, and then the command does. The worker's process stays up, \
+            in the state drained, until --undo, or until it or the coordinator is started anew.
+
+            Exit: 0 drained, 1 it must stay (it is the last one, or no plan is possible without it), 64 there is no such node.
+            """)
+
+    @OptionGroup var connection: ClientOptions
+
+    @Argument(help: "The worker's name, as amp4ec status shows it.")
+    var node: String
+
+    @Flag(help: "Take it back instead.")
+    var undo = false
+
+    @Flag(help: "Also where nothing serves without it.")
+    var force = false
+
+    func validate() throws {
+        if undo, force { throw ValidationError("--undo and --force exclude each other") }
+    }
+
+    func run() async throws {
+        let client = try connection.makeClient()
+        defer { client.close() }
+        do throws(ClientError) {
+            let outcome = try await client.drain(node, undo: undo, force: force)
+            StandardStream.output.writeLine(outcome)
+        } catch {
+            // The value of an argument is wrong here, not a file.
+            throw error.code == .invalidArgument ? CommandFailure(.usage, error.message) : CommandFailure(error)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+internal import Foundation
+internal import Shell
+
+/// The file of `bench --timeline`: one JSON line for each reply at the moment it came, so that whoever injects faults can see what each
+/// of them did to the replies.
+///
+/// ## Concurrency model
+/// Owned by the ``BenchRun`` actor.
+final class ReplyTimeline {
+    /// The first line: what ties the monotonic times to the times in the logs.
+    private struct Start: Encodable {
+        var startedUnixMs: Double
+        var concurrency: Int
+        enum CodingKeys: String, CodingKey {
+            case startedUnixMs = "started_unix_ms"
+            case concurrency
+        }
+    }
+
+    struct Entry: Encodable {
+        /// Milliseconds from the start to the reply, on a clock that is never set.
+        var atMs: Double
+        /// A right reply; otherwise `problem` says what came instead.
+        var ok: Bool
+        var items: Int
+        var latencyMs: Double
+        /// Micro-batches of this request that were sent again.
+        var replays: Int
+        /// Requests that the client has sent again, since the start.
+        var retries: UInt64
+        var problem: String?
+
+        enum CodingKeys: String, CodingKey {
+            case atMs = "at_ms"
+            case latencyMs = "latency_ms"
+            case ok, items, replays, retries, problem
+        }
+    }
+
+    private let path: String
+    private let handle: FileHandle
+    /// The first line that could not be written.
+    private(set) var failure: CommandFailure?
+
+    /// - Throws: ``CommandFailure`` with the path and the system's reason where the file cannot be made.
+    init(path: String) throws(CommandFailure) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else {
+            throw CommandFailure(.badData, "--timeline: \(path) cannot be written: \(String(cString: strerror(errno)))")
+        }
+        self.path = path
+        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    func start(concurrency: Int) { write(Start(startedUnixMs: Date().timeIntervalSince1970 * 1e3, concurrency: concurrency)) }
+
+    func add(_ entry: Entry) { write(entry) }
+
+    private func write(_ line: some Encodable) {
+        guard failure == nil else { return }
+        do {
+            try handle.write(contentsOf: Data((JSONOutput.text(line) + "\n").utf8))
+        } catch {
+            failure = CommandFailure(.failure, "--timeline: \(path) cannot be written: \(error.localizedDescription)")
+        }
+    }
+}

@@ -1,0 +1,192 @@
+public import ArgumentParser
+internal import Cluster
+internal import Shell
+public import TestKit
+
+struct SimulateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate",
+        abstract: "Runs the cluster's decisions over a virtual network with faults, and checks every promise.",
+        discussion: """
+            One seed is one run, always the same one: --seed N shows its faults, plans, replays and replies. --seeds COUNT and --duration \
+            TIME run many, from fresh seeds unless --seed gives the first; a seed that fails is printed with how to see it again.
+
+            Exit: 0 all promises held, 1 one was broken.
+            """)
+
+    @Option(help: "The run to show, or the first of many.")
+    var seed: UInt64?
+
+    @Option(help: "How many runs.")
+    var seeds: Int?
+
+    @Option(help: ArgumentHelp("How long to run fresh seeds.", valueName: "time"))
+    var duration: Duration?
+
+    @Option(help: "Workers of each run; drawn from the seed without it.")
+    var nodes: Int?
+
+    @Option(help: "Clients of each run; drawn from the seed without it.")
+    var clients: Int?
+
+    @Option(help: "Which faults there are.")
+    var profile = Simulation.Profile.everything
+
+    @Flag(help: "Show everything that the processes say and notice.")
+    var trace = false
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    mutating func validate() throws {
+        guard seeds == nil || duration == nil else { throw ValidationError("give one of --seeds and --duration") }
+        if let seeds, seeds < 1 { throw ValidationError("--seeds must be at least 1") }
+        if let nodes, !(1...64).contains(nodes) { throw ValidationError("--nodes takes 1 to 64") }
+        if let clients, !(1...64).contains(clients) { throw ValidationError("--clients takes 1 to 64") }
+        guard seed != nil || seeds != nil || duration != nil else {
+            throw ValidationError("say which run to show (--seed), or how many (--seeds or --duration)")
+        }
+    }
+
+    private var options: Simulation.Options {
+        var options = profile.options
+        if let nodes { options.workers = nodes...nodes }
+        if let clients { options.clients = clients...clients }
+        return options
+    }
+
+    func run() throws {
+        let isShown = seeds == nil && duration == nil
+        let first = seed ?? UInt64(truncatingIfNeeded: RandomBits.next128())
+        let summary = isShown ? show(first) : runMany(from: first)
+        if json { try JSONOutput.print(summary) } else { StandardStream.output.write(summary.text) }
+        guard summary.failures.isEmpty else {
+            throw CommandFailure(.failure, "\(summary.failures.count) of \(summary.seeds) seeds failed")
+        }
+    }
+
+    private func show(_ seed: UInt64) -> SimulationSummary {
+        var simulation = Simulation(seed: seed, options: options)
+        let showsAll = trace
+        if !json {
+            simulation.trace = { detail, line in if showsAll || detail == .event { StandardStream.output.writeLine(line) } }
+        }
+        var summary = SimulationSummary(first: seed)
+        summary.count(seed, again: commandLine(seed), &simulation)
+        return summary
+    }
+
+    private func runMany(from first: UInt64) -> SimulationSummary {
+        let clock = ContinuousClock()
+        let began = clock.now
+        var summary = SimulationSummary(first: first)
+        let options = options
+        var seed = first
+        while seeds.map({ summary.seeds < $0 }) ?? true, duration.map({ clock.now - began < $0 }) ?? true,
+            summary.failures.count < SimulationSummary.failureLimit
+        {
+            var simulation = Simulation(seed: seed, options: options)
+            summary.count(seed, again: commandLine(seed), &simulation)
+            if let failure = summary.failures.last, failure.seed == seed { StandardStream.error.writeLine(failure.text) }
+            seed &+= 1
+        }
+        summary.seconds = (clock.now - began).milliseconds / 1_000
+        return summary
+    }
+
+    private func commandLine(_ seed: UInt64) -> String {
+        var words = ["amp4ec simulate --seed \(seed)"]
+        if profile != .everything { words.append("--profile \(profile.rawValue)") }
+        if let nodes { words.append("--nodes \(nodes)") }
+        if let clients { words.append("--clients \(clients)") }
+        return words.joined(separator: " ")
+    }
+}
+
+extension Simulation.Profile: ExpressibleByArgument {}
+
+/// What runs gave together.
+struct SimulationSummary: Encodable {
+    /// More failures than this say nothing new.
+    static let failureLimit = 10
+
+    struct Failure: Encodable {
+        var seed: UInt64
+        var message: String
+        var again: String
+        var text: String { "FAILED \(message)\n  see it: \(again)" }
+    }
+
+    var first: UInt64
+    var seeds = 0
+    var seconds = 0.0
+    var failures: [Failure] = []
+    private var report = Simulation.Report()
+
+    init(first: UInt64) { self.first = first }
+
+    mutating func count(_ seed: UInt64, again: String, _ simulation: inout Simulation) {
+        seeds += 1
+        do {
+            report.add(try simulation.run())
+        } catch {
+            failures.append(Failure(seed: seed, message: "\(error)", again: again))
+        }
+    }
+
+    private var seedsPerMinute: Double { seconds > 0 ? Double(seeds) / seconds * 60 : 0 }
+
+    var text: String {
+        var lines = failures.count == 1 && seeds == 1 ? failures.map(\.text) : []
+        lines.append(
+            "requests \(report.requests): replies \(report.replies), rejected inputs \(report.rejectedInputs), cancelled "
+                + "\(report.cancelled), deadlines passed \(report.expired); sent again by clients \(report.resent)")
+        lines.append(
+            "micro-batches replayed \(report.replayed), plans \(report.plans), archives sent \(report.archives), old messages again "
+                + "\(report.repeated), workers taken over \(report.takeovers)")
+        let faults = report.faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        lines.append("faults: \(faults.isEmpty ? "none" : faults.joined(separator: ", "))")
+        lines.append(
+            "longest wait for an outcome after the last fault \(report.longestWait.readable), for the last plan "
+                + "\(report.longestSettling.readable)")
+        if seeds > 1 {
+            lines.append(
+                "\(seeds) seeds from \(first) in \(Int(seconds)) s (\(Int(seedsPerMinute)) a minute), \(report.observed) of them watched at "
+                    + "rest: \(failures.count) failed")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case first, seeds, seconds, failures, requests, replies, cancelled, expired, resent, replayed, plans, archives, repeated
+        case takeovers, faults, observed
+        case rejectedInputs = "rejected_inputs"
+        case seedsPerMinute = "seeds_per_minute"
+        case longestWaitMs = "longest_wait_ms"
+        case longestSettlingMs = "longest_settling_ms"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(first, forKey: .first)
+        try container.encode(seeds, forKey: .seeds)
+        try container.encode(seconds, forKey: .seconds)
+        try container.encode(seedsPerMinute, forKey: .seedsPerMinute)
+        try container.encode(failures, forKey: .failures)
+        try container.encode(report.requests, forKey: .requests)
+        try container.encode(report.replies, forKey: .replies)
+        try container.encode(report.rejectedInputs, forKey: .rejectedInputs)
+        try container.encode(report.cancelled, forKey: .cancelled)
+        try container.encode(report.expired, forKey: .expired)
+        try container.encode(report.resent, forKey: .resent)
+        try container.encode(report.replayed, forKey: .replayed)
+        try container.encode(report.plans, forKey: .plans)
+        try container.encode(report.archives, forKey: .archives)
+        try container.encode(report.repeated, forKey: .repeated)
+        try container.encode(report.takeovers, forKey: .takeovers)
+        try container.encode(report.faults, forKey: .faults)
+        try container.encode(report.observed, forKey: .observed)
+        try container.encode(report.longestWait.milliseconds, forKey: .longestWaitMs)
+        try container.encode(report.longestSettling.milliseconds, forKey: .longestSettlingMs)
+    }
+}

@@ -1,0 +1,232 @@
+internal import Planning
+internal import Wire
+
+/// Taking a node out without losing anything: it serves until a plan without it does, then what it has ends, and only then it goes.
+extension CoordinatorMachine {
+    /// A worker that left the topology stays this long at most while no plan without it serves: its successors start in that time.
+    static let unlistedPatience: Duration = .seconds(30)
+    /// Commands that wait for one drain at once: people and scripts, not load.
+    static let drainWaiterLimit = 64
+
+    /// Why a node goes, and how far it has come.
+    struct Departure: Sendable {
+        enum Cause: Sendable, Hashable {
+            /// `amp4ec drain`: the process stays, and comes back by `--undo`.
+            case asked
+            /// The worker was told to end, and waits for our word.
+            case leaving
+            /// It is not in the topology any more.
+            case unlisted
+        }
+        var cause: Cause
+        /// The mark ends with the process: one that was started anew takes part.
+        var incarnation: IncarnationID?
+        var startedAt: Instant
+        /// Also where no plan is possible without it.
+        var isForced = false
+        /// It takes what the plan that serves still sends it.
+        var takesWork = true
+        var isDone = false
+        var waiters: [DrainWaiter] = []
+    }
+
+    struct DrainWaiter: Sendable, Hashable {
+        var connection: ConnectionID
+        var number: UInt64
+    }
+
+    // MARK: From outside
+
+    mutating func drainRequested(_ connection: ConnectionID, _ request: DrainRequest, _ now: Instant, _ out: inout [Directive]) {
+        let id = NodeID(request.node)
+        let waiter = DrainWaiter(connection: connection, number: request.id)
+        guard let node = nodes[id] else {
+            let known = nodes.keys.sorted().map(\.description).joined(separator: ", ")
+            let who = known.isEmpty ? "no node is known yet" : "the nodes are: \(known)"
+            return refuse(waiter, .invalidArgument, "there is no node \"\(request.node)\"; \(who)", &out)
+        }
+        if request.undo {
+            guard node.departure?.cause == .asked else {
+                return refuse(waiter, .failedPrecondition, "\(id) is not drained (it is \(node.state.name): \(node.cause))", &out)
+            }
+            let state = comeBack(id, now, &out)
+            return reply(waiter, "\(id) \(state)", &out)
+        }
+        guard node.departure == nil || node.departure?.cause == .asked else {
+            return refuse(waiter, .failedPrecondition, "\(id) is leaving already: \(node.cause)", &out)
+        }
+        guard node.departure?.isDone != true else { return reply(waiter, "\(id) is drained already", &out) }
+        let others = nodes.values.filter { $0.id != id && $0.state == .ready }
+        guard request.force || !others.isEmpty || node.state == .lost || node.state == .joining else {
+            return refuse(
+                waiter, .failedPrecondition,
+                "\(id) is the last node: without it nothing serves; start another worker first, or say --force", &out)
+        }
+        guard (node.departure?.waiters.count ?? 0) < Self.drainWaiterLimit else {
+            return refuse(waiter, .resourceExhausted, "\(Self.drainWaiterLimit) commands wait for \(id) already", &out)
+        }
+        depart(id, .asked, "drained by an operator", now, &out)
+        if request.force { nodes[id]?.departure?.isForced = true }
+        nodes[id]?.departure?.waiters.append(waiter)
+    }
+
+    /// Takes the node out of plans; it serves on until one without it does.
+    mutating func depart(_ id: NodeID, _ cause: Departure.Cause, _ why: String, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id] else { return }
+        var departure =
+            node.departure ?? Departure(cause: cause, incarnation: node.control == nil ? nil : node.incarnation, startedAt: now)
+        // Who is asked to drain and then told to end, or taken off the list, will not come back.
+        if departure.cause != cause {
+            departure.isDone = false
+            departure.startedAt = now
+        }
+        departure.cause = cause
+        nodes[id]?.departure = departure
+        departing.insert(id)
+        guard node.state == .ready || node.state == .suspect || node.state == .drained else { return }
+        if node.state == .suspect { nodes[id]?.departure?.takesWork = false }
+        change(id, to: .draining, why, ["in_flight": "\(node.flights.count)"], &out)
+        departureObstacle = nil
+        if node.state != .drained { planAround(id, now, &out) }
+    }
+
+    // MARK: As time passes
+
+    /// Ends the departures that are through. Called after plans and dispatches of the step.
+    mutating func settleDepartures(_ now: Instant, _ out: inout [Directive]) {
+        guard !departing.isEmpty else { return }
+        for id in departing.sorted() { settle(id, now, &out) }
+        departing = departing.filter { nodes[$0]?.departure != nil }
+    }
+
+    private mutating func settle(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id], let departure = node.departure else { return }
+        if node.control == nil {
+            switch departure.cause {
+            case .unlisted: forget(id, now, &out)
+            case .leaving where departure.isDone && !listedTargets.contains(node.target): forget(id, now, &out)
+            case .leaving: break
+            case .asked: if !departure.isDone { finishDeparture(id, "is not connected (\(node.cause)) and stays out", &out) }
+            }
+            return
+        }
+        guard !departure.isDone else { return }
+        if active?.deployment.nodes.contains(id) == true {
+            guard let obstacle = obstacle(to: departure, now) else { return }
+            if departure.cause == .asked, !departure.isForced {
+                let waiters = departure.waiters
+                _ = comeBack(id, now, &out)
+                for waiter in waiters {
+                    refuse(
+                        waiter, .failedPrecondition,
+                        "\(id) stays: without it no plan is possible (\(obstacle)); --force does it all the same",
+                        &out)
+                }
+                return
+            }
+            log(.warning, "nothing serves without a node that goes", ["node": id.description, "cause": obstacle], &out)
+            active = nil
+        }
+        guard node.flights.isEmpty else { return }
+        switch departure.cause {
+        case .asked: finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &out)
+        case .leaving:
+            if let control = node.control { out.append(.send(control, .released(Released()))) }
+            finishDeparture(id, "may end", &out)
+        case .unlisted:
+            lose(id, "it left the topology", as: .departure, now, &out)
+            forget(id, now, &out)
+        }
+    }
+
+    /// Why waiting for a plan without the node makes no sense any more; `nil` while one may still come.
+    private func obstacle(to departure: Departure, _ now: Instant) -> String? {
+        if departure.cause == .unlisted {
+            return now - departure.startedAt >= Self.unlistedPatience ? departureObstacle ?? "no other plan came in time" : nil
+        }
+        if !nodes.values.contains(where: { $0.state == .ready || $0.state == .suspect }) { return "no other worker is ready" }
+        guard planInProgress == nil, candidate == nil else { return nil }
+        return departureObstacle
+    }
+
+    private mutating func finishDeparture(_ id: NodeID, _ outcome: String, _ out: inout [Directive]) {
+        let waiters = nodes[id]?.departure?.waiters ?? []
+        nodes[id]?.departure?.isDone = true
+        nodes[id]?.departure?.waiters = []
+        if let node = nodes[id], node.state == .draining { change(id, to: .drained, node.cause, [:], &out) }
+        for waiter in waiters { reply(waiter, "\(id) \(outcome)", &out) }
+    }
+
+    /// Ends the departure and lets the node take part again. Answers with what it is now.
+    mutating func comeBack(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) -> String {
+        let waiters = nodes[id]?.departure?.waiters ?? []
+        nodes[id]?.departure = nil
+        departing.remove(id)
+        for waiter in waiters { refuse(waiter, .cancelled, "\(id) was taken back before it was drained", &out) }
+        guard let node = nodes[id], node.state == .draining || node.state == .drained else {
+            return "is not connected (\(nodes[id]?.cause ?? "")) and takes part once it is"
+        }
+        change(id, to: .ready, "taken back", [:], &out)
+        rearm(id)
+        requestPlan(now, after: configuration.joinWindow)
+        return "takes part again"
+    }
+
+    // MARK: What happens to a node meanwhile
+
+    /// Whether a node that has just connected stays out: it was drained, and it is still the same process.
+    mutating func staysDrained(_ id: NodeID, _ out: inout [Directive]) -> Bool {
+        guard nodes[id]?.departure?.cause == .asked else { return false }
+        change(id, to: .draining, "drained by an operator", [:], &out)
+        finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &out)
+        return true
+    }
+
+    /// Ends the marks that do not outlive a connection (`leaving` is said again on the next) or the process.
+    mutating func renewDeparture(_ id: NodeID, _ incarnation: IncarnationID) {
+        guard let departure = nodes[id]?.departure else { return }
+        if departure.cause != .asked || (departure.incarnation != nil && departure.incarnation != incarnation) {
+            nodes[id]?.departure = nil
+            departing.remove(id)
+        } else {
+            nodes[id]?.departure?.incarnation = incarnation
+        }
+    }
+
+    /// Takes everything of the node away; it must not be connected.
+    mutating func forget(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes.removeValue(forKey: id) else { return }
+        for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id) has left", &out) }
+        if nodeOfTarget[node.target] == id { nodeOfTarget[node.target] = nil }
+        departing.remove(id)
+        linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
+        log(.info, "node has left", ["node": id.description, "cause": node.cause], &out)
+        peersChanged(now)
+    }
+
+    /// A command that waited has gone.
+    mutating func forgetWaiters(on connection: ConnectionID) {
+        for id in departing { nodes[id]?.departure?.waiters.removeAll { $0.connection == connection } }
+    }
+
+    /// When a departure needs a look though nothing happens.
+    var departureWake: Instant? {
+        departing.compactMap { id in
+            guard let departure = nodes[id]?.departure, departure.cause == .unlisted, !departure.isDone else { return nil }
+            return departure.startedAt + Self.unlistedPatience
+        }.min()
+    }
+
+    private mutating func refuse(_ waiter: DrainWaiter, _ code: StatusCode, _ message: String, _ out: inout [Directive]) {
+        out.append(.send(waiter.connection, .inferError(InferError(id: waiter.number, code: code, message: message))))
+    }
+
+    private mutating func reply(_ waiter: DrainWaiter, _ message: String, _ out: inout [Directive]) {
+        out.append(.send(waiter.connection, .drainReply(DrainReply(id: waiter.number, message: message))))
+    }
+}
+
+extension CoordinatorMachine.Node {
+    /// Whether routes of the plan that serves may lead over it.
+    var takesWork: Bool { state == .ready || (state == .draining && departure?.takesWork == true) }
+}

@@ -1,0 +1,91 @@
+internal import DequeModule
+internal import Planning
+internal import Wire
+
+/// Inputs that may be what ends the nodes (DESIGN 5.6): a micro-batch that was under way at two losses is run once more with nothing
+/// beside it. If the node survives, it was innocent; if not, the request fails, and no third node pays for it together with everything
+/// that others had there.
+extension CoordinatorMachine {
+    /// Losses of a node with the micro-batch under way after which it is run alone.
+    static let suspiciousLosses = 2
+
+    struct PieceID: Sendable, Hashable {
+        var request: RequestID
+        var piece: Int
+    }
+
+    /// The nodes that are kept free for a micro-batch that runs alone.
+    struct Isolation: Sendable {
+        var piece: PieceID
+        var generation: UInt64
+        var path: [NodeID]
+        /// It is under way; before that the nodes finish what they have.
+        var key: WorkKey?
+    }
+
+    func isKeptFree(_ id: NodeID) -> Bool { isolation?.path.contains(id) ?? false }
+
+    /// The node's process ended, or its executors hang: each input under way there is counted as a possible cause. Those that had the node
+    /// to themselves are.
+    mutating func suspectInputs(on id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id] else { return }
+        for key in node.flights.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
+            guard let flight = flights[key], !flight.isAbandoned else { continue }
+            requests[flight.request]?.pieces[flight.piece].lossNodes.append(id)
+            guard flight.isAlone, let piece = requests[flight.request]?.pieces[flight.piece] else { continue }
+            let names = piece.lossNodes.map(\.description).joined(separator: ", ")
+            log(
+                .error, "an input is given up: nodes end while they run it",
+                ["request": "\(flight.request.number)", "items": "\(piece.items)", "nodes": names], &out)
+            finish(
+                flight.request, with: .internalError,
+                "this input was being executed at \(piece.lossNodes.count) losses of nodes (\(names)), the last time alone; "
+                    + "items \(piece.items) of the request may be what ends them and are not tried again", isPermanent: true, now,
+                &out)
+        }
+    }
+
+    func isSuspicious(_ id: RequestID, _ piece: Int) -> Bool {
+        (requests[id]?.pieces[piece].lossNodes.count ?? 0) >= Self.suspiciousLosses
+    }
+
+    /// Forgets what nobody waits for any more, and gives up a reservation of nodes that does not hold any more.
+    mutating func reviewQuarantine() {
+        while let first = quarantine.first, requests[first.request]?.pieces[first.piece].isDone ?? true { quarantine.removeFirst() }
+        guard let isolation, isolation.key == nil else { return }
+        let stages = active?.deployment.stages ?? []
+        let isWhole =
+            isolation.piece == quarantine.first && isolation.generation == active?.generation
+            && zip(isolation.path, stages).allSatisfy { id, stage in
+                nodes[id]?.state == .ready && isLoaded(stage.partition, on: id)
+            }
+            && zip(isolation.path, isolation.path.dropFirst()).allSatisfy { isUsable(NodeLink(from: $0, to: $1)) }
+        if !isWhole { self.isolation = nil }
+    }
+
+    /// Called when everything else had its turn, so that a row of suspicious inputs does not starve the others: keeps the nodes of one route
+    /// free of new work, and runs the next suspicious micro-batch when they have finished what they had.
+    mutating func dispatchAlone(_ active: ActivePlan, _ now: Instant, _ out: inout [Directive]) {
+        while let next = quarantine.first, isolation?.key == nil {
+            if isolation == nil {
+                switch route(next.request, next.piece, on: active, alone: true, now) {
+                case .none: return
+                case .impossible(let message):
+                    finish(next.request, with: .resourceExhausted, message, isPermanent: true, now, &out)
+                    reviewQuarantine()
+                    continue
+                case .path(let path, _):
+                    isolation = Isolation(piece: next, generation: active.generation, path: path)
+                }
+            }
+            guard let path = isolation?.path, path.allSatisfy({ nodes[$0]?.flights.isEmpty ?? false }) else { return }
+            quarantine.removeFirst()
+            guard let key = send(next.request, next.piece, along: path, on: active, alone: true, now, &out) else {
+                isolation = nil
+                quarantine.prepend(next)
+                return
+            }
+            isolation?.key = key
+        }
+    }
+}

@@ -1,0 +1,33 @@
+internal import Wire
+
+/// The polite end: the coordinator takes the worker out of its plans first, so that nothing waits while another plan is loaded.
+extension WorkerMachine {
+    /// How long a worker that was told to end goes on working for a plan without it. Whoever stops containers kills them after ten seconds.
+    public static let leavePatience: Duration = .seconds(8)
+
+    /// Told to end. Without a coordinator there is nobody to wait for.
+    mutating func leave(_ out: inout [Directive]) {
+        guard !isLeaving, !isDraining else { return }
+        isLeaving = true
+        guard control != nil else {
+            drain(&out)
+            return
+        }
+        log(.info, "leaving: the coordinator plans without this worker first", ["in_flight": "\(work.count)"], &out)
+        tell(.leaving(Leaving(message: Self.leavingMessage)), &out)
+    }
+
+    static let leavingMessage = "it was told to end"
+
+    /// A coordinator has connected (anew) meanwhile, and does not know it yet.
+    func repeatLeaving(_ out: inout [Directive]) {
+        if isLeaving, !isDraining { tell(.leaving(Leaving(message: Self.leavingMessage)), &out) }
+    }
+
+    /// From now on new work is refused; the process may end once what is held has ended.
+    mutating func drain(_ out: inout [Directive]) {
+        guard !isDraining else { return }
+        isDraining = true
+        log(.info, "draining: no new work is taken", ["in_flight": "\(work.count)"], &out)
+    }
+}

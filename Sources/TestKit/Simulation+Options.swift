@@ -1,0 +1,178 @@
+public import Cluster
+
+extension Simulation {
+    public struct Options: Sendable {
+        public var workers = 1...5
+        /// Workers of those that are started and listed only in mid-run.
+        public var joining = 0...0
+        public var clients = 1...4
+        public var requestsPerClient = 1...12
+        public var itemsPerRequest = 1...9
+        public var cancelShare = 0.08
+        public var rejectShare = 0.06
+        public var leaveShare = 0.1
+        public var requestDeadline: Duration = .seconds(60)
+        /// Requests with a deadline so short that it may pass while a plan is made.
+        public var hastyShare = 0.05
+
+        // How many faults of each kind one run has. Every one ends.
+        public var crashes = 0...0
+        public var drains = 0...0
+        public var stalls = 0...0
+        public var cuts = 0...0
+        public var slowLinks = 0...0
+        public var resets = 0...0
+        public var repeats = 0...0
+        public var shortages = 0...0
+        public var unlistings = 0...0
+        /// Crashes, power losses and shutdowns of the coordinator.
+        public var coordinatorCrashes = 0...0
+        public var intruders = 0...0
+        /// Each kind is left out of about half of the runs.
+        public var leavesKindsOut = false
+        /// Executions and loads that fail for lack of memory at any time.
+        public var shortageShare = 0.0
+        /// Released partitions that are evicted at once.
+        public var evictShare = 0.0
+        /// Runs that go on after the last reply, to see that nothing goes on by itself.
+        public var observedShare = 0.1
+        /// Runs whose plans the real planner makes.
+        public var plannerShare = 0.1
+
+        public init() {}
+
+        var remembersOldMessages: Bool { repeats.upperBound > 0 }
+    }
+
+    /// Named sets of options; a failing seed names the one that it ran under.
+    public enum Profile: String, Sendable, CaseIterable {
+        /// Latency, bandwidth, several clients, cancellations, rejected inputs, leaving clients; no faults.
+        case calm
+        case single
+        case crashes, drains, stalls, links, resets, repeats, memory, joins, restarts, intruder
+        /// All faults, about half of the kinds in one run.
+        case everything
+
+        public var options: Options {
+            var options = Options()
+            switch self {
+            case .calm: break
+            case .single:
+                options.workers = 1...1
+                options.clients = 1...1
+            case .crashes: options.crashes = 1...4
+            case .drains: options.drains = 1...3
+            case .stalls: options.stalls = 1...4
+            case .links:
+                options.workers = 2...5
+                options.cuts = 1...4
+                options.slowLinks = 0...3
+            case .resets: options.resets = 1...6
+            case .repeats:
+                options.repeats = 1...8
+                options.crashes = 0...2
+                options.stalls = 0...2
+            case .memory:
+                options.shortages = 1...3
+                options.shortageShare = 0.03
+                options.evictShare = 0.5
+                options.crashes = 0...1
+            case .joins:
+                options.workers = 2...6
+                options.joining = 1...2
+                options.unlistings = 0...2
+            case .restarts:
+                options.coordinatorCrashes = 1...3
+                options.crashes = 0...1
+            case .intruder:
+                options.intruders = 1...2
+                options.coordinatorCrashes = 0...1
+                options.resets = 0...2
+            case .everything: options.takeEverything()
+            }
+            return options
+        }
+    }
+}
+
+extension Simulation.Options {
+    fileprivate mutating func takeEverything() {
+        workers = 1...6
+        joining = 0...1
+        crashes = 0...4
+        drains = 0...2
+        stalls = 0...3
+        cuts = 0...3
+        slowLinks = 0...3
+        resets = 0...4
+        repeats = 0...5
+        shortages = 0...2
+        unlistings = 0...2
+        coordinatorCrashes = 0...2
+        intruders = 0...1
+        leavesKindsOut = true
+        shortageShare = 0.01
+        evictShare = 0.3
+    }
+}
+
+extension Simulation {
+    /// What a run did, for people, and for tests that must know that something was exercised.
+    public struct Report: Sendable, Equatable {
+        public var requests = 0
+        public var replies = 0
+        public var rejectedInputs = 0
+        public var cancelled = 0
+        /// Requests whose deadline passed while nothing could serve them.
+        public var expired = 0
+        /// Requests that clients sent again after a reconnect or a refusal.
+        public var resent: UInt64 = 0
+        public var replayed: UInt64 = 0
+        public var plans: UInt64 = 0
+        /// Archives that were sent to workers.
+        public var archives = 0
+        /// Old messages that arrived again.
+        public var repeated = 0
+        /// Workers that went from one coordinator's session to another's.
+        public var takeovers = 0
+        public var faults: [String: Int] = [:]
+        /// The longest time from a request's submission, or the end of the last fault, to its outcome.
+        public var longestWait: Duration = .zero
+        /// From the end of the last fault to the last plan after it.
+        public var longestSettling: Duration = .zero
+        public var occurrences = 0
+        public var virtualTime: Duration = .zero
+        /// Runs that were watched after everything had settled.
+        public var observed = 0
+
+        public init() {}
+
+        public mutating func add(_ other: Report) {
+            requests += other.requests
+            replies += other.replies
+            rejectedInputs += other.rejectedInputs
+            cancelled += other.cancelled
+            expired += other.expired
+            resent += other.resent
+            replayed += other.replayed
+            plans += other.plans
+            archives += other.archives
+            repeated += other.repeated
+            takeovers += other.takeovers
+            faults.merge(other.faults, uniquingKeysWith: +)
+            longestWait = max(longestWait, other.longestWait)
+            longestSettling = max(longestSettling, other.longestSettling)
+            occurrences += other.occurrences
+            virtualTime += other.virtualTime
+            observed += other.observed
+        }
+    }
+
+    /// A broken promise; the text names what was expected and what was seen.
+    public struct Violation: Error, Sendable, CustomStringConvertible {
+        public let seed: UInt64
+        public let at: Instant
+        public let message: String
+        public var description: String { "seed \(seed) at \((at - .zero).readable): \(message)" }
+    }
+}

@@ -1,0 +1,117 @@
+"""`amp4ec bench --verify` that runs as long as a script needs it, and the times of its replies."""
+
+import json
+import random
+import signal
+import struct
+import subprocess
+import zipfile
+from array import array
+
+from local_cluster import Failed, Process
+
+#: Distinct inputs: a reply that belongs to another request would show.
+ITEMS = 24
+#: Nothing here runs this long; the script ends the bench when it is done.
+LONGEST_S = 24 * 3600
+#: After the end of sending, what is under way is answered within the requests' deadline of 60 s.
+END_LIMIT_S = 90
+
+
+def npy(shape, values):
+    """A float32 array as a .npy file's bytes."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({', '.join(map(str, shape))},), }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes()
+
+
+def make_items(model, path, seed):
+    """Writes random inputs for the model, as many items as `ITEMS`, as its manifest describes them."""
+    with zipfile.ZipFile(model) as archive:
+        manifests = [name for name in archive.namelist() if name.endswith("/amp4ec.json")]
+        if not manifests:
+            raise Failed(f"{model} has no manifest: export it with scripts/export-model")
+        manifest = json.loads(archive.read(manifests[0]))
+    chooser = random.Random(seed)
+    with zipfile.ZipFile(path, "w") as archive:
+        for spec in manifest["inputs"]:
+            shape = [ITEMS if size == "N" else size for size in spec["shape"]]
+            if spec["dtype"] != "float32" or not all(isinstance(size, int) for size in shape):
+                raise Failed(f"input {spec['name']} of {model} is {spec['dtype']}{spec['shape']}: only float32 of fixed size can be made up")
+            count = 1
+            for size in shape:
+                count *= size
+            archive.writestr(spec["name"] + ".npy", npy(shape, array("f", (chooser.uniform(-1, 1) for _ in range(count)))))
+
+
+def make_reference(products, model, items, path):
+    """The whole model's outputs for the items, in one process."""
+    command = [products / "amp4ec", "reference", "--model", model, "--input", items, "--output", path]
+    result = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+    if result.returncode != 0:
+        raise Failed(f"the reference was not made: {result.stdout.strip()}")
+
+
+class Load:
+    """One bench under way. `replies` are its replies so far: dictionaries as in the timeline, with `at` in seconds since 1970."""
+
+    def __init__(self, products, folder, name, prefix, address, items, reference, batch, concurrency, seed):
+        self._path = folder / f"{name}.jsonl"
+        self._offset = 0
+        self._start = None
+        self._rest = b""
+        self.replies = []
+        self._process = Process(name, [
+            *prefix, products / "amp4ec", "bench", "--coordinator", address, "--input", items, "--verify", reference,
+            "--batch", batch, "--concurrency", concurrency, "--distinct", ITEMS, "--seed", seed, "--duration", f"{LONGEST_S}s",
+            "--timeline", self._path], folder)
+
+    def poll(self):
+        """Reads what has come since; a bench that has ended is a failure."""
+        if not self._process.is_running:
+            raise Failed(f"the bench ended by itself.{self._process.last_words()}")
+        self._read()
+        return self.replies
+
+    def _read(self):
+        if not self._path.exists():
+            return
+        with open(self._path, "rb") as file:
+            file.seek(self._offset)
+            text = self._rest + file.read()
+            self._offset = file.tell()
+        *lines, self._rest = text.split(b"\n")
+        for line in map(json.loads, lines):
+            if self._start is None:
+                self._start = line["started_unix_ms"] / 1e3
+            else:
+                line["at"] = self._start + line["at_ms"] / 1e3
+                self.replies.append(line)
+
+    def finish(self):
+        """Ends the sending; returns the bench's own report."""
+        self._process.send(signal.SIGINT)
+        text, code = self._process.output(END_LIMIT_S)
+        self._read()
+        if not text.strip():
+            raise Failed(f"the bench ended with exit code {code} and no report.{self._process.last_words()}")
+        return json.loads(text)
+
+    def kill(self):
+        self._process.kill()
+
+    # What the replies say.
+
+    def rate(self, begin, end):
+        """Items of right replies in each second of the span."""
+        return sum(reply["items"] for reply in self.replies if reply["ok"] and begin < reply["at"] <= end) / (end - begin)
+
+    def longest_gap(self, begin, end):
+        """The longest time without a right reply that touches the span, in seconds; what has not ended counts up to the last reply."""
+        times = [reply["at"] for reply in self.replies if reply["ok"]]
+        return max((after - before for before, after in zip(times, times[1:]) if after > begin and before < end), default=0.0)
+
+    def answered(self, moment):
+        """How many of the requests that were under way at that moment have been answered."""
+        return sum(reply["at"] - reply["latency_ms"] / 1e3 <= moment < reply["at"] for reply in self.replies)
