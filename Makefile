@@ -4,7 +4,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test demo bench bench-planning lint format mutants clean models
+=======
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench lint format mutants clean models
+>>>>>>> main
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -35,6 +39,12 @@ chaos-ci: build models ## the same for a minute, without limits of time; skipped
 
 quota-test: build models ## ten minutes of full load on workers with 0.4 and 0.6 CPU: nobody is taken for lost (root, cgroups)
 	@scripts/quota-test --duration 10m
+
+# Two minutes of seeds that nobody has run before; a failing one prints itself.
+SIMULATE ?= --duration 2m
+
+simulate: build ## run the cluster's decisions over simulated faults from fresh seeds, for two minutes
+	@.build/release/amp4ec simulate $(SIMULATE)
 
 demo: build ## photos in, labels out, over three worker processes on this machine
 	@scripts/demo

@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Cluster
+internal import Glibc
 internal import Shell
 public import TestKit
 
@@ -79,6 +80,7 @@ struct SimulateCommand: ParsableCommand {
     private func runMany(from first: UInt64) -> SimulationSummary {
         let clock = ContinuousClock()
         let began = clock.now
+        let computedBefore = SimulationSummary.processorSeconds
         var summary = SimulationSummary(first: first)
         let options = options
         var seed = first
@@ -91,6 +93,7 @@ struct SimulateCommand: ParsableCommand {
             seed &+= 1
         }
         summary.seconds = (clock.now - began).milliseconds / 1_000
+        summary.computedSeconds = SimulationSummary.processorSeconds - computedBefore
         return summary
     }
 
@@ -120,6 +123,8 @@ struct SimulationSummary: Encodable {
     var first: UInt64
     var seeds = 0
     var seconds = 0.0
+    /// Of one core: what the runs cost, however busy the machine was.
+    var computedSeconds = 0.0
     var failures: [Failure] = []
     private var report = Simulation.Report()
 
@@ -134,7 +139,13 @@ struct SimulationSummary: Encodable {
         }
     }
 
-    private var seedsPerMinute: Double { seconds > 0 ? Double(seeds) / seconds * 60 : 0 }
+    private var seedsPerMinute: Double { computedSeconds > 0 ? Double(seeds) / computedSeconds * 60 : 0 }
+
+    /// Processor time of this process so far.
+    static var processorSeconds: Double {
+        var time = timespec()
+        return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 ? Double(time.tv_sec) + Double(time.tv_nsec) / 1e9 : 0
+    }
 
     var text: String {
         var lines = failures.count == 1 && seeds == 1 ? failures.map(\.text) : []
@@ -143,7 +154,8 @@ struct SimulationSummary: Encodable {
                 + "\(report.cancelled), deadlines passed \(report.expired); sent again by clients \(report.resent)")
         lines.append(
             "micro-batches replayed \(report.replayed), plans \(report.plans), archives sent \(report.archives), old messages again "
-                + "\(report.repeated), workers taken over \(report.takeovers)")
+                + "\(report.repeated), workers taken over \(report.takeovers), workers ended by an input \(report.poisonKills), inputs "
+                + "given up \(report.givenUp)")
         let faults = report.faults.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
         lines.append("faults: \(faults.isEmpty ? "none" : faults.joined(separator: ", "))")
         lines.append(
@@ -151,15 +163,18 @@ struct SimulationSummary: Encodable {
                 + "\(report.longestSettling.readable)")
         if seeds > 1 {
             lines.append(
-                "\(seeds) seeds from \(first) in \(Int(seconds)) s (\(Int(seedsPerMinute)) a minute), \(report.observed) of them watched at "
-                    + "rest: \(failures.count) failed")
+                "\(seeds) seeds from \(first) in \(Int(seconds)) s (\(Int(seedsPerMinute)) a minute of one core), \(report.observed) of them "
+                    + "watched at rest: \(failures.count) failed")
         }
         return lines.joined(separator: "\n") + "\n"
     }
 
     enum CodingKeys: String, CodingKey {
+        case computedSeconds = "cpu_seconds"
         case first, seeds, seconds, failures, requests, replies, cancelled, expired, resent, replayed, plans, archives, repeated
         case takeovers, faults, observed
+        case poisonKills = "poison_kills"
+        case givenUp = "given_up"
         case rejectedInputs = "rejected_inputs"
         case seedsPerMinute = "seeds_per_minute"
         case longestWaitMs = "longest_wait_ms"
@@ -171,6 +186,7 @@ struct SimulationSummary: Encodable {
         try container.encode(first, forKey: .first)
         try container.encode(seeds, forKey: .seeds)
         try container.encode(seconds, forKey: .seconds)
+        try container.encode(computedSeconds, forKey: .computedSeconds)
         try container.encode(seedsPerMinute, forKey: .seedsPerMinute)
         try container.encode(failures, forKey: .failures)
         try container.encode(report.requests, forKey: .requests)
@@ -184,6 +200,8 @@ struct SimulationSummary: Encodable {
         try container.encode(report.archives, forKey: .archives)
         try container.encode(report.repeated, forKey: .repeated)
         try container.encode(report.takeovers, forKey: .takeovers)
+        try container.encode(report.poisonKills, forKey: .poisonKills)
+        try container.encode(report.givenUp, forKey: .givenUp)
         try container.encode(report.faults, forKey: .faults)
         try container.encode(report.observed, forKey: .observed)
         try container.encode(report.longestWait.milliseconds, forKey: .longestWaitMs)

@@ -17,6 +17,8 @@ enum Fault: Sendable, Hashable {
     case reset(Process, Process, isControl: Bool, halfOpenFor: Duration)
     /// The worker sends old results and activations again, also those of attempts and sessions that are long over.
     case repeatOld(worker: Int, count: Int)
+    /// Its heartbeats come, but no execution ends.
+    case hang(worker: Int, Duration)
     /// Loads and executions fail for lack of memory.
     case shortage(worker: Int, Duration)
     /// A worker that was not there is started and listed.
@@ -24,8 +26,18 @@ enum Fault: Sendable, Hashable {
     /// The worker leaves the topology and comes back to it.
     case unlist(worker: Int, Duration)
     case list(worker: Int)
+    /// An operator takes the worker out for a while.
+    case takeOut(worker: Int, Duration)
     /// A second coordinator is started on the same workers, and stopped again.
     case intrude(Duration)
+
+    /// Whether a node may be given up for it with what it runs, so that an innocent input may be taken for the cause.
+    var endsNodes: Bool {
+        switch self {
+        case .crash(.worker, _, _, _), .drain(.worker, _), .reset, .hang, .block, .stall, .slow, .unlist, .takeOut, .intrude: true
+        default: false
+        }
+    }
 
     /// For the counts of a report; `nil` for what only ends a fault.
     var kind: String? {
@@ -40,9 +52,11 @@ enum Fault: Sendable, Hashable {
         case .slow: "slow link"
         case .reset(_, _, _, let halfOpenFor): halfOpenFor > .zero ? "half-open connection" : "reset"
         case .repeatOld: "old messages again"
+        case .hang: "executors hang"
         case .shortage: "memory shortage"
         case .join: "join"
         case .unlist: "left the topology"
+        case .takeOut: "drained by an operator"
         case .intrude: "second coordinator"
         case .restart, .list: nil
         }
@@ -65,10 +79,12 @@ extension Fault: CustomStringConvertible {
             "the \(isControl ? "control" : "data") connection of \(first) and \(second) breaks"
                 + (time > .zero ? ", unnoticed by \(second) for \(time.readable)" : "")
         case .repeatOld(let worker, let count): "w\(worker) sends \(count) old messages again"
+        case .hang(let worker, let time): "w\(worker)'s executors hang for \(time.readable)"
         case .shortage(let worker, let time): "w\(worker) has no memory for \(time.readable)"
         case .join(let worker): "w\(worker) is new"
         case .unlist(let worker, let time): "w\(worker) leaves the topology for \(time.readable)"
         case .list(let worker): "w\(worker) is listed"
+        case .takeOut(let worker, let time): "an operator drains w\(worker) for \(time.readable)"
         case .intrude(let time): "a second coordinator runs for \(time.readable)"
         }
     }

@@ -39,6 +39,12 @@ enum Occurrence: Sendable {
     case prepared(Int, life: Int, WorkKey)
     case loaded(Int, life: Int, LoadPartition)
     case heartbeat(Int, life: Int)
+    /// The worker has waited long enough for a plan without it.
+    case endPatience(Int, life: Int)
+    /// The worker makes itself known to the coordinator.
+    case register(Int, life: Int)
+    /// An operator says it (again), until there is an answer.
+    case command(Command)
     /// The coordinator has analysed the model.
     case analysed(Int, life: Int)
     case planned(Int, life: Int, CoordinatorMachine.PlanOrder)
@@ -59,11 +65,12 @@ extension Occurrence {
         case .deliver(_, let process, _, _), .sent(_, let process, _, _, _), .connectionClosed(_, let process, _),
             .connectFailed(_, let process), .wake(let process, _):
             process
-        case .executed(let worker, _, _), .prepared(let worker, _, _), .loaded(let worker, _, _), .heartbeat(let worker, _):
+        case .executed(let worker, _, _), .prepared(let worker, _, _), .loaded(let worker, _, _), .heartbeat(let worker, _),
+            .endPatience(let worker, _), .register(let worker, _):
             .worker(worker)
         case .planned(let index, _, _), .analysed(let index, _): .coordinator(index)
         case .submit(let client, _), .cancel(let client, _), .leave(let client): .client(client)
-        case .fault, .observe, .rest: nil
+        case .fault, .command, .observe, .rest: nil
         }
     }
 }
@@ -119,6 +126,12 @@ struct Connection: Sendable {
         get { process == dialer ? dialerEnd : acceptorEnd }
         set { if process == dialer { dialerEnd = newValue } else { acceptorEnd = newValue } }
     }
+}
+
+/// `amp4ec drain`, on a connection of its own from the first client's machine.
+struct Command: Sendable {
+    var worker: Int
+    var undo: Bool
 }
 
 /// One way between two processes.

@@ -8,6 +8,7 @@ struct SimulatedWorker {
     /// Whom the worker obeys, as its connections show.
     struct Holder {
         var session: SessionID
+        var term: UInt64
         var name: String
         var control: ConnectionID
         var heardAt: Instant
@@ -18,6 +19,9 @@ struct SimulatedWorker {
     /// Old messages that a repeating worker draws from; few are enough to reach back over a replay or a restart.
     static let historyLimit = 12
 
+    /// What the process itself takes.
+    static let runtimeBytes: UInt64 = 100 << 20
+
     let index: Int
     let name: String
     let slots: Int
@@ -27,7 +31,12 @@ struct SimulatedWorker {
     var isUp = true
     /// Down for this long once it has drained.
     var downAfterDrain: Duration?
+    let memoryBytes: UInt64
+    /// No topology lists it: it dials the coordinator and says where it is.
+    var registersItself = false
+    var registration: ConnectionID?
     var shortUntil: Instant = .zero
+    var hangsUntil: Instant = .zero
     var machine: WorkerMachine
     var payloads: [WorkKey: (work: Work, values: [UInt64])] = [:]
     var archives: Set<PartitionKey> = []
@@ -43,6 +52,7 @@ struct SimulatedWorker {
         slots = random.int(in: 2...16)
         executors = random.int(in: 1...3)
         speed = Double(random.int(in: 3...20)) / 10
+        memoryBytes = UInt64(random.int(in: 300...1_000)) << 20
         machine = SimulatedWorker.machine(index, life: 0, executors: executors, slots: slots)
     }
 
@@ -65,8 +75,10 @@ struct SimulatedWorker {
         life += 1
         isUp = true
         downAfterDrain = nil
+        hangsUntil = .zero
         payloads = [:]
         controlConnections = []
+        registration = nil
         holder = nil
         machine = SimulatedWorker.machine(index, life: life, executors: executors, slots: slots)
     }
@@ -78,7 +90,8 @@ struct SimulatedWorker {
 
     var profile: WorkerProfile {
         WorkerProfile(
-            cores: Double(executors), speed: speed, memoryLimitBytes: 1 << 30, memoryAvailableBytes: 1 << 30,
+            cores: Double(executors), speed: speed, memoryLimitBytes: memoryBytes,
+            memoryAvailableBytes: memoryBytes - Self.runtimeBytes,
             executors: UInt32(executors),
             slots: UInt32(slots), slotBytes: 1 << 20, toolchain: "sim",
             inventory: archives.sorted { ($0.firstLayer, $0.endLayer) < ($1.firstLayer, $1.endLayer) }.map {
@@ -160,7 +173,7 @@ struct SimulatedClient {
         case reply
         case failed(StatusCode)
     }
-    enum Input { case good, rejected }
+    enum Input { case good, rejected, poison }
     struct Planned {
         var values: [UInt64]
         var input: Input
@@ -168,6 +181,10 @@ struct SimulatedClient {
         var outcome: Outcome?
         var submittedAt: Instant = .zero
         var isCancelled = false
+        /// Faults before its submission that may have ended nodes, the last one left out: it may show only now.
+        var endingFaultsBefore = 0
+        /// Workers that ended while they executed it.
+        var kills = 0
         /// Sent long after the last fault: it must succeed.
         var isProbe = false
         /// Where its reply came: a second one on the same connection is one too many.
@@ -182,12 +199,14 @@ struct SimulatedClient {
 
     init(index: Int) { self.index = index }
 
-    /// An input that the model throws for carries this mark in its first item.
-    static let rejectMark: UInt64 = 0xBAD0_BAD0_BAD0_BAD0
-
     mutating func plan(items: Int, input: Input, deadline: Duration, random: inout SeededRandom) -> Int {
         var values = (0..<items).map { _ in random.next() >> 1 }
-        if input == .rejected { values[random.int(in: 0...(items - 1))] = Self.rejectMark }
+        switch input {
+        case .good: break
+        case .rejected: values[random.int(in: 0...(items - 1))] = MixModel.rejectMark
+        case .poison:
+            values[random.int(in: 0...(items - 1))] = MixModel.poison(of: index, requests.count)
+        }
         requests.append(Planned(values: values, input: input, deadline: deadline))
         return requests.count - 1
     }
@@ -195,10 +214,30 @@ struct SimulatedClient {
     var unanswered: [Int] { hasLeft ? [] : requests.indices.filter { requests[$0].outcome == nil } }
 }
 
-/// The stand-in model: each layer mixes each item on its own.
+/// The stand-in model: each layer mixes each item on its own. Two kinds of items go through unchanged up to one layer, which throws for
+/// the one and ends the process for the other.
 enum MixModel {
+    /// An item that a layer throws for.
+    static let rejectMark: UInt64 = 0xBAD0_BAD0_BAD0_BAD0
+    /// The upper 48 bits of an item that ends the process; the lower ones say whose it is.
+    private static let poisonMark: UInt64 = 0xDEAD_DEAD_DEAD
+
+    static func poison(of client: Int, _ request: Int) -> UInt64 { poisonMark << 16 | UInt64(client) << 8 | UInt64(request) }
+
+    private static func isMarked(_ value: UInt64) -> Bool { value == rejectMark || value >> 16 == poisonMark }
+
+    /// The marked item that one of the layers meets, of `layerCount` in all.
+    static func mark(in values: [UInt64], layers: Range<Int>, layerCount: Int) -> UInt64? {
+        values.first { isMarked($0) && layers.contains(Int(SeededRandom.mix($0) % UInt64(layerCount))) }
+    }
+
+    /// Whose poison the item is.
+    static func owner(of mark: UInt64) -> (client: Int, request: Int)? {
+        mark >> 16 == poisonMark ? (Int(mark >> 8 & 0xFF), Int(mark & 0xFF)) : nil
+    }
+
     static func run(_ values: [UInt64], layers: Range<Int>) -> [UInt64] {
-        values.map { value in layers.reduce(value) { SeededRandom.mix($0 &+ UInt64($1) &* 0x9E37_79B9) } }
+        values.map { value in isMarked(value) ? value : layers.reduce(value) { SeededRandom.mix($0 &+ UInt64($1) &* 0x9E37_79B9) } }
     }
 }
 

@@ -51,6 +51,7 @@ extension Simulation {
     mutating func submit(_ client: Int, _ request: Int) throws(Violation) {
         guard !clients[client].hasLeft else { return }
         clients[client].requests[request].submittedAt = now
+        clients[client].requests[request].endingFaultsBefore = max(0, endingFaults - 1)
         report.requests += 1
         try stepClient(client, .submit(UInt64(request), deadline: clients[client].requests[request].deadline))
     }
@@ -124,7 +125,7 @@ extension Simulation {
         switch outcome {
         case .reply:
             report.replies += 1
-            guard planned.input == .good else { throw violation("\(name) must be rejected but got a reply") }
+            guard planned.input == .good else { throw violation("\(name) must fail (\(planned.input)) but got a reply") }
         case .failed(.cancelled):
             report.cancelled += 1
             guard planned.isCancelled else { throw violation("\(name) was cancelled by nobody: \(message)") }
@@ -135,6 +136,12 @@ extension Simulation {
             report.expired += 1
             guard age >= planned.deadline - Self.deadlineSlack else {
                 throw violation("\(name) failed \(age.readable) after its submission, before its deadline: \(message)")
+            }
+        case .failed(.internalError):
+            // Only what ends nodes itself, or was there each time that something else did, is given up.
+            report.givenUp += 1
+            guard planned.input == .poison || planned.endingFaultsBefore < endingFaults else {
+                throw violation("\(name) was given up: \(message)")
             }
         case .failed(.unavailable) where planned.deadline - age <= Self.longestRetryHint && !report.faults.isEmpty:
             // Asked to try again at a time when its deadline will have passed.

@@ -138,6 +138,8 @@ extension Simulation {
                 coordinators[index].inputs[accepted] = .init(values: packet.values)
                 step(.requestArrived(accepted), coordinator: index)
             }
+        case .register(let register):
+            step(.registered(id, register, connections[number].hello.incarnation), coordinator: index)
         case .workResult(let result):
             coordinators[index].results[result.key] = packet.values
             step(.resultArrived(result.key, result.trace), coordinator: index)

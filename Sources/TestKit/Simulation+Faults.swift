@@ -35,11 +35,17 @@ extension Simulation {
             add(.reset(from, to, isControl: random.chance(0.5), halfOpenFor: halfOpen))
         }
         for _ in 0..<times(options.repeats) { add(.repeatOld(worker: anyWorker(), count: random.int(in: 1...6))) }
+        for _ in 0..<times(options.hangs) {
+            add(.hang(worker: anyWorker(), random.duration(.seconds(1), .seconds(12))))
+        }
         for _ in 0..<times(options.shortages) {
             add(.shortage(worker: anyWorker(), random.duration(.milliseconds(50), .seconds(4))))
         }
         for _ in 0..<times(options.unlistings) {
             add(.unlist(worker: anyWorker(), random.duration(.milliseconds(10), .seconds(3))))
+        }
+        for _ in 0..<times(options.operatorDrains) {
+            add(.takeOut(worker: anyWorker(), random.duration(.milliseconds(100), .seconds(3))))
         }
         for _ in 0..<times(options.coordinatorCrashes) {
             let time = random.duration(.milliseconds(10), .seconds(3))
@@ -79,6 +85,7 @@ extension Simulation {
 
     mutating func inject(_ fault: Fault) throws(Violation) {
         note("fault: \(fault)")
+        if fault.endsNodes { endingFaults += 1 }
         if let kind = fault.kind { report.faults[kind, default: 0] += 1 }
         switch fault {
         case .crash(let process, let downFor, let keepsDisk, let isSilent):
@@ -106,13 +113,18 @@ extension Simulation {
             close(ConnectionID(UInt64(open)), by: first, "reset by the network", noticedAfter: halfOpenFor)
             lasts(halfOpenFor)
         case .repeatOld(let worker, let count): for _ in 0..<count { repeatOld(worker) }
+        case .hang(let worker, let duration):
+            workers[worker].hangsUntil = now + duration
+            lasts(duration)
         case .shortage(let worker, let duration):
             workers[worker].shortUntil = now + duration
             lasts(duration)
         case .join(let worker):
             workers[worker].isUp = true
+            lasts(Self.registrationPause)
+            wakeUp(worker)
+            guard !workers[worker].registersItself else { return }
             listed.insert(worker)
-            schedule.add(.heartbeat(worker, life: workers[worker].life), at: now)
             try listWorkers()
         case .unlist(let worker, let duration):
             guard listed.count > 1, listed.remove(worker) != nil else { return }
@@ -122,6 +134,10 @@ extension Simulation {
         case .list(let worker):
             listed.insert(worker)
             try listWorkers()
+        case .takeOut(let worker, let duration):
+            schedule.add(.command(Command(worker: worker, undo: false)), at: now)
+            schedule.add(.command(Command(worker: worker, undo: true)), at: now + duration)
+            lasts(duration)
         case .intrude(let duration):
             guard !coordinators[1].isUp else { return }
             try start(.coordinator(1))
@@ -139,7 +155,7 @@ extension Simulation {
         case .worker(let index):
             guard !workers[index].isUp else { return }
             workers[index].restart()
-            schedule.add(.heartbeat(index, life: workers[index].life), at: now)
+            wakeUp(index)
         case .coordinator(let index):
             // The second one's first start is a new process too.
             coordinators[index].restart()
@@ -148,6 +164,12 @@ extension Simulation {
             try list(workersFor: index)
         case .client: break
         }
+    }
+
+    /// A worker's own clocks.
+    mutating func wakeUp(_ worker: Int) {
+        schedule.add(.heartbeat(worker, life: workers[worker].life), at: now)
+        if workers[worker].registersItself { schedule.add(.register(worker, life: workers[worker].life), at: now) }
     }
 
     private mutating func listWorkers() throws(Violation) {
@@ -169,7 +191,8 @@ extension Simulation {
             guard workers[index].downAfterDrain == nil else { return }
             workers[index].downAfterDrain = downFor
             lasts(downFor)
-            try stepWorker(index, .drain)
+            schedule.add(.endPatience(index, life: workers[index].life), at: now + WorkerMachine.leavePatience)
+            try stepWorker(index, .leave)
         case .coordinator(let index):
             guard coordinators[index].downAfterDrain == nil else { return }
             coordinators[index].downAfterDrain = downFor

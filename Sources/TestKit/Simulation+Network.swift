@@ -113,8 +113,11 @@ extension Simulation {
                 coordinator: index)
             try throwPending()
         case .worker(let index):
+            if workers[index].registration == id { return registrationEnded(index) }
             if let peer = connection.peer { try stepWorker(index, .peerFailed(peer, "connection refused")) }
-        case .client(let index): try stepClient(index, .disconnected("connection refused"))
+        case .client(let index):
+            if commands[id] != nil { return commandEnded(id) }
+            try stepClient(index, .disconnected("connection refused"))
         }
     }
 
@@ -140,6 +143,7 @@ extension Simulation {
             }
             try throwPending()
         case .worker(let index):
+            if workers[index].registration == id { return registrationEnded(index) }
             workers[index].controlConnections.removeAll { $0 == id }
             if connection.dialer == process, !connection.isWelcomed {
                 if let peer = connection.peer { try stepWorker(index, .peerFailed(peer, cause)) }
@@ -147,6 +151,7 @@ extension Simulation {
                 try stepWorker(index, .closed(id))
             }
         case .client(let index):
+            if commands[id] != nil { return commandEnded(id) }
             guard clients[index].connection == id else { return }
             clients[index].connection = nil
             try stepClient(index, .disconnected(cause))
@@ -159,8 +164,12 @@ extension Simulation {
         guard !connections[number][process].knowsEnd, left <= connections[number].brokenAt ?? .distantFuture else { return }
         switch process {
         case .coordinator(let index): try deliverToCoordinator(index, id, packet)
-        case .worker(let index): try deliverToWorker(index, id, packet)
-        case .client(let index): try deliverToClient(index, id, packet)
+        case .worker(let index):
+            if workers[index].registration == id { return deliverRegistration(index, id, packet.message) }
+            try deliverToWorker(index, id, packet)
+        case .client(let index):
+            if let command = commands[id] { return deliverToOperator(id, command, packet.message) }
+            try deliverToClient(index, id, packet)
         }
     }
 }

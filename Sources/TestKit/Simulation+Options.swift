@@ -23,8 +23,12 @@ extension Simulation {
         public var slowLinks = 0...0
         public var resets = 0...0
         public var repeats = 0...0
+        /// Executors that end nothing for a while, the process answering.
+        public var hangs = 0...0
         public var shortages = 0...0
         public var unlistings = 0...0
+        /// `amp4ec drain`, and back.
+        public var operatorDrains = 0...0
         /// Crashes, power losses and shutdowns of the coordinator.
         public var coordinatorCrashes = 0...0
         public var intruders = 0...0
@@ -34,6 +38,8 @@ extension Simulation {
         public var shortageShare = 0.0
         /// Released partitions that are evicted at once.
         public var evictShare = 0.0
+        /// Inputs that end the process that executes them.
+        public var poisonShare = 0.0
         /// Runs that go on after the last reply, to see that nothing goes on by itself.
         public var observedShare = 0.1
         /// Runs whose plans the real planner makes.
@@ -49,7 +55,7 @@ extension Simulation {
         /// Latency, bandwidth, several clients, cancellations, rejected inputs, leaving clients; no faults.
         case calm
         case single
-        case crashes, drains, stalls, links, resets, repeats, memory, joins, restarts, intruder
+        case crashes, drains, stalls, links, resets, repeats, memory, joins, restarts, intruder, hangs, poison
         /// All faults, about half of the kinds in one run.
         case everything
 
@@ -81,6 +87,7 @@ extension Simulation {
                 options.workers = 2...6
                 options.joining = 1...2
                 options.unlistings = 0...2
+                options.operatorDrains = 0...2
             case .restarts:
                 options.coordinatorCrashes = 1...3
                 options.crashes = 0...1
@@ -88,6 +95,12 @@ extension Simulation {
                 options.intruders = 1...2
                 options.coordinatorCrashes = 0...1
                 options.resets = 0...2
+            case .hangs:
+                options.workers = 2...5
+                options.hangs = 1...3
+            case .poison:
+                options.workers = 2...6
+                options.poisonShare = 0.04
             case .everything: options.takeEverything()
             }
             return options
@@ -108,8 +121,11 @@ extension Simulation.Options {
         repeats = 0...5
         shortages = 0...2
         unlistings = 0...2
+        operatorDrains = 0...2
         coordinatorCrashes = 0...2
         intruders = 0...1
+        hangs = 0...1
+        poisonShare = 0.03
         leavesKindsOut = true
         shortageShare = 0.01
         evictShare = 0.3
@@ -135,6 +151,9 @@ extension Simulation {
         public var repeated = 0
         /// Workers that went from one coordinator's session to another's.
         public var takeovers = 0
+        /// Workers that ended of an input, and the requests that were given up for such.
+        public var poisonKills = 0
+        public var givenUp = 0
         public var faults: [String: Int] = [:]
         /// The longest time from a request's submission, or the end of the last fault, to its outcome.
         public var longestWait: Duration = .zero
@@ -159,6 +178,8 @@ extension Simulation {
             archives += other.archives
             repeated += other.repeated
             takeovers += other.takeovers
+            poisonKills += other.poisonKills
+            givenUp += other.givenUp
             faults.merge(other.faults, uniquingKeysWith: +)
             longestWait = max(longestWait, other.longestWait)
             longestSettling = max(longestSettling, other.longestSettling)

@@ -103,17 +103,27 @@ extension Simulation {
                     "w\(index) obeys \(hello.name) (term \(claim.term)), but \(holder.name) holds it and spoke \(silence.readable) ago"
                 )
             }
+            guard claim.term > holder.term else {
+                throw violation(
+                    "w\(index) obeys \(hello.name) with term \(claim.term) after \(holder.name) with term \(holder.term)")
+            }
             report.takeovers += 1
         }
         guard hello.channel == .control || workers[index].holder?.session != claim.session else { return }
-        workers[index].holder = .init(session: claim.session, name: hello.name, control: id, heardAt: now)
+        workers[index].holder = .init(
+            session: claim.session, term: claim.term, name: hello.name, control: id, heardAt: now)
     }
 
     mutating func finishExecution(_ index: Int, _ key: WorkKey) throws(Violation) {
         guard let payload = workers[index].payloads[key], let hop = payload.work.route.first else {
             throw violation("w\(index) finished \(key), whose payload is gone")
         }
-        if payload.values.contains(SimulatedClient.rejectMark) {
+        if workers[index].hangsUntil > now {
+            return schedule.add(.executed(index, life: workers[index].life, key), at: workers[index].hangsUntil)
+        }
+        let layers = hop.partition.firstLayer..<hop.partition.endLayer
+        if let mark = MixModel.mark(in: payload.values, layers: layers, layerCount: layerCount) {
+            if let (client, request) = MixModel.owner(of: mark) { return try die(index, of: client, request) }
             try stepWorker(index, .executionFailed(key, .invalidArgument, "the model rejects this input"))
             return
         }
@@ -121,9 +131,25 @@ extension Simulation {
             try stepWorker(index, .executionFailed(key, .resourceExhausted, "no memory for the activations"))
             return
         }
-        workers[index].payloads[key]?.values = MixModel.run(
-            payload.values, layers: hop.partition.firstLayer..<hop.partition.endLayer)
+        workers[index].payloads[key]?.values = MixModel.run(payload.values, layers: layers)
         try stepWorker(index, .executed(key))
+    }
+
+    /// The process that executes a poison ends. How often is bounded: alone and together, in each session of a coordinator.
+    private mutating func die(_ index: Int, of client: Int, _ request: Int) throws(Violation) {
+        clients[client].requests[request].kills += 1
+        report.poisonKills += 1
+        let kills = clients[client].requests[request].kills
+        let limit = Self.killsOfOneInput * (1 + coordinators[0].life + coordinators[1].life) + endingFaults
+        guard kills <= limit else {
+            throw violation("client\(client)/\(request) has ended \(kills) workers; its bound is \(limit)")
+        }
+        // Not the fault of anything else.
+        endingFaults -= 1
+        try inject(
+            .crash(
+                .worker(index), downFor: random.duration(.milliseconds(50), .seconds(1)), keepsDisk: random.chance(0.9),
+                isSilent: false))
     }
 
     private mutating func isShort(_ index: Int) -> Bool { now < workers[index].shortUntil || random.chance(options.shortageShare) }
@@ -149,7 +175,13 @@ extension Simulation {
         guard workers[index].isRunning(life) else { return }
         workers[index].beat += 1
         for connection in workers[index].controlConnections {
-            let beat = Heartbeat(sequence: workers[index].beat, completed: workers[index].machine.completed)
+            let machine = workers[index].machine
+            var beat = Heartbeat(sequence: workers[index].beat, completed: machine.completed)
+            beat.queued = UInt32(machine.queuedCount)
+            beat.executing = UInt32(machine.executingCount)
+            beat.memoryLimitBytes = workers[index].memoryBytes
+            beat.processResidentBytes = SimulatedWorker.runtimeBytes
+            beat.memoryUsedBytes = SimulatedWorker.runtimeBytes
             transmit(Packet(message: .heartbeat(beat)), on: connection, from: .worker(index))
         }
         schedule.add(.heartbeat(index, life: life), at: now + .milliseconds(250))

@@ -25,6 +25,9 @@ public struct Simulation {
     /// A settled cluster answers within this time.
     static let probeLimit: Duration = .seconds(5)
 
+    /// Workers that one input may end: twice among others, once alone (DESIGN 5.6).
+    static let killsOfOneInput = 3
+
     let seed: UInt64
     let options: Options
     var random: SeededRandom
@@ -40,6 +43,8 @@ public struct Simulation {
     var stalledUntil: [Process: Instant] = [:]
     var blocks: [Direction: Instant] = [:]
     var slow: [Direction: Slowness] = [:]
+    /// What operators wait for, by connection.
+    var commands: [ConnectionID: Command] = [:]
     var lastFaultStart: Instant = .zero
     var lastFaultEnd: Instant = .zero
     /// Requests of clients that have not left, planned or submitted, without an outcome.
@@ -47,6 +52,8 @@ public struct Simulation {
     var phase = Phase.running
     var isOver = false
     var plansAtObservation: UInt64 = 0
+    /// Faults so far for which a node may have been given up with what it ran.
+    var endingFaults = 0
     var report = Report()
     /// What a directive showed to be wrong; thrown when the machine's step is carried out.
     private var pending: Violation?
@@ -61,6 +68,7 @@ public struct Simulation {
     let model: SimulatedModel
     let usesPlanner: Bool
     let isObserved: Bool
+    let hasPoison: Bool
 
     public init(seed: UInt64, options: Options = Options()) {
         self.seed = seed
@@ -72,11 +80,14 @@ public struct Simulation {
         bytesPerSecond = Double(random.int(in: 1_000_000...200_000_000))
         usesPlanner = random.chance(options.plannerShare)
         isObserved = random.chance(options.observedShare)
+        hasPoison = random.chance(options.leavesKindsOut ? 0.25 : 1)
         model = SimulatedModel(random: &random, layerCount: layerCount, itemBytes: itemBytes)
         coordinators = [SimulatedCoordinator(index: 0, seed: seed), SimulatedCoordinator(index: 1, seed: seed)]
         for index in 0..<random.int(in: options.workers) { workers.append(SimulatedWorker(index: index, random: &random)) }
         for _ in 0..<min(random.int(in: options.joining), workers.count - 1) {
-            workers[random.int(in: 1...(workers.count - 1))].isUp = false
+            let worker = random.int(in: 1...(workers.count - 1))
+            workers[worker].isUp = false
+            workers[worker].registersItself = random.chance(0.5)
         }
         listed = Set(workers.filter(\.isUp).map(\.index))
         for index in 0..<random.int(in: options.clients) { clients.append(SimulatedClient(index: index)) }
@@ -122,6 +133,11 @@ public struct Simulation {
         return report
     }
 
+    private mutating func anyInput() -> SimulatedClient.Input {
+        if random.chance(options.rejectShare) { return .rejected }
+        return hasPoison && random.chance(options.poisonShare) ? .poison : .good
+    }
+
     private mutating func start() throws(Violation) {
         for index in workers.indices where workers[index].isUp {
             schedule.add(.heartbeat(index, life: 0), at: now + random.duration(.zero, .milliseconds(250)))
@@ -132,7 +148,7 @@ public struct Simulation {
                     random.chance(options.hastyShare)
                     ? random.duration(.milliseconds(50), .seconds(5)) : options.requestDeadline
                 let request = clients[client].plan(
-                    items: random.int(in: options.itemsPerRequest), input: random.chance(options.rejectShare) ? .rejected : .good,
+                    items: random.int(in: options.itemsPerRequest), input: anyInput(),
                     deadline: deadline, random: &random)
                 openRequests += 1
                 let at = now + random.duration(.zero, .seconds(3))
@@ -164,6 +180,10 @@ public struct Simulation {
         case .loaded(let worker, let life, let order):
             if workers[worker].isRunning(life) { try finishLoad(worker, order) }
         case .heartbeat(let worker, let life): heartbeat(worker, life)
+        case .endPatience(let worker, let life):
+            if workers[worker].isRunning(life) { try stepWorker(worker, .drain) }
+        case .register(let worker, let life): register(worker, life)
+        case .command(let command): send(command)
         case .analysed(let index, let life):
             guard coordinators[index].isRunning(life) else { return }
             step(.modelReady(model.served), coordinator: index)

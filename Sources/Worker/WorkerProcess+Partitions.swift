@@ -70,6 +70,11 @@ extension WorkerProcess {
         let available = memoryForPartitionBytes
         guard order.residentBytes <= available else {
             loading.remove(order.key)
+            if loaded.contains(where: { $0.value.isReleased && isInUse($0.key) }) {
+                // What a plan that is over still runs makes room when it ends: a moment, not a failure.
+                deferredLoads.append(order)
+                return
+            }
             let message =
                 "the partition needs \(ByteSize(bytes: Int(clamping: order.residentBytes))), but only "
                 + "\(ByteSize(bytes: Int(clamping: available))) are free; give \(machine.name) more memory or use more workers"
@@ -87,6 +92,14 @@ extension WorkerProcess {
             loading.remove(order.key)
             step(.loadFailed(order.key, .resourceExhausted, "the loader's queue is full"))
         }
+    }
+
+    /// A micro-batch ended: what its partition takes may be free now.
+    func retryLoads() {
+        guard !deferredLoads.isEmpty else { return }
+        let orders = deferredLoads
+        deferredLoads = []
+        for order in orders { load(order) }
     }
 
     /// Loads, optimises and runs once at each size that will come, so that the first request does not pay for it.

@@ -43,6 +43,8 @@ final class WorkerProcess {
     let store: PartitionArchiveStore
     var loaded: [PartitionKey: Loaded] = [:]
     var loading: Set<PartitionKey> = []
+    /// Loads that wait for a released partition to be used no more.
+    var deferredLoads: [LoadPartition] = []
     let executors: TaskQueue
     let codec: CodecQueue
     let loader: TaskQueue
@@ -175,7 +177,9 @@ final class WorkerProcess {
         case .execute(let key, let partition): execute(key, partition)
         case .forward(let key, let peer, let id, let route): forward(key, to: peer, on: id, route: route)
         case .giveResult(let key, let id): forward(key, to: LinkState.coordinatorName, on: id, route: [])
-        case .release(let key): payloads[key] = nil
+        case .release(let key):
+            payloads[key] = nil
+            retryLoads()
         case .dial(let peer): dial(peer)
         case .load(let order): load(order)
         case .releasePartition(let key): releasePartition(key)

@@ -1,6 +1,7 @@
 import Cluster
 import Planning
 import Tensors
+import Testing
 import Wire
 
 /// Drives a ``CoordinatorMachine`` event by event: no socket, no clock.
@@ -15,6 +16,8 @@ struct CoordinatorDriver {
     /// What the workers say of themselves.
     var slots: UInt32 = 16
     var slotBytes: UInt64 = 1 << 20
+    /// What the machine wants an operator to read.
+    private(set) var logs: [LogLine] = []
     private var nextConnection: UInt64 = 1
     private(set) var control: [NodeID: ConnectionID] = [:]
     private(set) var data: [NodeID: ConnectionID] = [:]
@@ -47,7 +50,10 @@ struct CoordinatorDriver {
     /// Logs are left out.
     @discardableResult
     mutating func step(_ event: CoordinatorMachine.Event) -> [Directive] {
-        let out = machine.step(event, now: now).filter { if case .log = $0 { false } else { true } }
+        var out: [Directive] = []
+        for directive in machine.step(event, now: now) {
+            if case .log(let line) = directive { logs.append(line) } else { out.append(directive) }
+        }
         if let order = out.orders.last { lastOrder = order }
         if let order = out.standbyOrders.last { lastStandbyOrder = order }
         return out
@@ -122,13 +128,47 @@ struct CoordinatorDriver {
         step(.received(connection, .partitionReport(PartitionReport(key: key, state: state, message: message))))
     }
 
+    @discardableResult
     mutating func says(_ node: NodeID, _ message: Message) -> [Directive] {
         step(.received(control[node] ?? ConnectionID(0), message))
     }
 
+    @discardableResult
     mutating func close(_ node: NodeID, data: Bool = false) -> [Directive] {
         let connection = data ? self.data[node] : control[node]
         return step(.connectionClosed(connection ?? ConnectionID(0), cause: "reset"))
+    }
+
+    /// The node's executors as its heartbeat shows them.
+    @discardableResult
+    mutating func beat(
+        _ node: NodeID, executing: UInt32 = 0, completed: UInt64 = 0, used: UInt64 = 0, limit: UInt64 = 1 << 30
+    ) -> [Directive] {
+        says(
+            node,
+            .heartbeat(
+                Heartbeat(memoryUsedBytes: used, memoryLimitBytes: limit, executing: executing, completed: completed)))
+    }
+
+    /// Answers the order for a standby plan.
+    @discardableResult
+    mutating func answerStandby(_ stages: [[String]], microBatch: Int = 2, residentBytes: UInt64 = 1) -> [Directive] {
+        var deployment = Self.deployment(stages, microBatch: microBatch)
+        for index in deployment.stages.indices { deployment.stages[index].residentBytes = residentBytes }
+        return step(.planned(lastStandbyOrder?.generation ?? 0, .plan(deployment)))
+    }
+
+    /// Answers loads as they are ordered.
+    @discardableResult
+    mutating func load(_ loads: [(ConnectionID, PartitionKey)]) -> [Directive] {
+        var out: [Directive] = []
+        var left = loads[...]
+        while let load = left.popFirst() {
+            let answer = report(load.0, load.1, .ready)
+            left += answer.loads
+            out += answer
+        }
+        return out
     }
 
     // MARK: Requests
@@ -156,6 +196,8 @@ struct CoordinatorDriver {
     mutating func finish(_ work: Work) -> [Directive] { step(.resultArrived(work.key, [])) }
 
     // MARK: Fixtures
+
+    static let unknownKey = WorkKey(session: SessionID(bits: 5), client: 1, request: 1, microBatch: 0, attempt: 1)
 
     static func targets(_ workers: [String]) -> [CoordinatorMachine.Target] {
         workers.map { .init(name: NodeID($0), addresses: ["\($0):9000"]) }
@@ -216,4 +258,18 @@ extension [CoordinatorMachine.Directive] {
         compactMap { if case .send(_, .releasePartition(let release)) = $0 { release.key } else { nil } }
     }
     var isServing: Bool { contains { if case .serving = $0 { true } else { false } } }
+}
+
+extension [Work] {
+    /// The first, which must be there: a test that goes on without it would only say that an index is out of range.
+    var leading: Work { place(0) }
+    var following: Work { place(1) }
+
+    private func place(_ index: Int) -> Work {
+        if index < count { return self[index] }
+        Issue.record("\(count) micro-batches were dispatched, \(index + 1) were expected")
+        return Work(
+            key: CoordinatorDriver.unknownKey, route: [Hop(node: "?", partition: CoordinatorDriver.partition(0))], items: 0,
+            deadlineMilliseconds: 1, tensors: [])
+    }
 }

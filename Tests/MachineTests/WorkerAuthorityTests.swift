@@ -77,6 +77,37 @@ import Wire
             #expect(driver.step(.executed(WorkerDriver.key(99))) == [.release(WorkerDriver.key(99))])
             #expect(driver.machine.heldCount == 0 && driver.machine.heldByteCount == 0)
         },
+        Case("late words of a coordinator that was superseded do nothing: no order, no work, no result") {
+            var driver = WorkerDriver.serving()
+            driver.step(.opened(ConnectionID(3), driver.hello(.control, term: 2, session: second)))
+            driver.step(.opened(ConnectionID(4), driver.hello(.data, term: 2, session: second)))
+            for connection in [WorkerDriver.control, WorkerDriver.data] {
+                let orders: [Message] = [
+                    .loadPartition(WorkerDriver.order(WorkerDriver.partition(4, 8))),
+                    .releasePartition(ReleasePartition(key: WorkerDriver.partition)),
+                    .cancelWork(CancelWork(keys: [WorkerDriver.key(1)])), .peerTable(PeerTable(version: 99, peers: [])),
+                ]
+                for order in orders { #expect(driver.step(.received(connection, order)).isEmpty) }
+            }
+            // Its work, whether on its own connection or passed on by a peer that still obeys it.
+            driver.step(.opened(ConnectionID(9), driver.peerHello()))
+            for connection in [WorkerDriver.data, ConnectionID(9)] {
+                let out = driver.step(.workArrived(connection, WorkerDriver.work(WorkerDriver.key(7)), bytes: 10))
+                #expect(out == [.release(WorkerDriver.key(7))])
+            }
+            // It comes again with its old claim: told that another one holds the worker, which goes on undisturbed.
+            let refused = try #require(driver.step(.opened(ConnectionID(5), driver.hello(.control))).refusals.first)
+            #expect(refused.code == .superseded && refused.isHeld && refused.term == 2)
+            let taken = driver.step(
+                .workArrived(ConnectionID(4), WorkerDriver.work(WorkerDriver.key(8, session: second)), bytes: 10))
+            #expect(taken == [.prepare(WorkerDriver.key(8, session: second))])
+        },
+        Case("the refusal names the holder and says what to do") {
+            var driver = WorkerDriver.serving()
+            let refused = try #require(
+                driver.step(.opened(ConnectionID(3), driver.hello(.control, session: second, name: "second"))).refusals.first)
+            #expect(refused.message.contains("\"first\"") && refused.message.contains("stop that coordinator"))
+        },
         Case("partitions outlive the coordinator") {
             var driver = WorkerDriver.serving()
             driver.step(.closed(WorkerDriver.control))

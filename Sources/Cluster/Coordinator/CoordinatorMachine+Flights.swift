@@ -99,13 +99,13 @@ extension CoordinatorMachine {
         _ out: inout [Directive]
     ) -> WorkKey? {
         let bytes = hopBytes(id, piece, on: active)
-        guard let request = requests[id], let first = path.first, let data = nodes[first]?.data else { return nil }
-        let items = request.pieces[piece].items
-        let attempt = request.pieces[piece].attempt + 1
-        let key = workKey(request, piece, attempt)
-        let deadline = request.deadline
-        requests[id]?.pieces[piece].attempt = attempt
-        if request.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
+        guard let first = path.first, let data = nodes[first]?.data else { return nil }
+        // In place: a copy of the request that is alive while it changes would copy all its pieces for each micro-batch.
+        requests[id]?.pieces[piece].attempt += 1
+        if requests[id]?.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
+        guard let items = requests[id]?.pieces[piece].items, let deadline = requests[id]?.deadline,
+            let key = requests[id].map({ workKey($0, piece, $0.pieces[piece].attempt) })
+        else { return nil }
         flights[key] = Flight(
             request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline, isAlone: alone)
         livingFlights += 1
@@ -157,7 +157,7 @@ extension CoordinatorMachine {
         guard let node = nodes[id], node.takesWork, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
             return false
         }
-        if alone { return needed <= Int(clamping: profile.slotBytes) }
+        if alone { return node.state == .ready && needed <= Int(clamping: profile.slotBytes) }
         guard !isKeptFree(id) else { return false }
         return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
     }
@@ -246,8 +246,8 @@ extension CoordinatorMachine {
     mutating func replay(_ key: WorkKey, why: String, _ now: Instant, _ out: inout [Directive]) {
         guard let flight = flights[key], !flight.isAbandoned else { return }
         abandon(key, now, &out)
-        guard let request = requests[flight.request], !request.pieces[flight.piece].isDone else { return }
-        guard request.pieces[flight.piece].attempt < configuration.maximumAttempts else {
+        guard let piece = requests[flight.request]?.pieces[flight.piece], !piece.isDone else { return }
+        guard piece.attempt < configuration.maximumAttempts else {
             finish(
                 flight.request, with: .unavailable, "given up after \(configuration.maximumAttempts) attempts; the last: \(why)",
                 now, &out)
@@ -261,8 +261,11 @@ extension CoordinatorMachine {
             return
         }
         // In the order of the pieces: what waits behind it was not sent yet, so the place is near the front.
-        let place = request.waiting.firstIndex { $0 > flight.piece } ?? request.waiting.endIndex
-        requests[flight.request]?.waiting.insert(flight.piece, at: place)
+        if let place = requests[flight.request]?.waiting.firstIndex(where: { $0 > flight.piece }) {
+            requests[flight.request]?.waiting.insert(flight.piece, at: place)
+        } else {
+            requests[flight.request]?.waiting.append(flight.piece)
+        }
         enterRotation(flight.request)
     }
 

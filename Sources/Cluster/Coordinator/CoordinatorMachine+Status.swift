@@ -20,7 +20,7 @@ extension CoordinatorMachine {
         if model == nil { return "the model is being analysed" }
         if let planFailure { return planFailure }
         if candidate != nil { return "partitions are being deployed" }
-        if planInProgress != nil { return "a plan is being made" }
+        if planInProgress != nil, nodes.values.contains(where: { $0.state == .ready }) { return "a plan is being made" }
         return missingNodes
     }
 

@@ -1,0 +1,71 @@
+internal import Cluster
+internal import Wire
+
+/// Workers that make themselves known, and operators that take some out: what the shells do beside the machines.
+extension Simulation {
+    /// Before a worker whose registration failed tries again, at most.
+    static let registrationPause: Duration = .seconds(2)
+    /// Before an operator whose command was not answered types it again.
+    static let commandPause: Duration = .milliseconds(500)
+
+    mutating func register(_ worker: Int, _ life: Int) {
+        guard workers[worker].isRunning(life), workers[worker].downAfterDrain == nil, workers[worker].registration == nil else {
+            return
+        }
+        let hello = Hello(
+            role: .worker, channel: .control, name: workers[worker].name, software: "sim", incarnation: workers[worker].incarnation)
+        workers[worker].registration = connect(
+            from: .worker(worker), to: .coordinator(0), hello: hello, dialledNode: "coordinator")
+    }
+
+    /// What comes on the connection of a worker's registration.
+    mutating func deliverRegistration(_ worker: Int, _ id: ConnectionID, _ message: Message) {
+        let name = workers[worker].name
+        switch message {
+        case .welcome:
+            connections[Int(id.number)].isWelcomed = true
+            transmit(Packet(message: .register(Register(name: name, addresses: [name]))), on: id, from: .worker(worker))
+        case .refused(let refused): close(id, by: .worker(worker), refused.message)
+        default: break
+        }
+    }
+
+    /// The connection of a registration is over, or was never made.
+    mutating func registrationEnded(_ worker: Int) {
+        workers[worker].registration = nil
+        schedule.add(
+            .register(worker, life: workers[worker].life), at: now + random.duration(.milliseconds(250), Self.registrationPause))
+    }
+
+    // MARK: Commands
+
+    mutating func send(_ command: Command) {
+        guard !clients[0].hasLeft else { return }
+        let hello = Hello(
+            role: .client, channel: .data, name: "operator", software: "sim", incarnation: IncarnationID(bits: 8_000))
+        let id = connect(from: .client(0), to: .coordinator(0), hello: hello, dialledNode: "coordinator")
+        commands[id] = command
+    }
+
+    /// What comes on an operator's connection.
+    mutating func deliverToOperator(_ id: ConnectionID, _ command: Command, _ message: Message) {
+        switch message {
+        case .welcome:
+            connections[Int(id.number)].isWelcomed = true
+            let request = DrainRequest(id: 1, node: workers[command.worker].name, undo: command.undo, force: false)
+            transmit(Packet(message: .drainRequest(request)), on: id, from: .client(0))
+        default:
+            note("operator: \(message)")
+            commands[id] = nil
+            close(id, by: .client(0), "the command is answered")
+            if command.undo { lastFaultEnd = max(lastFaultEnd, now) }
+        }
+    }
+
+    /// What takes a node out may be lost; what brings it back is said until it is heard.
+    mutating func commandEnded(_ id: ConnectionID) {
+        guard let command = commands.removeValue(forKey: id), command.undo else { return }
+        schedule.add(.command(command), at: now + Self.commandPause)
+        lastFaultEnd = max(lastFaultEnd, now + Self.commandPause)
+    }
+}
