@@ -4,11 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test demo bench bench-planning lint format mutants clean models
-=======
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench lint format mutants clean models
->>>>>>> main
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench bench-planning lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
