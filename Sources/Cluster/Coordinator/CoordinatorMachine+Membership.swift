@@ -78,6 +78,7 @@ extension CoordinatorMachine {
         } else if silence >= configuration.suspectAfter, node.state == .ready {
             change(id, to: .suspect, "silent for \(silence.readable)", ["in_flight": "\(node.flights.count)"], &out)
             replayFlights(through: id, why: "\(id) is silent", now, &out)
+            useLoadedStandby(without: id, now, &out)
         } else if let due = stallDeadline(node), due <= now {
             stall(id, now, &out)
         }
@@ -220,15 +221,16 @@ extension CoordinatorMachine {
 
     private mutating func becomeReady(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
-        if staysDrained(id, &out) { return }
         nodes[id]?.backoff = configuration.redialFirst
         nodes[id]?.flapping.readySince = now
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
+        // Also where it stays out: when it is taken back it must know the others already, and they it.
+        peersChanged(now)
+        if staysDrained(id, &out) { return }
         let isLeftOut = node.flapping.isLeftOut(now)
         change(
             id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
             ["cores": "\(node.profile?.cores ?? 0)", "memory": "\(node.profile?.memoryAvailableBytes ?? 0)"], &out)
-        peersChanged(now)
         planIn(id, now)
     }
 
