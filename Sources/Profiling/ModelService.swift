@@ -177,7 +177,7 @@ public final class ModelService: Sendable {
 
     /// The plan of what the nodes hold already, where it is nearly as good: nothing is sent for it, after a restart above all.
     private func reused(_ best: Plan, _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable) -> Plan? {
-        guard order.purpose == .serve, let prepared = state.withLock({ $0.prepared }) else { return nil }
+        guard let prepared = state.withLock({ $0.prepared }) else { return nil }
         let held = order.held.mapValues { keys in
             keys.map { LayerRange($0.firstLayer, $0.endLayer) }.filter { keys.contains(key($0)) }
         }
@@ -193,7 +193,9 @@ public final class ModelService: Sendable {
         if choices.cost == .profiled, !order.isUrgent {
             profile = profile.corrected(by: measure(assignment.map(\.layers), batch: prepared.microBatch))
         }
-        let tolerance = order.isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
+        // A standby is made without haste, though nothing is measured for it.
+        let isUrgent = order.isUrgent && order.purpose == .serve
+        let tolerance = isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
         return PlanReuse.choose(
             over: best, held: assignment, request(profile, order.nodes, links, choices.strategy, choices.shape),
             tolerance: tolerance)

@@ -18,5 +18,8 @@ struct FailedSeed: Sendable, CustomStringConvertible {
                 + "took the others, which the right one held"),
         FailedSeed(seed: 43, profile: .intruder, found: "worker: the same, of a worker that joined"),
         FailedSeed(seed: 80, profile: .everything, found: "worker: the same, by way of a worker that was started anew"),
+        FailedSeed(
+            seed: 10_980, profile: .everything,
+            found: "coordinator: a drained node that connected anew was in nobody's peer table when it was taken back"),
     ]
 }

@@ -221,16 +221,15 @@ extension CoordinatorMachine {
 
     private mutating func becomeReady(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
+        if staysDrained(id, now, &out) { return }
         nodes[id]?.backoff = configuration.redialFirst
         nodes[id]?.flapping.readySince = now
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        // Also where it stays out: when it is taken back it must know the others already, and they it.
-        peersChanged(now)
-        if staysDrained(id, &out) { return }
         let isLeftOut = node.flapping.isLeftOut(now)
         change(
             id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
             ["cores": "\(node.profile?.cores ?? 0)", "memory": "\(node.profile?.memoryAvailableBytes ?? 0)"], &out)
+        peersChanged(now)
         planIn(id, now)
     }
 
@@ -264,10 +263,14 @@ extension CoordinatorMachine {
             node.backoff = min(node.backoff * 2, configuration.redialLongest)
         }
         if node.cause != failure.message {
-            let isHeld = failure.refusal?.code == .superseded
-            log(
-                isHeld ? .error : .warning, isHeld ? "another coordinator has this worker" : "node cannot be reached",
-                ["node": id.description, "cause": failure.message], &out)
+            let particulars = ["node": id.description, "cause": failure.message]
+            switch failure.refusal {
+            case .some(let refusal) where refusal.code == .superseded && refusal.isHeld:
+                log(.error, "another coordinator has this worker", particulars, &out)
+            case .some(let refusal) where refusal.code == .superseded:
+                log(.info, "taking over a worker of an earlier coordinator", particulars, &out)
+            default: log(.warning, "node cannot be reached", particulars, &out)
+            }
         }
         node.cause = failure.message
         nodes[id] = node
