@@ -18,5 +18,9 @@ struct FailedSeed: Sendable, CustomStringConvertible {
                 + "took the others, which the right one held"),
         FailedSeed(seed: 43, profile: .intruder, found: "worker: the same, of a worker that joined"),
         FailedSeed(seed: 80, profile: .everything, found: "worker: the same, by way of a worker that was started anew"),
+        FailedSeed(
+            seed: 360, profile: .everything,
+            found: "coordinator: a drained worker that had reconnected was taken back before the others were told where it is; plans went "
+                + "on and on over links that its neighbours reported as out"),
     ]
 }

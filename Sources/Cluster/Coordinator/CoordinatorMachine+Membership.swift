@@ -220,15 +220,16 @@ extension CoordinatorMachine {
 
     private mutating func becomeReady(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
-        if staysDrained(id, &out) { return }
         nodes[id]?.backoff = configuration.redialFirst
-        nodes[id]?.flapping.readySince = now
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
+        // Also when it stays drained: it may be taken back at any time, and the others must know by then where it is.
+        peersChanged(now)
+        if staysDrained(id, &out) { return }
+        nodes[id]?.flapping.readySince = now
         let isLeftOut = node.flapping.isLeftOut(now)
         change(
             id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
             ["cores": "\(node.profile?.cores ?? 0)", "memory": "\(node.profile?.memoryAvailableBytes ?? 0)"], &out)
-        peersChanged(now)
         planIn(id, now)
     }
 
