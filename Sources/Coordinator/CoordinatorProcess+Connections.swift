@@ -113,8 +113,9 @@ extension CoordinatorProcess: ConnectionHandler {
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
         guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
+        // That the workers' connections end with this process says nothing about them.
+        guard !isFinishing else { return stopOnceAlone() }
         step(.connectionClosed(peer.id, cause: "\(reason)"))
-        stopOnceAlone()
     }
 
     private func greet(_ hello: Hello, _ peer: PeerConnection) {

@@ -177,10 +177,44 @@ public final class ModelService: Sendable {
         do {
             let plan = try bestPlan(
                 nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
-            return .plan(deployment(of: plan, prepared))
+            return .plan(deployment(of: reused(plan, order, links) ?? plan, prepared))
         } catch {
             return .failure("\(error)")
         }
+    }
+
+    /// The plan of what the nodes hold already, where it is nearly as good: nothing is sent for it, after a restart above all.
+    private func reused(_ best: Plan, _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable) -> Plan? {
+        guard order.purpose == .serve, let prepared = state.withLock({ $0.prepared }) else { return nil }
+        let held = order.held.mapValues { keys in
+            keys.map { LayerRange($0.firstLayer, $0.endLayer) }.filter { keys.contains(key($0)) }
+        }
+        // The best one is held itself.
+        if best.stages.allSatisfy({ stage in stage.replicas.allSatisfy { held[$0]?.contains(stage.layers) == true } }) {
+            return nil
+        }
+        guard
+            let assignment = PlanReuse.assignment(
+                of: held, layerCount: prepared.profile.layers.count, stageCount: best.stages.count)
+        else { return nil }
+        var profile = prepared.profile
+        if choices.cost == .profiled, !order.isUrgent {
+            profile = profile.corrected(by: measure(assignment.map(\.layers), batch: prepared.microBatch))
+        }
+        let tolerance = order.isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
+        return PlanReuse.choose(
+            over: best, held: assignment, request(profile, order.nodes, links, choices.strategy, choices.shape),
+            tolerance: tolerance)
+    }
+
+    private func request(
+        _ profile: ModelProfile, _ nodes: [PlanningNode], _ links: LinkTable, _ strategy: PlanStrategy, _ shape: PlanShape
+    ) -> PlanRequest {
+        var settings = PlanSettings()
+        settings.maximumLoad = choices.maximumLoad
+        return PlanRequest(
+            profile: profile, nodes: nodes, links: links, costModel: choices.cost, strategy: strategy, shape: shape,
+            objective: choices.objective, settings: settings)
     }
 
     /// A plan whose stages were timed as partitions: fusion across layers makes sums of layers mislead.
@@ -194,11 +228,7 @@ public final class ModelService: Sendable {
         guard let prepared = state.withLock({ $0.prepared }) else {
             throw CommandFailure(.failure, "the model is not analysed yet")
         }
-        var settings = PlanSettings()
-        settings.maximumLoad = choices.maximumLoad
-        let request = PlanRequest(
-            profile: prepared.profile, nodes: nodes, links: links, costModel: choices.cost, strategy: strategy, shape: shape,
-            objective: choices.objective, settings: settings)
+        let request = request(prepared.profile, nodes, links, strategy, shape)
         guard measures else { return try Planner.plan(request) }
         var refinement = PlanRefinement(request)
         while true {

@@ -12,11 +12,18 @@ struct StatusTests {
     func partitions(model: String) async throws {
         try await withCluster(model) { cluster in
             // The partitions come with the heartbeats.
-            let status = try await cluster.status("three workers with a loaded partition each") { status in
-                status.nodes.count == 3 && status.nodes.allSatisfy { $0.partitions.filter(\.isLoaded).count == 1 }
+            /// The partition of the stage; beside it a node may hold what it needs when another is lost.
+            func partition(of stage: ClusterStatus.Stage, in status: ClusterStatus) -> ClusterStatus.Partition? {
+                let layers = "\(stage.firstLayer)..<\(stage.lastLayer + 1)"
+                return status.nodes.first { $0.name == stage.replicas.first }?.partitions.first {
+                    $0.layers == layers && $0.isLoaded
+                }
+            }
+            let status = try await cluster.status("three workers with their partitions") { status in
+                status.nodes.count == 3 && status.plan?.stages.allSatisfy { partition(of: $0, in: status) != nil } == true
             }
             let weights = try #require(status.model?.weightBytes)
-            let held = status.nodes.map { $0.partitions.reduce(0) { $0 + $1.weightBytes } }
+            let held = (status.plan?.stages ?? []).compactMap { partition(of: $0, in: status)?.weightBytes }
             #expect(abs(Double(held.reduce(0, +)) / Double(weights) - 1) <= 0.01, "\(held) of \(weights)")
             for bytes in held { #expect(bytes < weights) }
 
@@ -26,8 +33,6 @@ struct StatusTests {
             for (left, right) in zip(plan.stages, plan.stages.dropFirst()) { #expect(right.firstLayer == left.lastLayer + 1) }
             #expect(Set(plan.stages.flatMap(\.replicas)).count == 3)
             for stage in plan.stages {
-                let node = try #require(status.nodes.first { $0.name == stage.replicas.first })
-                #expect(node.partitions.map(\.layers) == ["\(stage.firstLayer)..<\(stage.lastLayer + 1)"])
                 #expect(stage.cost >= 0 && stage.replicas.count == 1)
             }
         }

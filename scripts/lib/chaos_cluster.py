@@ -23,7 +23,9 @@ def now():
 
 
 class ChaosCluster:
-    def __init__(self, lab, products, folder, model, workers, deadline):
+    def __init__(self, lab, groups, products, folder, model, workers, deadline):
+        #: Of each worker; empty where the machine has none.
+        self.groups = groups
         self.lab, self.products, self.folder, self.model = lab, products, folder, model
         self.names = workers
         self.expected = set(workers)
@@ -47,8 +49,9 @@ class ChaosCluster:
 
     def start_worker(self, name, *options):
         """Returns when it listens, with the time."""
+        group = self.groups[name].enter() if name in self.groups else []
         process = self._start(name, name, [
-            self.products / "amp4ec-worker", "--name", name, "--listen", f"{self.lab.hosts[name]}:{PORT}", "--executors", "1",
+            *group, self.products / "amp4ec-worker", "--name", name, "--listen", f"{self.lab.hosts[name]}:{PORT}", "--executors", "1",
             "--cache-dir", self.folder / f"cache-{name}", *options])
         self.processes[name] = process
         process.wait_for("listening on ")

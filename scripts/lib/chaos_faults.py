@@ -58,6 +58,8 @@ class Faults:
     def __init__(self, cluster, chooser, newcomer=None, only=None):
         self.cluster, self.chooser, self.newcomer = cluster, chooser, newcomer
         self._deck = []
+        #: How often each worker was lost.
+        self._hits = {}
         self._round = [kind for kind, times in self.ROUND.items() for _ in range(times)
                        if (not only or kind in only) and (newcomer is not None or kind != "join_and_leave")]
 
@@ -85,7 +87,7 @@ class Faults:
         return fault
 
     def kill_two(self):
-        first, second = self.chooser.sample(sorted(self.cluster.names), 2)
+        first, second = self._spared(2, self.cluster.names)
         fault = Fault("SIGKILL of two workers, the second while the loss of the first is mended", 1)
         fault.detail = f"{first}, then {second}"
         fault.began = now()
@@ -137,6 +139,10 @@ class Faults:
             self.cluster.thaw(worker)
         # Whether it came to a new plan is the coordinator's business; whole it must be.
         self._settle(fault, now())
+        suspicion = self.cluster.log.first("node is suspect", fault.began, node=victim)
+        if suspicion is not None:
+            fault.detected = suspicion.at
+            fault.planned = self.cluster.log.served(suspicion.at, lacking=[victim])
 
     def stop_until_lost(self):
         victim = self._victim()
@@ -200,9 +206,8 @@ class Faults:
         fault.began = now()
         self._drop(links)
         try:
-            fault.detected = self._noticed(fault, "node is lost", node=victim)
-            if fault.detected:
-                fault.planned = self.cluster.served(f"a plan without {victim} serves", fault.detected, lacking=[victim])
+            if self._noticed(fault, "node is lost", node=victim):
+                self._lost_and_planned(fault, victim)
                 time.sleep(REST_S)
         finally:
             self._undrop(links)
@@ -272,7 +277,18 @@ class Faults:
     # Steps that several share.
 
     def _victim(self):
-        return self.chooser.choice(sorted(set(self.cluster.names) & set(self.cluster.route())) or sorted(self.cluster.names))
+        """A worker of the plan that serves."""
+        return self._spared(1, set(self.cluster.names) & set(self.cluster.route()) or self.cluster.names)[0]
+
+    def _spared(self, count, names):
+        """Those that were hit least of late, by chance among equals. A worker that is lost again and again is left out of plans for a while
+        (docs/recovery.md); here each loss is to be one of its own."""
+        names = sorted(names)
+        self.chooser.shuffle(names)
+        chosen = sorted(names, key=lambda name: self._hits.get(name, 0))[:count]
+        for name in chosen:
+            self._hits[name] = self._hits.get(name, 0) + 1
+        return chosen
 
     def _neighbours(self):
         """Two workers between which activations travel now."""
@@ -292,7 +308,10 @@ class Faults:
 
     def _lost_and_planned(self, fault, *victims):
         for victim in victims:
-            detected = self.cluster.event(f"the loss of {victim} is seen", "node is lost", fault.began, node=victim)
+            lost = self.cluster.event(f"the loss of {victim} is seen", "node is lost", fault.began, node=victim)
+            # A silent one is planned around as soon as it is suspect.
+            suspicion = self.cluster.log.first("node is suspect", fault.began, node=victim)
+            detected = min(lost, suspicion.at) if suspicion else lost
             fault.detected = min(fault.detected or detected, detected)
         fault.planned = self.cluster.served(f"a plan without {', '.join(victims)} serves", fault.began, lacking=victims)
 

@@ -49,11 +49,11 @@ class CoordinatorLog:
 
     def _follow(self, event):
         node, message = event.facts.get("node"), event.message
-        if message in ("node is ready", "node answers again"):
+        if message == "node is ready":
             self.ready.add(node)
-        elif message in ("node is lost", "node is suspect", "node drains", "node left the topology"):
+        elif message in ("node is joining", "node is suspect", "node is lost", "node is draining", "node is drained"):
             self.ready.discard(node)
-            if message != "node is suspect" and self.serving is not None and node in self.serving[1]:
+            if message == "node is lost" and self.serving is not None and node in self.serving[1]:
                 self.serving = None
         elif message == "plan is made":
             nodes = [name.strip() for group in NODES.findall(event.facts["stages"]) for name in group.split("+")]

@@ -13,6 +13,10 @@ from local_cluster import Failed, LocalCluster, amp4ec
 WORKERS = 3
 #: Sent at once: far more than the three stages hold, so that requests wait, overtake and are joined again.
 REQUESTS = 48
+#: Photos of the stream in which a worker dies, and of the one in which it comes back: each lasts long enough to show it.
+STREAM = 72
+#: The worker in the middle: its work comes from one worker and goes to another.
+VICTIM = "w2"
 TOP = 5
 #: Largest difference of a probability, as a share of the one that the whole model gives.
 TOLERANCE = 1e-3
@@ -55,20 +59,22 @@ class Demo:
         nodes = {node["name"]: node for node in status["nodes"]}
         layers = plan["stages"][-1]["last_layer"] + 1
         heading(f"Plan, made and deployed in {seconds:.1f} s: {model['name']}, {layers} layers, {size(model['weight_bytes'])} of weights")
-        rows = []
+        rows, held = [], 0
         for number, stage in enumerate(plan["stages"]):
             node = nodes[stage["replicas"][0]]
-            loaded = [partition for partition in node["partitions"] if partition["loaded"]]
-            check(len(stage["replicas"]) == 1 and len(loaded) == 1, f"node {node['name']} holds {len(loaded)} partitions, not one")
+            # Beside it a node may hold what it will need when another is lost.
+            layers_there = f"{stage['first_layer']}..<{stage['last_layer'] + 1}"
+            loaded = [partition for partition in node["partitions"] if partition["layers"] == layers_there]
+            check(len(stage["replicas"]) == 1 and len(loaded) == 1, f"node {node['name']} does not hold layers {layers_there}")
+            held += loaded[0]["weight_bytes"]
             rows.append([
                 str(number), f"{stage['first_layer']}–{stage['last_layer']}", node["name"], f"pid {self.pid(node['name'])}",
                 size(loaded[0]["weight_bytes"]), size(stage["input_bytes"] / plan["micro_batch"])])
         table(["stage", "layers", "node", "process", "weights there", "bytes in per photo"], rows)
         check(len(plan["stages"]) == WORKERS, f"the plan has {len(plan['stages'])} stages, not {WORKERS}")
-        held = sum(p["weight_bytes"] for node in nodes.values() for p in node["partitions"] if p["loaded"])
         check(abs(held - model["weight_bytes"]) <= WEIGHT_TOLERANCE * model["weight_bytes"],
-              f"the workers hold {held} bytes of weights together, but the model has {model['weight_bytes']}")
-        print(f"  Each worker holds only its own part; together {size(held)}.")
+              f"the stages have {held} bytes of weights together, but the model has {model['weight_bytes']}")
+        print(f"  Each worker runs only its own part; together {size(held)}.")
 
     def pid(self, name):
         return next(worker.pid for worker in self.cluster.workers if worker.name == name)
@@ -136,6 +142,85 @@ class Demo:
         table(["link", "messages", "raw", "on the wire", "wire / raw"], rows)
         return totals
 
+    def stream(self):
+        """Sends `STREAM` photos in the background."""
+        self.streamed = [self.photos[number % len(self.photos)] for number in range(STREAM)]
+        return self.cluster.begin("infer", "--top", TOP, *self.streamed)
+
+    def check_stream(self, run, before):
+        """What came back: answers, wrong ones, and how the coordinator's counters have moved."""
+        results = run.result()["results"]
+        wrong = 0
+        for result in results:
+            try:
+                self.difference(result)
+            except Failed as failure:
+                print(f"  wrong: {failure}")
+                wrong += 1
+        after = self.cluster.status()["counters"]
+        moved = {name: after[name] - before["counters"][name] for name in after}
+        check([result["file"] for result in results] == self.streamed, f"{len(results)} of {STREAM} requests were answered")
+        check(moved["requests_completed"] == STREAM and moved["requests_failed"] == 0,
+              f"the coordinator counts {moved['requests_completed']} completed and {moved['requests_failed']} failed")
+        return len(results), wrong, moved
+
+    def kill_with_work(self, run):
+        """SIGKILL while micro-batches are on the victim and half of the stream is still to come, so that they cannot all end before it."""
+        while True:
+            check(run.is_running, f"all {STREAM} photos were answered before {VICTIM} was seen at work")
+            status = self.cluster.status()
+            load = next(node["load"] for node in status["nodes"] if node["name"] == VICTIM)
+            if load > 0 and status["requests_in_flight"] >= STREAM // 2:
+                self.cluster.worker(VICTIM).kill()
+                return load
+
+    def replan(self, event, since):
+        """Milliseconds from the line about the victim to the plan that serves after it, by the coordinator's log."""
+        lines = [line for line in self.cluster.coordinator.log_lines() if line[0] >= since]
+        began = next((time for time, text in lines if text.startswith(event) and f"node={VICTIM}" in text), None)
+        check(began is not None, f"the coordinator's log says nothing of \"{event}\" for {VICTIM}")
+        served = next((time for time, text in lines if time >= began and text.startswith("plan serves")), None)
+        check(served is not None, f"no plan serves after \"{event}\"")
+        return (served - began) * 1000
+
+    @staticmethod
+    def stages(status):
+        return " → ".join(f"{stage['first_layer']}–{stage['last_layer']} on {'+'.join(stage['replicas'])}"
+                          for stage in status["plan"]["stages"])
+
+    def lose_and_regain(self):
+        """One worker is killed in the middle of a stream, and comes back in the middle of another."""
+        heading(f"SIGKILL of {VICTIM} while {STREAM} photos are being classified")
+        before, since = self.cluster.status(), time.time()
+        run = self.stream()
+        held = self.kill_with_work(run)
+        print(f"  killed with {held} micro-batches under way on it")
+        two = self.cluster.wait_for_status("two workers serve", lambda status: self.serves(status, WORKERS - 1))
+        answered, wrong, lost = self.check_stream(run, before)
+        check(lost["micro_batches_replayed"] > 0, "nothing was replayed, though the worker had work")
+        lost_ms = self.replan("node is lost", since)
+        print(f"  the answers went on; plan over two workers after {lost_ms:.0f} ms: {self.stages(two)}")
+
+        heading(f"{VICTIM} is started again while {STREAM} more are being classified")
+        before, since = self.cluster.status(), time.time()
+        run = self.stream()
+        self.cluster.restart_worker(VICTIM)
+        three = self.cluster.wait_for_status("three workers serve", lambda status: self.serves(status, WORKERS))
+        more, wrong_later, back = self.check_stream(run, before)
+        back_ms = self.replan("node is ready", since)
+        print(f"  plan over three workers {back_ms:.0f} ms after it answered: {self.stages(three)}")
+
+        heading("Summary")
+        table(["", "requests sent", "answered", "lost", "wrong", "replayed micro-batches", "new plan after"], [
+            ["worker killed", str(STREAM), str(answered), str(STREAM - answered), str(wrong), str(lost["micro_batches_replayed"]), f"{lost_ms:.0f} ms"],
+            ["worker back", str(STREAM), str(more), str(STREAM - more), str(wrong_later), str(back["micro_batches_replayed"]), f"{back_ms:.0f} ms"]])
+        check(wrong + wrong_later == 0, f"{wrong + wrong_later} answers are not what the whole model gives")
+
+    @staticmethod
+    def serves(status, count):
+        return (status["state"] == "serving" and len(status["plan"]["stages"]) == count
+                and sum(node["state"] == "ready" for node in status["nodes"]) == count)
+
     def show_memory(self):
         heading("Resident memory")
         rows = [[worker.name, size(worker.resident_bytes())] for worker in self.cluster.workers]
@@ -154,6 +239,7 @@ def demonstrate(model, photos, folder):
         demo.show_photos()
         demo.send_many(f"{REQUESTS} requests at once, compression by measurement (--compress auto, the default)")
         demo.show_memory()
+        demo.lose_and_regain()
         cluster.stop_coordinator()
         # The workers stay, with their partitions: a new coordinator need not send them again if it cuts at the same places.
         cluster.serve("--compress", "always")

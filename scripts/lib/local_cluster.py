@@ -6,10 +6,12 @@ Whatever ends the script ends them too, and nothing else: each is a child of thi
 import ctypes
 import json
 import os
+import re
 import select
 import signal
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,7 +38,8 @@ class Process:
         self.name = name
         self.log = Path(folder) / f"{name}.log"
         self._pending = b""
-        with open(self.log, "wb") as log:
+        # Appended: a worker that is started again goes on in its log.
+        with open(self.log, "ab") as log:
             self._child = subprocess.Popen(
                 [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 preexec_fn=_end_with_parent)
@@ -98,6 +101,21 @@ class Process:
             raise Failed(f"{self.name} did not end within {limit_s} s.{self.last_words()}") from None
         return text.decode(), self._child.returncode
 
+    def kill(self):
+        """SIGKILL: no last word, no clean-up; gone on return."""
+        self._child.kill()
+        self._child.wait()
+        self._child.stdout.close()
+
+    def log_lines(self):
+        """Each line of its log so far: seconds, and the rest."""
+        lines = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            found = re.match(r"(\S+T\S+)Z \w+ \w+: (.*)", line)
+            if found:
+                lines.append((datetime.fromisoformat(found[1]).timestamp(), found[2]))
+        return lines
+
     def wait(self):
         """Its exit code; a process that does not stop in time is killed, and that counts as a failure of it."""
         try:
@@ -126,15 +144,26 @@ class LocalCluster:
     def __enter__(self):
         try:
             for number in range(1, self.count + 1):
-                name = f"w{number}"
-                self.workers.append(Process(
-                    name, [PRODUCTS / "amp4ec-worker", "--listen", "127.0.0.1:0", "--name", name], self.folder))
+                self.workers.append(self._start_worker(f"w{number}"))
             # All start at the same time; only then is each waited for.
             self._addresses = [worker.wait_for("listening on ") for worker in self.workers]
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
+
+    def _start_worker(self, name, port="0"):
+        return Process(name, [PRODUCTS / "amp4ec-worker", "--listen", f"127.0.0.1:{port}", "--name", name], self.folder)
+
+    def worker(self, name):
+        return next(worker for worker in self.workers if worker.name == name)
+
+    def restart_worker(self, name):
+        """A new process under the name and at the address of one that has ended."""
+        index = next(index for index, worker in enumerate(self.workers) if worker.name == name)
+        port = self._addresses[index].rsplit(":", 1)[1]
+        self.workers[index] = self._start_worker(name, port)
+        self.workers[index].wait_for("listening on ")
 
     def serve(self, *options):
         """Starts a coordinator over the workers; returns the seconds until the model served."""
@@ -159,6 +188,20 @@ class LocalCluster:
 
     def status(self):
         return self.ask("status")
+
+    def wait_for_status(self, what, condition):
+        """The first status that is as wanted."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
+            status = self.status()
+            if condition(status):
+                return status
+            if time.monotonic() > deadline:
+                raise Failed(f"not within {START_LIMIT_S} s: {what}.{self.coordinator.last_words()}")
+
+    def begin(self, command, *arguments):
+        """As `ask`, but in the background: what is returned gives the answer by its `result()`."""
+        return Background(command, "--coordinator", self.address, "--json", *arguments)
 
     def stop(self):
         """Tells all to stop; fails unless each ends with exit code 0."""
@@ -188,6 +231,26 @@ class LocalCluster:
             # The failure that ended the block is the one to report.
             if kind is None:
                 raise
+
+
+class Background:
+    """A run of the command beside what the script does meanwhile."""
+
+    def __init__(self, command, *arguments):
+        self.command = command
+        self._child = subprocess.Popen(
+            [str(PRODUCTS / "amp4ec"), command, *(str(argument) for argument in arguments)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_end_with_parent)
+
+    @property
+    def is_running(self):
+        return self._child.poll() is None
+
+    def result(self):
+        output, errors = self._child.communicate()
+        if self._child.returncode != 0:
+            raise Failed(f"amp4ec {self.command} ended with exit code {self._child.returncode}: {errors.strip()}")
+        return json.loads(output)
 
 
 def amp4ec(command, *arguments):

@@ -134,6 +134,7 @@ extension CoordinatorMachine {
             if let control = node.control { out.append(.send(control, .released(Released()))) }
             finishDeparture(id, "may end", &out)
         case .unlisted:
+            change(id, to: .drained, "it left the topology", [:], &out)
             lose(id, "it left the topology", as: .departure, now, &out)
             forget(id, now, &out)
         }
@@ -153,7 +154,7 @@ extension CoordinatorMachine {
         let waiters = nodes[id]?.departure?.waiters ?? []
         nodes[id]?.departure?.isDone = true
         nodes[id]?.departure?.waiters = []
-        if let node = nodes[id], node.state == .draining { change(id, to: .drained, node.cause, [:], &out) }
+        if nodes[id]?.state == .draining { change(id, to: .drained, nodes[id]?.cause ?? "", [:], &out) }
         for waiter in waiters { reply(waiter, "\(id) \(outcome)", &out) }
     }
 
@@ -167,6 +168,7 @@ extension CoordinatorMachine {
             return "is not connected (\(nodes[id]?.cause ?? "")) and takes part once it is"
         }
         change(id, to: .ready, "taken back", [:], &out)
+        nodes[id]?.progress.lastAt = now
         rearm(id)
         requestPlan(now, after: configuration.joinWindow)
         return "takes part again"
@@ -177,7 +179,7 @@ extension CoordinatorMachine {
     /// Whether a node that has just connected stays out: it was drained, and it is still the same process.
     mutating func staysDrained(_ id: NodeID, _ out: inout [Directive]) -> Bool {
         guard nodes[id]?.departure?.cause == .asked else { return false }
-        change(id, to: .draining, "drained by an operator", [:], &out)
+        change(id, to: .drained, "drained by an operator", [:], &out)
         finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &out)
         return true
     }

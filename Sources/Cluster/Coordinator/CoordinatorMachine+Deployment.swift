@@ -40,8 +40,16 @@ extension CoordinatorMachine {
             .plan(
                 PlanOrder(
                     generation: planOrders, purpose: purpose, nodes: members.map(planningNode), brokenLinks: brokenLinks,
-                    isUrgent: isUrgent)))
+                    isUrgent: isUrgent, held: held(by: members))))
         return planOrders
+    }
+
+    /// What is loaded, in a fixed order.
+    private func held(by members: [Node]) -> [NodeID: [PartitionKey]] {
+        Dictionary(
+            uniqueKeysWithValues: members.map { node in
+                (node.id, node.partitions.filter { !$0.value.isUnderWay }.keys.sorted { $0.description < $1.description })
+            })
     }
 
     /// Who may take part in a plan: who is ready, without those that could not load their partition lately and those that flap; these

@@ -138,10 +138,14 @@ extension CoordinatorMachine {
         public var brokenLinks: Set<NodeLink>
         /// Whether requests are waiting: then measuring candidates is left for later.
         public var isUrgent: Bool
+        /// What each node has loaded: a plan of it needs neither sending nor loading.
+        public var held: [NodeID: [PartitionKey]]
 
         public init(
-            generation: UInt64, purpose: PlanPurpose = .serve, nodes: [PlanningNode], brokenLinks: Set<NodeLink>, isUrgent: Bool
+            generation: UInt64, purpose: PlanPurpose = .serve, nodes: [PlanningNode], brokenLinks: Set<NodeLink>, isUrgent: Bool,
+            held: [NodeID: [PartitionKey]] = [:]
         ) {
+            self.held = held
             self.generation = generation
             self.purpose = purpose
             self.nodes = nodes

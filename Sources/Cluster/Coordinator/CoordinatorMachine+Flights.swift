@@ -157,7 +157,7 @@ extension CoordinatorMachine {
         guard let node = nodes[id], node.takesWork, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
             return false
         }
-        if alone { return needed <= Int(clamping: profile.slotBytes) }
+        if alone { return node.state == .ready && needed <= Int(clamping: profile.slotBytes) }
         guard !isKeptFree(id) else { return false }
         return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
     }

@@ -33,7 +33,7 @@ extension CoordinatorMachine {
                 log(.warning, "a registration is refused", ["node": name.description, "cause": message], &out)
                 return refuse(connection, .failedPrecondition, message, &out)
             }
-            lose(name, "it was silent, and another process registered under its name", now, &out)
+            lose(name, "it was silent, and another process registered under its name", as: .silence, now, &out)
         }
         let isKnown = registrations[name] != nil || nodes[name] != nil
         guard isKnown || makeRoomForRegistration(now, &out) else {
@@ -135,7 +135,7 @@ extension CoordinatorMachine {
     mutating func absorb(_ other: Node, by incarnation: IncarnationID, _ now: Instant, _ out: inout [Directive]) -> Bool {
         let isListed = listedTargets.contains(other.target)
         guard !isListed, other.control == nil || other.incarnation == incarnation else { return false }
-        if other.control != nil { lose(other.id, "it answers under its listed address too", now, &out) }
+        if other.control != nil { lose(other.id, "it answers under its listed address too", as: .departure, now, &out) }
         forget(other.id, now, &out)
         return true
     }

@@ -19,9 +19,9 @@ extension CoordinatorMachine {
         consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }
         consider(rejoinAt)
-        if canPrepareStandbys { consider(standby.dueAt) }
         consider(registrationWakeAt)
         consider(departureWake)
+        if canPrepareStandbys { consider(standby.dueAt) }
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }
         return wake
     }
