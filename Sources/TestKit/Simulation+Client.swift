@@ -109,7 +109,7 @@ extension Simulation {
         openRequests -= 1
         let wait = now - max(planned.submittedAt, lastFaultEnd)
         report.longestWait = max(report.longestWait, wait)
-        guard wait < Self.recoveryLimit else {
+        guard wait < longestRecovery else {
             throw violation("\(name) waited \(wait.readable) with nothing wrong any more, then: \(outcome) \(message)")
         }
         let age = now - planned.submittedAt

@@ -10,7 +10,15 @@ extension Simulation {
         for directive in coordinators[index].machine.step(event, now: now) where coordinators[index].isRunning(life) {
             carryOut(directive, coordinator: index)
         }
-        if coordinators[index].isRunning(life) { armCoordinator(index) }
+        guard coordinators[index].isRunning(life) else { return }
+        armCoordinator(index)
+        if coordinators[index].inputs.count > coordinators[index].machine.requestCount {
+            complain("\(coordinators[index].name) keeps \(coordinators[index].inputs.count) inputs of fewer requests")
+        }
+        // Each has a slot reserved at its first hop.
+        if coordinators[index].machine.flightCount > slotCount {
+            complain("\(coordinators[index].machine.flightCount) micro-batches are under way with \(slotCount) slots")
+        }
     }
 
     /// Wakes the machine when it asked for it.

@@ -14,6 +14,10 @@ extension Simulation {
         guard workers[index].payloads.count == held else {
             throw violation("w\(index) keeps \(workers[index].payloads.count) payloads for \(held) micro-batches")
         }
+        guard workers[index].machine.executingCount <= workers[index].executors else {
+            throw violation(
+                "w\(index) runs \(workers[index].machine.executingCount) micro-batches on \(workers[index].executors) executors")
+        }
         guard held <= workers[index].slots else {
             throw violation("w\(index) holds \(held) micro-batches, its limit is \(workers[index].slots)")
         }

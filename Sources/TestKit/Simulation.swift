@@ -15,8 +15,11 @@ public struct Simulation {
     /// A run that has not settled after this much virtual time has not made progress.
     static let timeLimit: Duration = .seconds(240)
     static let occurrenceLimit = 400_000
-    /// Each request has its outcome within this time after the last fault is over: a plan needs no more than that to serve again.
-    static let recoveryLimit: Duration = .seconds(30)
+    /// Each request has its outcome within this time after the last fault is over: silence is noticed (2 s), a plan is made and loaded, and
+    /// whoever was left out for a short while is tried again (5 s).
+    static let recoveryLimit: Duration = .seconds(10)
+    /// … and within this time where memory was short: a node that could not load its partition is left out for 10 s, twice in a row.
+    static let shortageRecoveryLimit: Duration = .seconds(30)
     /// Plans change no more this long after the last fault: links that failed are tried again with growing pauses, and the last try of
     /// the runs here comes before that.
     static let settleLimit: Duration = .seconds(60)
@@ -68,6 +71,8 @@ public struct Simulation {
     let model: SimulatedModel
     let usesPlanner: Bool
     let isObserved: Bool
+    /// Of all workers together.
+    let slotCount: Int
     let hasPoison: Bool
 
     public init(seed: UInt64, options: Options = Options()) {
@@ -89,6 +94,7 @@ public struct Simulation {
             workers[worker].isUp = false
             workers[worker].registersItself = random.chance(0.5)
         }
+        slotCount = workers.reduce(0) { $0 + $1.slots }
         listed = Set(workers.filter(\.isUp).map(\.index))
         for index in 0..<random.int(in: options.clients) { clients.append(SimulatedClient(index: index)) }
     }
@@ -97,6 +103,12 @@ public struct Simulation {
 
     /// For what is found where nothing can be thrown: the first of a step counts.
     mutating func complain(_ message: String) { if pending == nil { pending = violation(message) } }
+
+    /// How long after the last fault a request may wait in this run.
+    var longestRecovery: Duration {
+        let isShort = options.shortageShare > 0 || report.faults["memory shortage"] != nil
+        return isShort ? Self.shortageRecoveryLimit : Self.recoveryLimit
+    }
 
     func throwPending() throws(Violation) { if let pending { throw pending } }
 

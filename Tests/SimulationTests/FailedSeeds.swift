@@ -21,5 +21,9 @@ struct FailedSeed: Sendable, CustomStringConvertible {
         FailedSeed(
             seed: 10_980, profile: .everything,
             found: "coordinator: a drained node that connected anew was in nobody's peer table when it was taken back"),
+        FailedSeed(
+            seed: 360, profile: .everything,
+            found: "coordinator: a drained worker that had reconnected was taken back before the others were told where it is; plans went "
+                + "on and on over links that its neighbours reported as out"),
     ]
 }

@@ -223,8 +223,8 @@ extension CoordinatorMachine {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
         if staysDrained(id, now, &out) { return }
         nodes[id]?.backoff = configuration.redialFirst
-        nodes[id]?.flapping.readySince = now
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
+        nodes[id]?.flapping.readySince = now
         let isLeftOut = node.flapping.isLeftOut(now)
         change(
             id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
