@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench bench-planning lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -47,6 +47,9 @@ demo: build ## photos in, labels out, over three worker processes on this machin
 
 bench: build ## measure this machine; prints a table
 	@scripts/bench
+
+bench-planning: setup ## how plans and node selection grow; writes docs/planning-growth.md
+	@scripts/bench-planning
 
 lint: setup ## check formats, generated code and scripts; changes nothing
 	@scripts/lint

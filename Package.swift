@@ -121,6 +121,9 @@ let package = Package(
             dependencies: ["Inference", "Planning", "Profiling", "Shell", "Tensors", "Transport", "Wire", arguments],
             path: "Benchmarks/EngineBench", swiftSettings: swift),
 
+        .executableTarget(
+            name: "PlanningBench", dependencies: ["Planning"], path: "Benchmarks/PlanningBench", swiftSettings: swift),
+
         // Built with everything else, so that what the README shows compiles.
         .executableTarget(
             name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),

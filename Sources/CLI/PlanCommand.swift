@@ -1,19 +1,21 @@
 internal import AMP4ECClient
 internal import ArgumentParser
-internal import Inference
 internal import Cluster
+internal import Foundation
+internal import Inference
 internal import Planning
 internal import Profiling
 internal import Shell
-internal import Wire
 internal import Tensors
+internal import Wire
 
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Shows how a model would be partitioned, without deploying anything.",
         discussion: """
             Offline: --model FILE.pt --nodes 1.0:1GiB,0.6:512MiB (cores and memory of each node; this machine's core is the reference).
-            Live: --coordinator ADDR shows the plan that serves.
+            A node may have a name: edge=0.6:512MiB.
+            Live: --coordinator ADDR shows the plan that serves; with --model as well, the model is planned over its ready workers.
             """)
 
     @Option(help: ArgumentHelp("TorchScript file to plan for.", valueName: "file"))
@@ -22,13 +24,25 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Input of a model without a manifest, once for each.", valueName: "spec"))
     var spec: [String] = []
 
-    @Option(help: ArgumentHelp("Nodes as CORES:MEMORY, separated by commas.", valueName: "nodes"))
+    @Option(help: ArgumentHelp("Nodes as [NAME=]CORES:MEMORY, separated by commas.", valueName: "nodes"))
     var nodes: String?
+
+    @Option(help: ArgumentHelp("Bytes per second between any two machines (default: Gigabit Ethernet).", valueName: "size"))
+    var bandwidth: ByteSize?
+
+    @Option(help: ArgumentHelp("One way's latency between any two machines.", valueName: "time"))
+    var latency: Duration?
+
+    @Option(help: ArgumentHelp("A node's fixed stage as NAME=STAGE, stages from 0; once for each.", valueName: "pin"))
+    var pin: [String] = []
+
+    @Option(help: ArgumentHelp("Plan without this node: what would take over if it were lost.", valueName: "node"))
+    var without: [String] = []
 
     @Option(help: "How the model is partitioned.")
     var strategy = PlanStrategy.optimal
 
-    @Option(help: "pipeline: one partition for each node; auto: any mix.")
+    @Option(help: "pipeline: one partition for each node; auto: any mix of stages and replicas.")
     var shape = PlanShape.pipeline
 
     @Option(help: "What a plan is to be good at.")
@@ -37,11 +51,17 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: "What a layer costs.")
     var cost = CostModel.profiled
 
-    @Option(help: ArgumentHelp("Items that travel together.", valueName: "items"))
-    var microBatch = ModelService.automaticMicroBatch
+    @Option(help: ArgumentHelp("Items that travel together; the planner decides where it is not said.", valueName: "items"))
+    var microBatch: Int?
 
-    @Flag(help: "Every strategy and shape side by side.")
+    @Flag(help: "Each strategy, shape and cost side by side.")
     var compare = false
+
+    @Flag(help: "The layers with their costs and the cuts.")
+    var layers = false
+
+    @Option(help: ArgumentHelp("Draw the plan into this file.", valueName: "file"))
+    var svg: String?
 
     @Flag(help: "Print one JSON object.")
     var json = false
@@ -49,48 +69,108 @@ struct PlanCommand: AsyncParsableCommand {
     @OptionGroup var connection: ClientOptions
 
     mutating func validate() throws {
-        guard (model == nil) == (nodes == nil) else {
-            throw ValidationError("--model and --nodes go together; without both, a coordinator is asked")
+        guard model != nil || nodes == nil else { throw ValidationError("--nodes needs --model: which model is to be planned?") }
+        if model == nil, compare || layers || svg != nil || !without.isEmpty || !pin.isEmpty {
+            throw ValidationError("--compare, --layers, --svg, --without and --pin plan anew: they need --model")
         }
-        guard microBatch >= 1, microBatch <= 4_096 else { throw ValidationError("--micro-batch takes 1 to 4096") }
+        if let microBatch, !(1...4_096).contains(microBatch) { throw ValidationError("--micro-batch takes 1 to 4096") }
     }
 
     func run() async throws {
-        guard let model, let nodes else { return try await runLive() }
+        guard let model else { return try await showServing() }
+        var request = try await nodesAndLinks()
+        request.objective = objective
+        request.costModel = cost
+        request.strategy = strategy
+        request.shape = shape
         do { try TorchEngine.configure(threads: 1) } catch { throw CommandFailure(.failure, error.message) }
         let specs: [TensorSpec]
         do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
-        let members = try NodeList.parse(nodes)
         let service = try ModelService(
             path: model, inputs: specs, level: .o1,
             choices: .init(strategy: strategy, shape: shape, objective: objective, cost: cost, microBatch: microBatch))
-        do { _ = try service.prepare() } catch { throw CommandFailure(.badData, "\(model): \(error)") }
-        let strategies = compare ? PlanStrategy.allCases : [strategy]
-        let shapes = compare ? PlanShape.allCases : [shape]
-        var plans: [Plan] = []
-        for strategy in strategies {
-            for shape in shapes {
-                do { plans.append(try service.refinedPlan(nodes: members, strategy: strategy, shape: shape)) } catch {
-                    guard compare else { throw CommandFailure(.failure, "\(error)") }
-                    StandardStream.error.writeLine("\(strategy.rawValue), \(shape.rawValue): \(error)")
-                }
+        let prepared: ModelService.Prepared
+        do { prepared = try service.prepare() } catch { throw CommandFailure(.badData, "\(model): \(error)") }
+        request.profile = prepared.profile
+        if microBatch == nil, prepared.served.batching == .splittable {
+            let others = ModelService.microBatchChoices.filter { $0 != prepared.microBatch }
+            request.otherProfiles = others.compactMap { try? service.profile(microBatch: $0) }
+        }
+        try report(planned(request, service), name: service.manifest.name)
+    }
+
+    /// What was asked for, planned: the size of the micro-batch first, since measurements are made at it.
+    private func planned(_ original: PlanRequest, _ service: ModelService) throws -> PlanReport {
+        var request = original
+        var sizeReason: String?
+        do {
+            if !request.otherProfiles.isEmpty {
+                let first = try Planner.plan(request)
+                sizeReason = first.reasons.last { $0.hasPrefix("micro-batches of") }
+                let profiles = [request.profile] + request.otherProfiles
+                request.profile = profiles.first { $0.batch == first.microBatch } ?? request.profile
+                request.otherProfiles = []
             }
+            let refined = try service.refined(request)
+            request.profile = refined.profile
+            var plan = refined.plan
+            if let sizeReason { plan.reasons.append(sizeReason) }
+            return PlanReport(request: request, plan: plan, alternatives: compare ? PlanComparison(request).rows : nil)
+        } catch let error as PlanningError {
+            throw CommandFailure(.failure, error.message)
+        }
+    }
+
+    private func report(_ report: PlanReport, name: String) throws {
+        if let svg {
+            do {
+                try PlanPicture(report.plan, report.request, title: name).text.write(toFile: svg, atomically: true, encoding: .utf8)
+            } catch { throw CommandFailure(.failure, "\(svg) cannot be written: \(error.localizedDescription)") }
         }
         if json {
-            try JSONOutput.print(Report(model: service.manifest.name, plans: plans))
+            try JSONOutput.print(report.document(model: name, withLayers: layers))
         } else {
-            StandardStream.output.write(plans.map(PlanReport.text).joined(separator: "\n"))
+            StandardStream.output.write(report.text(withLayers: layers))
         }
     }
 
-    private struct Report: Encodable {
-        var model: String
-        var plans: [Plan]
+    /// The request's nodes, links and pins; the model comes later.
+    private func nodesAndLinks() async throws -> PlanRequest {
+        var members: [PlanningNode]
+        var links = LinkTable()
+        if let nodes {
+            members = try NodeList.parse(nodes)
+        } else {
+            let client = try connection.makeClient()
+            defer { client.close() }
+            let status = try await reporting { () throws(ClientError) in try await client.status() }
+            (members, links) = LiveNodes.read(status)
+        }
+        if let bandwidth { links.common.bandwidthBytesPerSecond = Double(bandwidth.bytes) }
+        if let latency { links.common.latencyMs = latency / .milliseconds(1) }
+        for text in pin {
+            let fields = text.split(separator: "=", omittingEmptySubsequences: false)
+            guard fields.count == 2, let stage = Int(fields[1]), stage >= 0,
+                let index = members.firstIndex(where: { $0.id.name == fields[0] })
+            else {
+                throw CommandFailure(
+                    .usage, "--pin: \"\(text)\" is not NAME=STAGE with one of the nodes \(NodeList.names(members))")
+            }
+            members[index].pinnedStage = stage
+        }
+        for name in without {
+            guard members.contains(where: { $0.id.name == name }) else {
+                throw CommandFailure(.usage, "--without: there is no node \"\(name)\"; the nodes are \(NodeList.names(members))")
+            }
+            members.removeAll { $0.id.name == name }
+        }
+        let empty = ModelProfile(layers: [], cuts: [], inputBytes: .zero, outputBytes: .zero, batch: 1)
+        return PlanRequest(profile: empty, nodes: members, links: links)
     }
 
-    private func runLive() async throws {
+    private func showServing() async throws {
         let client = try connection.makeClient()
         defer { client.close() }
         let status = try await reporting { () throws(ClientError) in try await client.status() }
@@ -100,51 +180,5 @@ struct PlanCommand: AsyncParsableCommand {
         } else {
             StandardStream.output.write(StatusReport.text(status))
         }
-    }
-}
-
-/// `--nodes 1.0:1GiB,0.6:512MiB`.
-enum NodeList {
-    static func parse(_ text: String) throws(CommandFailure) -> [PlanningNode] {
-        var nodes: [PlanningNode] = []
-        for (index, part) in text.split(separator: ",", omittingEmptySubsequences: false).enumerated() {
-            let fields = part.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.count == 2, let cores = Double(fields[0]), cores > 0, cores.isFinite else {
-                throw CommandFailure(.usage, "--nodes: \"\(part)\" is not CORES:MEMORY, such as 0.6:512MiB")
-            }
-            let memory: ByteSize
-            do { memory = try ByteSize(parsing: fields[1]) } catch { throw CommandFailure(.usage, "--nodes: \(error.message)") }
-            nodes.append(PlanningNode(id: NodeID("node\(index + 1)"), effectiveCores: cores, freeMemory: ByteCount(memory.bytes)))
-        }
-        return nodes
-    }
-}
-
-/// A plan for people.
-enum PlanReport {
-    static func text(_ plan: Plan) -> String {
-        var table = TextTable(["stage", "layers", "nodes", "ms", "interval ms", "weights", "memory", "bytes in"])
-        for (index, stage) in plan.stages.enumerated() {
-            table.add([
-                "\(index)", stage.layers.description, stage.replicas.map(\.description).joined(separator: " "),
-                StatusReport.decimal(stage.predictedMilliseconds), StatusReport.decimal(stage.intervalMilliseconds),
-                stage.parameterBytes.description, stage.residentBytes.description, stage.inputBytes.description,
-            ])
-        }
-        var lines = [
-            "\(plan.strategy.rawValue), \(plan.shape.rawValue), cost \(plan.costModel.rawValue), micro-batches of \(plan.microBatch):"
-        ]
-        lines += table.lines
-        lines.append(
-            "predicted: \(StatusReport.decimal(plan.itemsPerSecond)) items/s, latency \(StatusReport.decimal(plan.latencyMilliseconds)) ms, "
-                + "bottleneck \(StatusReport.decimal(plan.bottleneckMilliseconds)) ms, balance \(StatusReport.decimal(plan.balance))"
-        )
-        if let single = plan.singleBestNode {
-            lines.append(
-                "the whole model on \(single.node) alone: \(StatusReport.decimal(single.itemsPerSecond)) items/s, "
-                    + "latency \(StatusReport.decimal(single.latencyMilliseconds)) ms")
-        }
-        lines += plan.reasons.map { "- \($0)" }
-        return lines.joined(separator: "\n") + "\n"
     }
 }

@@ -15,6 +15,11 @@ public enum CostModel: String, Sendable, Hashable, Codable, CaseIterable {
     /// MobileNetV2 (0.30 GMAC an image) optimised, one thread, gave 98 images/s: 30 million in a millisecond.
     public static let nominalMacsPerMillisecond = 30e6
 
+    /// Copying an activation into or out of a socket, for each byte: measured at about 5·10⁻⁷ ms on the reference node.
+    ///
+    /// It is work of the node on either side of a cut, so it belongs to the cost of a stage whatever prices its layers.
+    public static let copyNanosecondsPerByte = 0.5
+
     /// The cost of each layer in the model's own unit: products, multiply-accumulates or milliseconds (0 where nothing was measured).
     public func costs(of layers: [Layer]) -> [Double] {
         layers.map { layer in

@@ -20,6 +20,22 @@ public struct Link: Sendable, Hashable, Codable {
     }
 }
 
+extension Link {
+    fileprivate var text: String { "\(bandwidthBytesPerSecond) bytes/s, \(latencyMs) ms" }
+}
+
+extension LinkTable.Direction {
+    fileprivate var text: String {
+        func name(_ endpoint: LinkTable.Endpoint) -> String {
+            switch endpoint {
+            case .coordinator: "the coordinator"
+            case .node(let id): id.name
+            }
+        }
+        return "from \(name(from)) to \(name(to))"
+    }
+}
+
 /// The links of a cluster: one rule for all pairs, and exceptions.
 public struct LinkTable: Sendable, Hashable {
     public enum Endpoint: Sendable, Hashable {
@@ -32,6 +48,8 @@ public struct LinkTable: Sendable, Hashable {
     }
 
     public var common: Link
+    /// Whether all pairs of nodes have the common link.
+    var isUniformAmongNodes: Bool { irregularNodes.isEmpty }
     private(set) var exceptions: [Direction: Link] = [:]
     /// Nodes with an exception towards another node: never taken as interchangeable.
     private(set) var irregularNodes: Set<NodeID> = []
@@ -45,5 +63,21 @@ public struct LinkTable: Sendable, Hashable {
 
     public func link(from: Endpoint, to: Endpoint) -> Link {
         exceptions.isEmpty ? common : exceptions[Direction(from: from, to: to)] ?? common
+    }
+
+    /// The table without measurements that are no numbers, and what was left out: such a link counts as the common one.
+    func sanitized() -> (table: LinkTable, warnings: [String]) {
+        func isUsable(_ link: Link) -> Bool { link.bandwidthBytesPerSecond >= 0 && link.latencyMs >= 0 && link.latencyMs.isFinite }
+        var table = self
+        var warnings: [String] = []
+        if !isUsable(common) {
+            table.common = .gigabit
+            warnings.append("the measured common link is no number (\(common.text)): Gigabit Ethernet is assumed")
+        }
+        for (direction, link) in exceptions where !isUsable(link) {
+            table.exceptions[direction] = table.common
+            warnings.append("the measured link \(direction.text) is no number (\(link.text)): the common link is assumed")
+        }
+        return (table, warnings.sorted())
     }
 }

@@ -4,7 +4,7 @@
 /// with a reason; health and figures never are. Memory is the strategies' constraint.
 struct ParticipantSelection {
     let nodes: [PlanningNode]
-    let reasons: [String]
+    var reasons: [String]
 
     init(_ request: PlanRequest) throws(PlanningError) {
         var reasons: [String] = []
@@ -27,7 +27,8 @@ struct ParticipantSelection {
                 "every node is above the load of \(settings.maximumLoad) or the latency of \(settings.maximumLatencyMs.text(digits: 0)) ms: "
                     + "both limits are dropped")
         } else {
-            for node in usable where !quiet.contains(where: { $0.id == node.id }) {
+            let kept = Set(quiet.map(\.id))
+            for node in usable where !kept.contains(node.id) {
                 let isLoaded = node.load > settings.maximumLoad
                 reasons.append(
                     "\(node.id) is left out: its "
@@ -43,6 +44,7 @@ struct ParticipantSelection {
     }
 
     private static func unusable(_ node: PlanningNode) -> String? {
+        if node.isExcluded { return "the topology excludes it" }
         if !node.isEligible { return "it is not ready for work" }
         if !(node.effectiveCores > 0 && node.effectiveCores.isFinite) {
             return "its cores are \(node.effectiveCores), must be above 0"
@@ -50,6 +52,7 @@ struct ParticipantSelection {
         if !(node.speed > 0 && node.speed.isFinite) { return "its measured speed is \(node.speed), must be above 0" }
         if !(node.load >= 0 && node.load <= 1) { return "its load is \(node.load), must be 0…1" }
         if !(node.latencyMs >= 0) { return "its latency is \(node.latencyMs) ms, must be 0 or more" }
+        if let stage = node.pinnedStage, stage < 0 { return "it is pinned to stage \(stage), stages begin at 0" }
         if node.freeMemory <= .zero { return "it has no free memory" }
         if node.capability <= 0 { return "others use all of its cores" }
         return nil

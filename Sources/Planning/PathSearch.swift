@@ -1,30 +1,39 @@
 /// What a path over (boundary, state) is judged by. All values are 0 or more; infinite means not allowed.
 protocol PathScore {
     func combined(_ path: Double, _ step: Double) -> Double
-    func stage(_ block: PipelineModel.Block, on kind: Int) -> Double
-    /// From and to kinds of nodes, or ``PipelineModel/coordinator``.
-    func transfer(at boundary: Int, from: Int, to: Int) -> Double
-    /// Whether no node could take the block, nor any longer one.
+    var table: GroupTable { get }
+    func stage(_ load: StageLoad, on group: Int) -> Double
+    /// From and to groups of nodes, or ``PipelineModel/coordinator``.
+    func transfer(bytes: Double, from: Int, to: Int) -> Double
+    /// Whether no group could take the block, nor any longer one.
     func isHopeless(_ block: PipelineModel.Block) -> Bool
 }
 
-/// One stage of a chain: segments from boundary to boundary on a kind of node.
+/// A block with what does not depend on the group that takes it.
+struct StageLoad {
+    var block: PipelineModel.Block
+    /// Reference milliseconds, copying included.
+    var work: Double
+    var fitsEverywhere: Bool
+}
+
+/// One stage of a chain: segments from boundary to boundary on a group of nodes.
 struct PathStep: Equatable {
     var from: Int
     var to: Int
-    var kind: Int
+    var group: Int
 }
 
 /// The best chains of stages from the input to the output, by dynamic programming.
 ///
-/// With f(b, q) the best value of a chain that ends at boundary b in automaton state q on node kind k(q):
+/// With f(b, q) the best value of a chain that ends at boundary b in automaton state q on the group k(q):
 ///
 ///     g(b, q) = min over predecessors p of q:  f(b, p) ⊕ transfer(b, k(p) → k(q))
 ///     f(b, q) = min over a < b:                g(a, q) ⊕ stage([a, b), k(q))
 ///
 /// where ⊕ is max (bottleneck) or + (latency). Both are monotone, so the best chain consists of best chains: exact over the
 /// automaton's paths. Complexity: O(K²·Q + K·E) for K boundaries, Q states and E pairs of states, and less where
-/// ``PathScore/isHopeless(_:)`` ends the inner loop. Ties keep the first found: shorter last stages, earlier kinds.
+/// ``PathScore/isHopeless(_:)`` ends the inner loop. Ties keep the first found: shorter last stages, earlier groups.
 struct PathSearch<Score: PathScore> {
     private let automaton: PathAutomaton
     private let boundaryCount: Int
@@ -40,30 +49,39 @@ struct PathSearch<Score: PathScore> {
         var opened = [Double](repeating: .infinity, count: (last + 1) * states)
         var begins = [Int32](repeating: -1, count: (last + 1) * states)
         var previous = [Int32](repeating: -1, count: (last + 1) * states)
+        // The least opened value of each group: where there is none, no stage of the group begins.
+        let groups = automaton.statesOfGroup.count
+        var least = [Double](repeating: .infinity, count: (last + 1) * groups)
 
         for boundary in 0...last {
             if boundary > 0 {
                 Self.extend(
-                    to: boundary, model: model, automaton: automaton, score: score, opened: opened, reached: &reached,
-                    begins: &begins)
+                    to: boundary, model: model, automaton: automaton, score: score, opened: opened, least: least,
+                    reached: &reached, begins: &begins)
             }
             guard boundary < last else { break }
-            for (kind, range) in automaton.statesOfKind.enumerated() {
+            let bytes = model.boundaryBytes[boundary]
+            for (group, range) in automaton.statesOfGroup.enumerated() {
                 let fromCoordinator =
-                    boundary == 0 ? score.transfer(at: 0, from: PipelineModel.coordinator, to: kind) : .infinity
+                    boundary == 0 ? score.transfer(bytes: bytes, from: PipelineModel.coordinator, to: group) : .infinity
                 for state in range {
                     var best = automaton.mayBegin[state] ? fromCoordinator : .infinity
                     var chosen: Int32 = -1
-                    for before in automaton.predecessors[state] where boundary > 0 {
-                        let value = reached[boundary * states + before]
-                        guard value < best else { continue }
-                        let total = score.combined(value, score.transfer(at: boundary, from: automaton.kinds[before], to: kind))
-                        if total < best {
-                            best = total
-                            chosen = Int32(before)
+                    if boundary > 0 {
+                        for index in automaton.predecessorRanges[state] {
+                            let before = Int(automaton.predecessors[index])
+                            let value = reached[boundary * states + before]
+                            guard value < best else { continue }
+                            let total = score.combined(
+                                value, score.transfer(bytes: bytes, from: automaton.groups[before], to: group))
+                            if total < best {
+                                best = total
+                                chosen = Int32(before)
+                            }
                         }
                     }
                     opened[boundary * states + state] = best
+                    if best < least[boundary * groups + group] { least[boundary * groups + group] = best }
                     previous[boundary * states + state] = chosen
                 }
             }
@@ -74,18 +92,19 @@ struct PathSearch<Score: PathScore> {
         self.previous = previous
         self.totals = (0..<states).map { state in
             let value = reached[last * states + state]
-            guard value.isFinite else { return .infinity }
-            return score.combined(
-                value, score.transfer(at: last, from: automaton.kinds[state], to: PipelineModel.coordinator))
+            guard value.isFinite, automaton.mayEnd[state] else { return .infinity }
+            let bytes = model.boundaryBytes[last]
+            return score.combined(value, score.transfer(bytes: bytes, from: automaton.groups[state], to: PipelineModel.coordinator))
         }
     }
 
     /// f(boundary, ·) from g: the block grows backwards from the boundary.
     private static func extend(
-        to boundary: Int, model: PipelineModel, automaton: PathAutomaton, score: Score, opened: [Double], reached: inout [Double],
-        begins: inout [Int32]
+        to boundary: Int, model: PipelineModel, automaton: PathAutomaton, score: Score, opened: [Double], least: [Double],
+        reached: inout [Double], begins: inout [Int32]
     ) {
         let states = automaton.stateCount
+        let ranges = automaton.statesOfGroup
         var block = PipelineModel.Block(from: boundary, to: boundary, milliseconds: 0, parameterBytes: 0, peakBytes: 0)
         opened.withUnsafeBufferPointer { opened in
             reached.withUnsafeMutableBufferPointer { reached in
@@ -94,14 +113,19 @@ struct PathSearch<Score: PathScore> {
                         block.absorb(from, of: model)
                         block.from = from
                         if score.isHopeless(block) { break }
-                        for (kind, range) in automaton.statesOfKind.enumerated() {
-                            let stage = score.stage(block, on: kind)
-                            guard stage.isFinite else { continue }
-                            for state in range {
-                                let value = score.combined(opened[from * states + state], stage)
-                                if value < reached[boundary * states + state] {
-                                    reached[boundary * states + state] = value
-                                    begins[boundary * states + state] = Int32(from)
+                        let load = StageLoad(
+                            block: block, work: model.work(block), fitsEverywhere: score.table.fitsEverywhere(block, model))
+                        let openedRow = UnsafeBufferPointer(rebasing: opened[from * states..<(from + 1) * states])
+                        let reachedRow = UnsafeMutableBufferPointer(rebasing: reached[boundary * states..<(boundary + 1) * states])
+                        let beginsRow = UnsafeMutableBufferPointer(rebasing: begins[boundary * states..<(boundary + 1) * states])
+                        for group in ranges.indices where least[from * ranges.count + group] < .infinity {
+                            let stage = score.stage(load, on: group)
+                            guard stage < .infinity else { continue }
+                            for state in ranges[group] {
+                                let value = score.combined(openedRow[state], stage)
+                                if value < reachedRow[state] {
+                                    reachedRow[state] = value
+                                    beginsRow[state] = Int32(truncatingIfNeeded: from)
                                 }
                             }
                         }
@@ -111,17 +135,14 @@ struct PathSearch<Score: PathScore> {
         }
     }
 
-    /// The state with the lowest total among those that are allowed; equal totals prefer fewer stages.
+    /// Sums of the same parts in another order differ by rounding: totals this near are equal.
+    private static var equalityFactor: Double { 1 + 1e-12 }
+
+    /// The state with the lowest total among those that are allowed; of equal totals the one with the fewest units.
     func bestState(where isAllowed: (_ used: Int) -> Bool = { _ in true }) -> Int? {
-        var best: Int?
-        for state in totals.indices where totals[state].isFinite && isAllowed(automaton.used[state]) {
-            guard let known = best else {
-                best = state
-                continue
-            }
-            if (totals[state], automaton.used[state]) < (totals[known], automaton.used[known]) { best = state }
-        }
-        return best
+        let allowed = totals.indices.filter { totals[$0].isFinite && isAllowed(automaton.used[$0]) }
+        guard let lowest = allowed.map({ totals[$0] }).min() else { return nil }
+        return allowed.filter { totals[$0] <= lowest * Self.equalityFactor }.min { automaton.used[$0] < automaton.used[$1] }
     }
 
     /// The stages of the best chain that ends in `state`, first stage first.
@@ -132,7 +153,7 @@ struct PathSearch<Score: PathScore> {
         var current = Int32(state)
         while current >= 0, boundary > 0 {
             let from = Int(begins[boundary * states + Int(current)])
-            steps.append(PathStep(from: from, to: boundary, kind: automaton.kinds[Int(current)]))
+            steps.append(PathStep(from: from, to: boundary, group: automaton.groups[Int(current)]))
             current = previous[from * states + Int(current)]
             boundary = from
         }

@@ -4,7 +4,9 @@ public struct Plan: Sendable, Hashable, Codable {
     public struct Stage: Sendable, Hashable, Codable {
         public var layers: LayerRange
         public var replicas: [NodeID]
-        /// Compute time of one micro-batch on the stage, its quota fully used.
+        /// The part of all micro-batches that each replica takes, in the order of ``replicas``: its rate among theirs.
+        public var shares: [Double]
+        /// Compute time of one micro-batch with the quotas fully used: of a group 1 / Σ rates, what each micro-batch costs the stream.
         public var predictedMilliseconds: Double
         /// The larger of compute and the two links: how often the stage can take a micro-batch.
         public var intervalMilliseconds: Double
@@ -37,6 +39,8 @@ public struct Plan: Sendable, Hashable, Codable {
     public var shape: PlanShape
     public var costModel: CostModel
     public var stages: [Stage]
+    /// Nodes that the plan uses.
+    public var usedNodes: [NodeID] { stages.flatMap(\.replicas) }
     /// Items in a micro-batch.
     public var microBatch: Int
     /// The slowest stage's or link's time for one micro-batch.
@@ -53,6 +57,12 @@ public struct Plan: Sendable, Hashable, Codable {
     public var unusedNodes: [NodeID]
     /// Why the plan is as it is, for a reader.
     public var reasons: [String]
+
+    /// The time of a request of so many items alone: its micro-batches follow one another at the bottleneck's pace.
+    public func requestMilliseconds(items: Int) -> Double {
+        let microBatches = max(1, (items + microBatch - 1) / microBatch)
+        return latencyMilliseconds + Double(microBatches - 1) * bottleneckMilliseconds
+    }
 
     /// Whether both put the same layers on the same nodes, whatever they predict.
     public func hasSameAssignment(as other: Plan) -> Bool {

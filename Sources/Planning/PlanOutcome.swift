@@ -1,58 +1,88 @@
-/// What a strategy decides: blocks of segments on nodes, in the order of the pipeline.
+/// What a strategy decides: blocks of segments on groups of nodes, in the order of the pipeline.
 struct PlanOutcome {
+    struct Step {
+        var block: PipelineModel.Block
+        /// The stage's replicas, as indices of the model's nodes.
+        var nodes: [Int]
+    }
+
     var model: PipelineModel
-    var steps: [(block: PipelineModel.Block, node: Int)]
+    var steps: [Step]
     var isExact: Bool
 
-    /// Nodes of the coordinator and the stages in the order in which a micro-batch meets them.
-    private var chain: [Int] { [PipelineModel.coordinator] + steps.map(\.node) + [PipelineModel.coordinator] }
+    var nodeCount: Int { steps.reduce(0) { $0 + $1.nodes.count } }
 
     /// The slowest stage or link, in ms for each micro-batch.
-    var bottleneckMs: Double { steps.indices.reduce(0) { max($0, intervalMs(ofStage: $1)) } }
-
-    /// One micro-batch alone, there and back.
-    var latencyMs: Double {
-        let chain = chain
-        let compute = steps.reduce(0) { $0 + model.loneComputeMs($1.block, on: $1.node) }
-        return (0..<chain.count - 1).reduce(compute) { sum, hop in
-            sum + model.transferMs(at: boundary(ofHop: hop), from: chain[hop], to: chain[hop + 1])
-        }
+    var bottleneckMs: Double {
+        (0...steps.count).reduce(steps.reduce(0) { max($0, stageMs($1)) }) { max($0, hop($1).busiestMs) }
     }
+
+    /// One micro-batch alone, there and back: the mean over the replicas by their shares.
+    var latencyMs: Double {
+        let compute = steps.reduce(0.0) { sum, step in
+            let work = model.work(step.block)
+            let lone = step.nodes.reduce(0) { $0 + model.capabilities[$1] / model.singleThreadCapabilities[$1] }
+            return sum + work * lone / capability(step)
+        }
+        return (0...steps.count).reduce(compute) { $0 + hop($1).meanMs }
+    }
+
+    /// `work / Σ C`: what the replicas together need for each micro-batch of the stream.
+    func stageMs(_ step: Step) -> Double { model.work(step.block) / capability(step) }
 
     /// `max(compute, bytes in / link, bytes out / link)`.
-    func intervalMs(ofStage index: Int) -> Double {
-        let chain = chain
-        let step = steps[index]
-        let arriving = model.occupancyMs(at: step.block.from, from: chain[index], to: step.node)
-        let leaving = model.occupancyMs(at: step.block.to, from: step.node, to: chain[index + 2])
-        return max(model.computeMs(step.block, on: step.node), arriving, leaving)
+    func intervalMs(ofStage index: Int) -> Double { max(stageMs(steps[index]), hop(index).busiestMs, hop(index + 1).busiestMs) }
+
+    func residentBytes(_ step: Step) -> Int { step.nodes.map { model.residentBytes(step.block, on: $0) }.max() ?? 0 }
+
+    var fitsMemory: Bool { steps.allSatisfy { step in step.nodes.allSatisfy { model.fits(step.block, on: $0) } } }
+
+    private func capability(_ step: Step) -> Double { step.nodes.reduce(0) { $0 + model.capabilities[$1] } }
+
+    /// What happens between stage `index - 1` and stage `index`: the busiest link's time and the mean way of a micro-batch.
+    private func hop(_ index: Int) -> (busiestMs: Double, meanMs: Double) {
+        let from = index == 0 ? nil : steps[index - 1]
+        let to = index == steps.count ? nil : steps[index]
+        let boundary = to?.block.from ?? model.segmentCount
+        if model.isUniformAmongNodes, let from, let to {
+            let busy = model.commonLink.occupancyMs(model.boundaryBytes[boundary])
+            return (busy * largestShare(from) * largestShare(to), busy + model.commonLink.latencyMs)
+        }
+        var busiest = 0.0
+        var mean = 0.0
+        for (sender, senderShare) in members(from) {
+            for (receiver, receiverShare) in members(to) {
+                let share = senderShare * receiverShare
+                let busy = model.occupancyMs(at: boundary, from: sender, to: receiver)
+                busiest = max(busiest, busy * share)
+                mean += (busy + model.link(from: sender, to: receiver).latencyMs) * share
+            }
+        }
+        return (busiest, mean)
     }
 
-    private func boundary(ofHop hop: Int) -> Int { hop < steps.count ? steps[hop].block.from : model.segmentCount }
-
-    /// No plan is faster: all work on all nodes, the heaviest segment on the strongest node, the input and output on the best link.
-    func lowerBoundMs(nodes: [PlanningNode]) -> Double {
-        let strongest = nodes.map(\.capability).max() ?? 0
-        let all = nodes.reduce(0) { $0 + $1.capability }
-        let heaviest = model.segmentMilliseconds.max() ?? 0
-        let arriving = model.nodes.indices.map { model.occupancyMs(at: 0, from: PipelineModel.coordinator, to: $0) }.min() ?? 0
-        let leaving =
-            model.nodes.indices.map { model.occupancyMs(at: model.segmentCount, from: $0, to: PipelineModel.coordinator) }.min()
-            ?? 0
-        return max(model.totalMilliseconds / all, heaviest / strongest, arriving, leaving)
+    private func members(_ step: Step?) -> [(node: Int, share: Double)] {
+        guard let step else { return [(PipelineModel.coordinator, 1)] }
+        let sum = capability(step)
+        return step.nodes.map { ($0, model.capabilities[$0] / sum) }
     }
 
-    /// The plan's figures; `unused` and `reasons` are the caller's.
-    func plan(request: PlanRequest, singleBestNode: Plan.SingleNode?, unused: [NodeID], reasons: [String]) -> Plan {
+    private func largestShare(_ step: Step) -> Double {
+        (step.nodes.map { model.capabilities[$0] }.max() ?? 0) / capability(step)
+    }
+
+    /// The plan's figures; `unused` and `reasons` are the caller's, and so is the exactness of what is not exact.
+    func plan(request: PlanRequest, singleBestNode: Plan.SingleNode?, unused: [NodeID], exactness: Plan.Exactness) -> Plan {
         let bottleneck = bottleneckMs
-        let computeTimes = steps.map { model.computeMs($0.block, on: $0.node) }
+        let computeTimes = steps.map(stageMs)
         let stages = steps.indices.map { index in
-            let (block, node) = steps[index]
+            let step = steps[index]
+            let block = step.block
             return Plan.Stage(
                 layers: LayerRange(model.boundaryLayers[block.from], model.boundaryLayers[block.to]),
-                replicas: [model.nodes[node].id], predictedMilliseconds: computeTimes[index],
-                intervalMilliseconds: intervalMs(ofStage: index), parameterBytes: ByteCount(block.parameterBytes),
-                residentBytes: ByteCount(model.residentBytes(block, on: node)),
+                replicas: step.nodes.map { model.nodes[$0].id }, shares: members(step).map(\.share),
+                predictedMilliseconds: computeTimes[index], intervalMilliseconds: intervalMs(ofStage: index),
+                parameterBytes: ByteCount(block.parameterBytes), residentBytes: ByteCount(residentBytes(step)),
                 inputBytes: ByteCount(Int(model.boundaryBytes[block.from])),
                 outputBytes: ByteCount(Int(model.boundaryBytes[block.to])))
         }
@@ -60,14 +90,7 @@ struct PlanOutcome {
             strategy: request.strategy, shape: request.shape, costModel: request.costModel, stages: stages,
             microBatch: request.profile.batch, bottleneckMilliseconds: bottleneck,
             itemsPerSecond: Double(request.profile.batch) * 1000 / bottleneck, latencyMilliseconds: latencyMs,
-            singleBestNode: singleBestNode, balance: Plan.balance(ofTimes: computeTimes), exactness: exactness(request, bottleneck),
-            unusedNodes: unused, reasons: reasons)
-    }
-
-    private func exactness(_ request: PlanRequest, _ bottleneck: Double) -> Plan.Exactness {
-        if isExact { return .exact }
-        if request.strategy == .ralos { return .heuristic }
-        let bound = lowerBoundMs(nodes: request.nodes.filter { $0.capability > 0 })
-        return .bounded(lowerBoundMilliseconds: bound, gap: bound > 0 ? bottleneck / bound - 1 : 0)
+            singleBestNode: singleBestNode, balance: Plan.balance(ofTimes: computeTimes), exactness: exactness,
+            unusedNodes: unused, reasons: [])
     }
 }

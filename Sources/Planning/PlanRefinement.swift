@@ -16,7 +16,7 @@ public struct PlanRefinement: Sendable {
         case done(Plan)
     }
 
-    private let request: PlanRequest
+    private var request: PlanRequest
     private var measured: [LayerRange: Double] = [:]
     /// In the order in which they came: the newest is met exactly.
     private var measurements: [RangeMeasurement] = []
@@ -24,7 +24,11 @@ public struct PlanRefinement: Sendable {
     /// Ranges asked for and not answered, so that a measurement that fails does not make it ask for ever.
     private var asked: Set<LayerRange> = []
 
-    public init(_ request: PlanRequest) { self.request = request }
+    /// - Parameter request: for one size of micro-batch, since measurements are made at it: ``PlanRequest/otherProfiles`` are left out.
+    public init(_ request: PlanRequest) {
+        self.request = request
+        self.request.otherProfiles = []
+    }
 
     /// The profile with every measurement so far in it.
     public var profile: ModelProfile { request.profile.corrected(by: measurements) }
@@ -60,7 +64,7 @@ public struct PlanRefinement: Sendable {
             guard times.count == candidate.stages.count else { continue }
             var judged = request
             judged.profile = request.profile.corrected(by: times)
-            var result = try Planner.evaluate(candidate.stages.map { ($0.layers, $0.replicas[0]) }, judged)
+            var result = try Planner.evaluate(stages: candidate.stages.map { ($0.layers, $0.replicas) }, judged)
             result.exactness = candidate.exactness
             result.reasons = candidate.reasons + ["stage times were measured as partitions"]
             if best.map({ result.bottleneckMilliseconds < $0.bottleneckMilliseconds }) ?? true { best = result }

@@ -5,6 +5,8 @@ public enum PlanReuse {
     public static let tolerance = 1.15
     /// … and up to this one while requests wait: nothing was measured for the best plan then, so that its figures are rough.
     public static let urgentTolerance = 2.0
+    /// Milliseconds for each micro-batch that are never worth sending partitions for: the coordinator's own work on one may take as long.
+    public static let slackMilliseconds = 0.5
     /// Steps of the search: each node holds a handful of partitions, of which one or two begin where another ends.
     public static let maximumSteps = 10_000
 
@@ -39,7 +41,7 @@ public enum PlanReuse {
         over best: Plan, held assignment: [(layers: LayerRange, node: NodeID)], _ request: PlanRequest, tolerance: Double
     ) -> Plan {
         guard var reused = try? Planner.evaluate(assignment, request), !reused.hasSameAssignment(as: best),
-            reused.bottleneckMilliseconds <= best.bottleneckMilliseconds * tolerance
+            reused.bottleneckMilliseconds <= best.bottleneckMilliseconds * tolerance + slackMilliseconds
         else { return best }
         reused.reasons.append("its partitions are held already, so that nothing has to be sent")
         return reused

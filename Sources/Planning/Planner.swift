@@ -1,10 +1,47 @@
 /// The planner: a pure function from a model's profile, nodes and links to a ``Plan``.
 public enum Planner {
     /// The plan for a request, or why there is none. Equal requests give equal plans, whatever the order of the nodes.
+    ///
+    /// With several profiles the size of the micro-batch is decided too: the most items/s, then, within the tolerance of it, the
+    /// shortest request; for the objective `latency` the shortest request.
     public static func plan(_ request: PlanRequest) throws(PlanningError) -> Plan {
-        try request.profile.validate()
-        try validateCosts(request)
-        let selection = try ParticipantSelection(request)
+        guard !request.otherProfiles.isEmpty else { return try planOneSize(request) }
+        var plans: [Plan] = []
+        var failure: PlanningError?
+        for profile in [request.profile] + request.otherProfiles {
+            var single = request
+            single.profile = profile
+            single.otherProfiles = []
+            do { plans.append(try planOneSize(single)) } catch { failure = failure ?? error }
+        }
+        guard var best = fastest(plans, request) else { throw failure ?? .noNodes(reasons: []) }
+        let others = plans.filter { $0.microBatch != best.microBatch }.map {
+            "\($0.microBatch) \($0.microBatch == 1 ? "gives" : "give") \($0.itemsPerSecond.text(digits: 1)) items/s"
+        }
+        if !others.isEmpty {
+            best.reasons.append(
+                "micro-batches of \(best.microBatch) give \(best.itemsPerSecond.text(digits: 1)) items/s; \(others.joined(separator: ", "))"
+            )
+        }
+        return best
+    }
+
+    /// The plan that takes over when a node is lost: the same request without it.
+    public static func plan(_ request: PlanRequest, without node: NodeID) throws(PlanningError) -> Plan {
+        var rest = request
+        rest.nodes.removeAll { $0.id == node }
+        return try plan(rest)
+    }
+
+    private static func fastest(_ plans: [Plan], _ request: PlanRequest) -> Plan? {
+        func requestMs(_ plan: Plan) -> Double { plan.requestMilliseconds(items: request.settings.itemsPerRequest) }
+        let most = plans.map(\.itemsPerSecond).max() ?? 0
+        let near = plans.filter { $0.itemsPerSecond * request.settings.bottleneckTolerance >= most }
+        return (request.objective == .latency ? plans : near).min { requestMs($0) < requestMs($1) }
+    }
+
+    private static func planOneSize(_ original: PlanRequest) throws(PlanningError) -> Plan {
+        let (request, selection) = try prepared(original)
         let outcome: PlanOutcome
         switch request.strategy {
         case .optimal: outcome = try OptimalStrategy(request: request, nodes: selection.nodes).solve()
@@ -16,16 +53,24 @@ public enum Planner {
     /// The same figures for an assignment that is given, not searched for: a deployed plan under newer measurements.
     public static func evaluate(_ assignment: [(layers: LayerRange, node: NodeID)], _ request: PlanRequest) throws(PlanningError)
         -> Plan
+    { try evaluate(stages: assignment.map { ($0.layers, [$0.node]) }, request) }
+
+    /// The same for stages of several replicas.
+    public static func evaluate(stages: [(layers: LayerRange, replicas: [NodeID])], _ original: PlanRequest) throws(PlanningError)
+        -> Plan
     {
-        try request.profile.validate()
-        try validateCosts(request)
-        let selection = try ParticipantSelection(request)
+        let (request, selection) = try prepared(original)
         let model = PipelineModel(request: request, nodes: selection.nodes)
-        var steps: [(block: PipelineModel.Block, node: Int)] = []
+        let indexOf = Dictionary(selection.nodes.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        var steps: [PlanOutcome.Step] = []
         var boundary = 0
-        for (layers, id) in assignment {
-            guard let node = selection.nodes.firstIndex(where: { $0.id == id }) else {
-                throw .invalidAssignment("\(id) cannot take part; plan again with the nodes that can")
+        for (layers, replicas) in stages {
+            if let stranger = replicas.first(where: { indexOf[$0] == nil }) {
+                throw .invalidAssignment("\(stranger) cannot take part; plan again with the nodes that can")
+            }
+            let nodes = replicas.compactMap { indexOf[$0] }
+            guard !nodes.isEmpty, Set(nodes).count == nodes.count else {
+                throw .invalidAssignment("layers \(layers) have no node, or the same one twice; plan again")
             }
             guard layers.first == model.boundaryLayers[boundary],
                 let end = model.boundaryLayers.firstIndex(of: layers.end), end > boundary
@@ -34,13 +79,24 @@ public enum Planner {
                     "layers \(layers) do not run from layer \(model.boundaryLayers[boundary]) to a legal cut; plan again for this model"
                 )
             }
-            steps.append((model.block(from: boundary, to: end), node))
+            steps.append(PlanOutcome.Step(block: model.block(from: boundary, to: end), nodes: nodes))
             boundary = end
         }
         guard boundary == model.segmentCount else {
             throw .invalidAssignment("the stages end at layer \(model.boundaryLayers[boundary]) of \(request.profile.layers.count)")
         }
         return finish(PlanOutcome(model: model, steps: steps, isExact: false), request: request, selection: selection)
+    }
+
+    private static func prepared(_ original: PlanRequest) throws(PlanningError) -> (PlanRequest, ParticipantSelection) {
+        var request = original
+        let (links, warnings) = original.links.sanitized()
+        request.links = links
+        try request.profile.validate()
+        try validateCosts(request)
+        var selection = try ParticipantSelection(request)
+        selection.reasons = warnings + selection.reasons
+        return (request, selection)
     }
 
     private static func validateCosts(_ request: PlanRequest) throws(PlanningError) {
@@ -54,25 +110,30 @@ public enum Planner {
     }
 
     private static func finish(_ outcome: PlanOutcome, request: PlanRequest, selection: ParticipantSelection) -> Plan {
-        let used = Set(outcome.steps.map { outcome.model.nodes[$0.node].id })
+        let used = Set(outcome.steps.flatMap { $0.nodes.map { outcome.model.nodes[$0].id } })
         let unused = request.nodes.map(\.id).filter { !used.contains($0) }.sorted()
-        let single = singleBestNode(request: request, nodes: selection.nodes)
-        var plan = outcome.plan(request: request, singleBestNode: single, unused: unused, reasons: [])
-        plan.reasons = reasons(for: plan, request: request, selection: selection)
+        let model = PipelineModel(request: request, nodes: selection.nodes)
+        let exactness: Plan.Exactness =
+            outcome.isExact
+            ? .exact
+            : request.strategy == .ralos
+                ? .heuristic : LowerBound(model: model, shape: request.shape).exactness(of: outcome.bottleneckMs)
+        var plan = outcome.plan(
+            request: request, singleBestNode: singleBestNode(request: request, model: model), unused: unused, exactness: exactness)
+        plan.reasons = PlanReasons(plan: plan, request: request, selection: selection).lines
         return plan
     }
 
     /// The whole model on one node: the lowest interval (or latency, where that is the objective) that fits.
-    private static func singleBestNode(request: PlanRequest, nodes: [PlanningNode]) -> Plan.SingleNode? {
-        let model = PipelineModel(request: request, nodes: nodes)
+    private static func singleBestNode(request: PlanRequest, model: PipelineModel) -> Plan.SingleNode? {
         let block = model.block(from: 0, to: model.segmentCount)
-        let candidates = nodes.indices.compactMap { index -> Plan.SingleNode? in
+        let candidates = model.nodes.indices.compactMap { index -> Plan.SingleNode? in
             guard model.fits(block, on: index) else { return nil }
-            let alone = PlanOutcome(model: model, steps: [(block, index)], isExact: false)
+            let alone = PlanOutcome(model: model, steps: [PlanOutcome.Step(block: block, nodes: [index])], isExact: false)
             let interval = alone.bottleneckMs
             guard interval.isFinite else { return nil }
             return Plan.SingleNode(
-                node: nodes[index].id, intervalMilliseconds: interval,
+                node: model.nodes[index].id, intervalMilliseconds: interval,
                 itemsPerSecond: Double(request.profile.batch) * 1000 / interval, latencyMilliseconds: alone.latencyMs)
         }
         return candidates.min { left, right in
@@ -80,41 +141,5 @@ public enum Planner {
                 ? (left.latencyMilliseconds, left.intervalMilliseconds) < (right.latencyMilliseconds, right.intervalMilliseconds)
                 : (left.intervalMilliseconds, left.latencyMilliseconds) < (right.intervalMilliseconds, right.latencyMilliseconds)
         }
-    }
-
-    private static func reasons(for plan: Plan, request: PlanRequest, selection: ParticipantSelection) -> [String] {
-        var reasons = selection.reasons
-        let candidates = selection.nodes.count
-        let mostStages = request.profile.cuts.count + 1
-        if mostStages == 1, candidates > 1 || !selection.reasons.isEmpty {
-            reasons.append("the model has no legal cut: it runs whole, on the node that does it best")
-        } else if mostStages < candidates, request.shape == .pipeline {
-            reasons.append(
-                "\(mostStages - 1) legal \(mostStages == 2 ? "cut makes" : "cuts make") at most \(mostStages) stages, "
-                    + "fewer than the \(candidates) nodes")
-        } else if plan.stages.count < candidates, request.shape == .pipeline {
-            reasons.append("no plan with more than \(plan.stages.count) stages fits the nodes' memory and links")
-        } else if plan.stages.count < candidates {
-            reasons.append(
-                "\(plan.stages.count) of \(candidates) nodes are used: more would not lower the bottleneck or would add latency")
-        }
-        if plan.stages.count > 1 {
-            if let single = plan.singleBestNode {
-                reasons.append(
-                    "\(single.node) alone would do \(single.itemsPerSecond.text(digits: 1)) items/s, "
-                        + "the plan \(plan.itemsPerSecond.text(digits: 1)) items/s")
-            } else {
-                reasons.append("the whole model fits no single node's memory")
-            }
-        }
-        switch plan.exactness {
-        case .exact: reasons.append("no plan of this shape has a lower bottleneck (exact search)")
-        case .bounded(let bound, let gap):
-            reasons.append(
-                "not exact: the bottleneck is at most \((gap * 100).text(digits: 1)) % above the lower bound of \(bound.text(digits: 3)) ms"
-            )
-        case .heuristic: reasons.append("the paper's greedy boundaries with refinement: not the best possible")
-        }
-        return reasons
     }
 }

@@ -19,6 +19,8 @@ public enum PlanningError: Error, Sendable, Hashable, CustomStringConvertible {
     case noRoute
     /// The strategy finds no plan although there is one.
     case strategyFailed(PlanStrategy, instead: PlanStrategy)
+    /// The topology's pins contradict each other, the shape, or the model's cuts.
+    case invalidPins(String)
     /// An assignment that was asked for is not one of this model and these nodes.
     case invalidAssignment(String)
 
@@ -42,6 +44,7 @@ public enum PlanningError: Error, Sendable, Hashable, CustomStringConvertible {
         case .strategyFailed(let strategy, let other):
             return "the strategy '\(strategy.rawValue)' finds no partition that fits the nodes' memory and links, "
                 + "although there is one: use --strategy \(other.rawValue)"
+        case .invalidPins(let reason): return "the pinned stages cannot be kept: \(reason)"
         case .invalidAssignment(let reason): return reason
         }
     }

@@ -13,10 +13,14 @@ public struct PlanningNode: Sendable, Hashable, Codable {
     public var latencyMs: Double
     /// False while it may take no new work: suspect, lost, draining.
     public var isEligible: Bool
+    /// The topology's `x-amp4ec: {stage: N}`: the node serves this stage of the plan, counted from 0, and no other.
+    public var pinnedStage: Int?
+    /// The topology's `x-amp4ec: {exclude: true}`: the node takes no part, however good it is.
+    public var isExcluded: Bool
 
     public init(
         id: NodeID, effectiveCores: Double, speed: Double = 1, freeMemory: ByteCount, load: Double = 0, latencyMs: Double = 0,
-        isEligible: Bool = true
+        isEligible: Bool = true, pinnedStage: Int? = nil, isExcluded: Bool = false
     ) {
         self.id = id
         self.effectiveCores = effectiveCores
@@ -25,6 +29,8 @@ public struct PlanningNode: Sendable, Hashable, Codable {
         self.load = load
         self.latencyMs = latencyMs
         self.isEligible = isEligible
+        self.pinnedStage = pinnedStage
+        self.isExcluded = isExcluded
     }
 
     /// C_i: reference cores that are there for us; the work of one reference millisecond takes 1 / C_i ms of a busy node.

@@ -9,7 +9,7 @@
 ///    made, so that each step lowers the maximum and the search ends.
 ///
 /// A node whose stage does not fit its memory has capability 0 in the paper: the weakest-fitting node is taken out and the
-/// boundaries are drawn again. Complexity: O(nodes · (moves · stages²)).
+/// boundaries are drawn again. A node that the topology pins to a stage stands there, the others keep their order. Complexity: O(nodes · moves · segments).
 struct RalosStrategy {
     /// Each move lowers the maximum strictly, so it ends by itself; the bound keeps a plan below a second for absurd models.
     static let maximumMoves = 10_000
@@ -21,16 +21,19 @@ struct RalosStrategy {
         var candidates = nodes
         while !candidates.isEmpty {
             let segments = request.profile.cuts.count + 1
-            let model = PipelineModel(request: request, nodes: Array(candidates.prefix(segments)))
+            let pins = try StagePins(candidates, shape: .pipeline, segmentCount: segments)
+            guard let order = pins.order(candidates.indices, count: min(candidates.count, segments)) else { throw failure() }
+            let model = PipelineModel(request: request, nodes: order.map { candidates[$0] })
             let boundaries = refined(greedyBoundaries(model), model)
             let blocks = zip(boundaries, boundaries.dropFirst()).map { model.block(from: $0, to: $1) }
             let misfit = blocks.indices.max { lacking(blocks[$0], $0, model) < lacking(blocks[$1], $1, model) }
             guard let misfit, lacking(blocks[misfit], misfit, model) > 0 else {
-                let outcome = PlanOutcome(model: model, steps: Array(zip(blocks, blocks.indices)), isExact: false)
+                let steps = zip(blocks, blocks.indices).map { PlanOutcome.Step(block: $0, nodes: [$1]) }
+                let outcome = PlanOutcome(model: model, steps: steps, isExact: false)
                 guard outcome.bottleneckMs.isFinite else { throw failure() }
                 return outcome
             }
-            candidates.remove(at: misfit)
+            candidates.remove(at: order[misfit])
         }
         throw failure()
     }
@@ -70,34 +73,41 @@ struct RalosStrategy {
 
     private func refined(_ initial: [Int], _ model: PipelineModel) -> [Int] {
         var boundaries = initial
-        var best = objective(boundaries, model)
+        var values = (0..<boundaries.count - 1).map { value(ofStage: $0, boundaries[$0], boundaries[$0 + 1], model) }
         for _ in 0..<Self.maximumMoves {
-            var improved: [Int]?
+            // The slowest of the stages before and after each, so that a move costs the two stages that it changes.
+            var before = [0.0]
+            for value in values { before.append(max(before[before.count - 1], value)) }
+            var after = [0.0]
+            for value in values.reversed() { after.append(max(after[after.count - 1], value)) }
+            var best = before[values.count]
+            var improved: (index: Int, boundary: Int)?
             for index in boundaries.indices.dropFirst().dropLast() {
-                for move in [-1, 1] {
-                    var moved = boundaries
-                    moved[index] += move
-                    guard moved[index] > moved[index - 1], moved[index] < moved[index + 1] else { continue }
-                    let value = objective(moved, model)
-                    if value < best {
-                        best = value
-                        improved = moved
+                for boundary in [boundaries[index] - 1, boundaries[index] + 1] {
+                    guard boundary > boundaries[index - 1], boundary < boundaries[index + 1] else { continue }
+                    let others = max(before[index - 1], after[values.count - 1 - index])
+                    guard others < best else { continue }
+                    let left = value(ofStage: index - 1, boundaries[index - 1], boundary, model)
+                    let right = value(ofStage: index, boundary, boundaries[index + 1], model)
+                    let worst = max(others, left, right)
+                    if worst < best {
+                        best = worst
+                        improved = (index, boundary)
                     }
                 }
             }
             guard let improved else { break }
-            boundaries = improved
+            boundaries[improved.index] = improved.boundary
+            for stage in [improved.index - 1, improved.index] {
+                values[stage] = value(ofStage: stage, boundaries[stage], boundaries[stage + 1], model)
+            }
         }
         return boundaries
     }
 
-    /// `max_i (cost_i / C_i + bytes over the cut / bandwidth)`; what arrives at a stage counts for it, at the first the input.
-    private func objective(_ boundaries: [Int], _ model: PipelineModel) -> Double {
-        (0..<boundaries.count - 1).reduce(0) { worst, stage in
-            let block = model.block(from: boundaries[stage], to: boundaries[stage + 1])
-            let sender = stage == 0 ? PipelineModel.coordinator : stage - 1
-            return max(
-                worst, model.computeMs(block, on: stage) + model.occupancyMs(at: boundaries[stage], from: sender, to: stage))
-        }
+    /// `cost_i / C_i + bytes over the cut / bandwidth`; what arrives at a stage counts for it, at the first the input.
+    private func value(ofStage stage: Int, _ from: Int, _ to: Int, _ model: PipelineModel) -> Double {
+        let sender = stage == 0 ? PipelineModel.coordinator : stage - 1
+        return model.computeMs(model.block(from: from, to: to), on: stage) + model.occupancyMs(at: from, from: sender, to: stage)
     }
 }

@@ -129,15 +129,7 @@ public final class ModelService: Sendable {
         let served = ServedModel(
             name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: outputs, batching: batching,
             weightBytes: UInt64(analysis.weightBytes))
-        let usesFusion = level == .o1
-        let cutLayers = Set(usesFusion && !analysis.advisableCuts.isEmpty ? analysis.advisableCuts : analysis.legalCuts)
-        let profile = ModelProfile(
-            layers: analysis.layers.map(Layer.init),
-            cuts: analysis.cuts.filter { cutLayers.contains($0.layer) }.map {
-                Cut(before: $0.layer, bytes: ByteCount($0.byteCount), tensorCount: $0.tensors.count)
-            },
-            inputBytes: ByteCount(analysis.cuts.first?.byteCount ?? 0), outputBytes: ByteCount(analysis.cuts.last?.byteCount ?? 0),
-            batch: batch, level: usesFusion ? .o1 : .o0)
+        let profile = profile(of: analysis, batch: batch)
         let prepared = Prepared(
             served: served, profile: profile, analysis: analysis, microBatch: batch,
             crossings: crossings)
@@ -185,7 +177,7 @@ public final class ModelService: Sendable {
 
     /// The plan of what the nodes hold already, where it is nearly as good: nothing is sent for it, after a restart above all.
     private func reused(_ best: Plan, _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable) -> Plan? {
-        guard order.purpose == .serve, let prepared = state.withLock({ $0.prepared }) else { return nil }
+        guard let prepared = state.withLock({ $0.prepared }) else { return nil }
         let held = order.held.mapValues { keys in
             keys.map { LayerRange($0.firstLayer, $0.endLayer) }.filter { keys.contains(key($0)) }
         }
@@ -201,7 +193,9 @@ public final class ModelService: Sendable {
         if choices.cost == .profiled, !order.isUrgent {
             profile = profile.corrected(by: measure(assignment.map(\.layers), batch: prepared.microBatch))
         }
-        let tolerance = order.isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
+        // A standby is made without haste, though nothing is measured for it.
+        let isUrgent = order.isUrgent && order.purpose == .serve
+        let tolerance = isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
         return PlanReuse.choose(
             over: best, held: assignment, request(profile, order.nodes, links, choices.strategy, choices.shape),
             tolerance: tolerance)
@@ -240,16 +234,6 @@ public final class ModelService: Sendable {
                 state.withLock { $0.prepared?.profile = corrected }
                 return plan
             }
-        }
-    }
-
-    private func measure(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
-        ranges.compactMap { range in
-            guard let inputs = try? samples.make(batch: batch),
-                let times = try? model.time(range.indices, inputs: inputs, optimized: level == .o1, repetitions: Self.repetitions),
-                !times.isEmpty
-            else { return nil }
-            return RangeMeasurement(range: range, milliseconds: times.sorted()[times.count / 2])
         }
     }
 

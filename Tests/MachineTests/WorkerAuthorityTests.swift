@@ -79,6 +79,7 @@ import Wire
         },
         Case("late words of a coordinator that was superseded do nothing: no order, no work, no result") {
             var driver = WorkerDriver.serving()
+            driver.wait(.milliseconds(5_100))
             driver.step(.opened(ConnectionID(3), driver.hello(.control, term: 2, session: second)))
             driver.step(.opened(ConnectionID(4), driver.hello(.data, term: 2, session: second)))
             for connection in [WorkerDriver.control, WorkerDriver.data] {

@@ -19,6 +19,9 @@ struct FailedSeed: Sendable, CustomStringConvertible {
         FailedSeed(seed: 43, profile: .intruder, found: "worker: the same, of a worker that joined"),
         FailedSeed(seed: 80, profile: .everything, found: "worker: the same, by way of a worker that was started anew"),
         FailedSeed(
+            seed: 10_980, profile: .everything,
+            found: "coordinator: a drained node that connected anew was in nobody's peer table when it was taken back"),
+        FailedSeed(
             seed: 360, profile: .everything,
             found: "coordinator: a drained worker that had reconnected was taken back before the others were told where it is; plans went "
                 + "on and on over links that its neighbours reported as out"),

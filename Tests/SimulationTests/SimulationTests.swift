@@ -25,7 +25,7 @@ import Testing
         Scenario(profile: .drains, seeds: 6_000..<6_100) { $0.replies > 700 && $0.plans > 200 && faults($0) > 100 },
         Scenario(profile: .repeats, seeds: 7_000..<7_100) { $0.replies > 700 && $0.repeated > 300 && $0.replayed > 20 },
         Scenario(profile: .memory, seeds: 7_200..<7_300) { $0.replies > 700 && $0.replayed > 100 },
-        Scenario(profile: .joins, seeds: 7_400..<7_500) { $0.replies > 700 && ($0.faults["join"] ?? 0) > 80 && $0.plans > 200 },
+        Scenario(profile: .joins, seeds: 7_400..<7_500) { $0.replies > 700 && ($0.faults["join"] ?? 0) > 70 && $0.plans > 200 },
         Scenario(profile: .restarts, seeds: 7_600..<7_700) {
             $0.replies > 700 && $0.resent > 100 && $0.takeovers > 100 && ($0.faults["coordinator crash"] ?? 0) > 50
         },

@@ -50,7 +50,8 @@ amp_torch_code amp_torch_runtime_configure(int32_t intra_op_threads, char **erro
 /// Lets freed tensors stay in the process: large blocks from `mmap` would fault in anew at each allocation.
 /// For threads that start later: call it first of all.
 void amp_torch_runtime_tune_allocator(void);
-/// Gives the system back what is free on the heap. For after loading and analysing, which need far more than running does.
+/// Gives the system back what is free on the heap. For after loading and analysing, which need far more than running
+/// does.
 void amp_torch_runtime_trim(void);
 
 // ---- Tensors -----------------------------------------------------------------------------------------------------

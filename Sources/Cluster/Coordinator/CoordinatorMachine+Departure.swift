@@ -114,9 +114,10 @@ extension CoordinatorMachine {
         if active?.deployment.nodes.contains(id) == true {
             guard let obstacle = obstacle(to: departure, now) else { return }
             if departure.cause == .asked, !departure.isForced {
-                let waiters = departure.waiters
+                // Answered below, with the reason.
+                nodes[id]?.departure?.waiters = []
                 _ = comeBack(id, now, &out)
-                for waiter in waiters {
+                for waiter in departure.waiters {
                     refuse(
                         waiter, .failedPrecondition,
                         "\(id) stays: without it no plan is possible (\(obstacle)); --force does it all the same",
@@ -177,8 +178,11 @@ extension CoordinatorMachine {
     // MARK: What happens to a node meanwhile
 
     /// Whether a node that has just connected stays out: it was drained, and it is still the same process.
-    mutating func staysDrained(_ id: NodeID, _ out: inout [Directive]) -> Bool {
+    mutating func staysDrained(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) -> Bool {
         guard nodes[id]?.departure?.cause == .asked else { return false }
+        // The others learn where it is all the same: it may be taken back at any time.
+        linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
+        peersChanged(now)
         change(id, to: .drained, "drained by an operator", [:], &out)
         finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &out)
         return true

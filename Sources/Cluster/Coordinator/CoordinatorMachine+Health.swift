@@ -83,7 +83,7 @@ extension CoordinatorMachine {
         guard old != state else { return }
         nodes[id]?.state = state
         let metadata = ["node": id.description, "state": "\(old.name) → \(state.name)", "cause": cause]
-        let isBad = state == .lost || state == .suspect
+        let isBad = (state == .lost && old != .drained) || state == .suspect
         log(isBad ? .warning : .info, state.logMessage, metadata.merging(particulars) { own, _ in own }, &out)
     }
 

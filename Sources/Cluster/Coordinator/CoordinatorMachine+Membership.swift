@@ -78,6 +78,7 @@ extension CoordinatorMachine {
         } else if silence >= configuration.suspectAfter, node.state == .ready {
             change(id, to: .suspect, "silent for \(silence.readable)", ["in_flight": "\(node.flights.count)"], &out)
             replayFlights(through: id, why: "\(id) is silent", now, &out)
+            useLoadedStandby(without: id, now, &out)
         } else if let due = stallDeadline(node), due <= now {
             stall(id, now, &out)
         }
@@ -220,16 +221,15 @@ extension CoordinatorMachine {
 
     private mutating func becomeReady(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
+        if staysDrained(id, now, &out) { return }
         nodes[id]?.backoff = configuration.redialFirst
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        // Also when it stays drained: it may be taken back at any time, and the others must know by then where it is.
-        peersChanged(now)
-        if staysDrained(id, &out) { return }
         nodes[id]?.flapping.readySince = now
         let isLeftOut = node.flapping.isLeftOut(now)
         change(
             id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
             ["cores": "\(node.profile?.cores ?? 0)", "memory": "\(node.profile?.memoryAvailableBytes ?? 0)"], &out)
+        peersChanged(now)
         planIn(id, now)
     }
 
@@ -263,10 +263,14 @@ extension CoordinatorMachine {
             node.backoff = min(node.backoff * 2, configuration.redialLongest)
         }
         if node.cause != failure.message {
-            let isHeld = failure.refusal?.code == .superseded
-            log(
-                isHeld ? .error : .warning, isHeld ? "another coordinator has this worker" : "node cannot be reached",
-                ["node": id.description, "cause": failure.message], &out)
+            let particulars = ["node": id.description, "cause": failure.message]
+            switch failure.refusal {
+            case .some(let refusal) where refusal.code == .superseded && refusal.isHeld:
+                log(.error, "another coordinator has this worker", particulars, &out)
+            case .some(let refusal) where refusal.code == .superseded:
+                log(.info, "taking over a worker of an earlier coordinator", particulars, &out)
+            default: log(.warning, "node cannot be reached", particulars, &out)
+            }
         }
         node.cause = failure.message
         nodes[id] = node

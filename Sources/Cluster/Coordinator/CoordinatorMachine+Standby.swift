@@ -139,6 +139,15 @@ extension CoordinatorMachine {
 
     // MARK: Use
 
+    /// The node is silent, perhaps not for long: a plan without it that is loaded serves from now on, because going back costs as little.
+    mutating func useLoadedStandby(without silent: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard active?.deployment.nodes.contains(silent) == true, let plan = standby.plans[silent]?.deployment, isLoaded(plan) else {
+            return
+        }
+        let isPlanning = planInProgress != nil || planDueAt != nil || candidate != nil
+        useStandby(without: silent, isPlanning: isPlanning, now, &out)
+    }
+
     /// The node is lost: the plan that was made for this is deployed, if it still holds.
     /// - Parameter isPlanning: a plan was due, being made or being loaded before, for another reason: it is still.
     mutating func useStandby(without lost: NodeID, isPlanning: Bool, _ now: Instant, _ out: inout [Directive]) {
