@@ -8,6 +8,8 @@ enum Process: Hashable, Sendable, CustomStringConvertible {
     case coordinator(Int)
     case worker(Int)
     case client(Int)
+    /// Types `amp4ec drain`.
+    case person
 
     var description: String {
         switch self {
@@ -15,6 +17,7 @@ enum Process: Hashable, Sendable, CustomStringConvertible {
         case .coordinator: "second-coordinator"
         case .worker(let index): "w\(index)"
         case .client(let index): "client\(index)"
+        case .person: "operator"
         }
     }
 }
@@ -128,10 +131,12 @@ struct Connection: Sendable {
     }
 }
 
-/// `amp4ec drain`, on a connection of its own from the first client's machine.
+/// `amp4ec drain`, on a connection of its own.
 struct Command: Sendable {
     var worker: Int
-    var undo: Bool
+    /// How long after its answer the worker is taken back; `nil` for the command that takes it back.
+    var undoAfter: Duration?
+    var undo: Bool { undoAfter == nil }
 }
 
 /// One way between two processes.

@@ -170,7 +170,7 @@ extension Simulation {
         case .worker(let index):
             guard let work, !self.connection(connection)[process].knowsEnd, workers[index].isRunning(life) else { return }
             try stepWorker(index, .forwarded(work))
-        case .client: break
+        case .client, .person: break
         }
     }
 
@@ -185,7 +185,7 @@ extension Simulation {
             guard let armed = clients[index].wakeAt, armed <= now else { return }
             clients[index].wakeAt = nil
             try stepClient(index, .tick)
-        case .worker: break
+        case .worker, .person: break
         }
     }
 }

@@ -135,9 +135,7 @@ extension Simulation {
             listed.insert(worker)
             try listWorkers()
         case .takeOut(let worker, let duration):
-            schedule.add(.command(Command(worker: worker, undo: false)), at: now)
-            schedule.add(.command(Command(worker: worker, undo: true)), at: now + duration)
-            lasts(duration)
+            send(Command(worker: worker, undoAfter: duration))
         case .intrude(let duration):
             guard !coordinators[1].isUp else { return }
             try start(.coordinator(1))
@@ -162,7 +160,7 @@ extension Simulation {
             let life = coordinators[index].life
             schedule.add(.analysed(index, life: life), at: now + random.duration(.zero, .milliseconds(500)))
             try list(workersFor: index)
-        case .client: break
+        case .client, .person: break
         }
     }
 
@@ -199,7 +197,7 @@ extension Simulation {
             lasts(downFor)
             step(.drain, coordinator: index)
             try throwPending()
-        case .client: break
+        case .client, .person: break
         }
     }
 
@@ -208,7 +206,7 @@ extension Simulation {
             switch process {
             case .worker(let index): workers[index].downAfterDrain
             case .coordinator(let index): coordinators[index].downAfterDrain
-            case .client: nil
+            case .client, .person: nil
             }
         if let downFor, isUp(process) { end(process, downFor, afterFlush: true, isSilent: false) }
     }
@@ -227,7 +225,7 @@ extension Simulation {
         switch process {
         case .worker(let index): workers[index].isUp = false
         case .coordinator(let index): coordinators[index].isUp = false
-        case .client: return
+        case .client, .person: return
         }
         if process != .coordinator(1) { schedule.add(.fault(.restart(process)), at: now + downFor) }
     }

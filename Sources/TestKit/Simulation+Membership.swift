@@ -40,10 +40,9 @@ extension Simulation {
     // MARK: Commands
 
     mutating func send(_ command: Command) {
-        guard !clients[0].hasLeft else { return }
         let hello = Hello(
             role: .client, channel: .data, name: "operator", software: "sim", incarnation: IncarnationID(bits: 8_000))
-        let id = connect(from: .client(0), to: .coordinator(0), hello: hello, dialledNode: "coordinator")
+        let id = connect(from: .person, to: .coordinator(0), hello: hello, dialledNode: "coordinator")
         commands[id] = command
     }
 
@@ -53,19 +52,26 @@ extension Simulation {
         case .welcome:
             connections[Int(id.number)].isWelcomed = true
             let request = DrainRequest(id: 1, node: workers[command.worker].name, undo: command.undo, force: false)
-            transmit(Packet(message: .drainRequest(request)), on: id, from: .client(0))
+            transmit(Packet(message: .drainRequest(request)), on: id, from: .person)
         default:
             note("operator: \(message)")
             commands[id] = nil
-            close(id, by: .client(0), "the command is answered")
-            if command.undo { lastFaultEnd = max(lastFaultEnd, now) }
+            close(id, by: .person, "the command is answered")
+            ended(command)
         }
     }
 
     /// What takes a node out may be lost; what brings it back is said until it is heard.
     mutating func commandEnded(_ id: ConnectionID) {
-        guard let command = commands.removeValue(forKey: id), command.undo else { return }
+        guard let command = commands.removeValue(forKey: id) else { return }
+        guard command.undo else { return ended(command) }
         schedule.add(.command(command), at: now + Self.commandPause)
         lastFaultEnd = max(lastFaultEnd, now + Self.commandPause)
+    }
+
+    private mutating func ended(_ command: Command) {
+        let pause = command.undoAfter ?? .zero
+        lastFaultEnd = max(lastFaultEnd, now + pause)
+        if !command.undo { schedule.add(.command(Command(worker: command.worker)), at: now + pause) }
     }
 }

@@ -33,6 +33,7 @@ extension Simulation {
         case .coordinator(let index): coordinators[index].isUp
         case .worker(let index): workers[index].isUp
         case .client(let index): !clients[index].hasLeft
+        case .person: true
         }
     }
 
@@ -40,7 +41,7 @@ extension Simulation {
         switch process {
         case .coordinator(let index): coordinators[index].life
         case .worker(let index): workers[index].life
-        case .client: 0
+        case .client, .person: 0
         }
     }
 
@@ -115,9 +116,8 @@ extension Simulation {
         case .worker(let index):
             if workers[index].registration == id { return registrationEnded(index) }
             if let peer = connection.peer { try stepWorker(index, .peerFailed(peer, "connection refused")) }
-        case .client(let index):
-            if commands[id] != nil { return commandEnded(id) }
-            try stepClient(index, .disconnected("connection refused"))
+        case .client(let index): try stepClient(index, .disconnected("connection refused"))
+        case .person: commandEnded(id)
         }
     }
 
@@ -151,10 +151,10 @@ extension Simulation {
                 try stepWorker(index, .closed(id))
             }
         case .client(let index):
-            if commands[id] != nil { return commandEnded(id) }
             guard clients[index].connection == id else { return }
             clients[index].connection = nil
             try stepClient(index, .disconnected(cause))
+        case .person: commandEnded(id)
         }
     }
 
@@ -167,9 +167,8 @@ extension Simulation {
         case .worker(let index):
             if workers[index].registration == id { return deliverRegistration(index, id, packet.message) }
             try deliverToWorker(index, id, packet)
-        case .client(let index):
-            if let command = commands[id] { return deliverToOperator(id, command, packet.message) }
-            try deliverToClient(index, id, packet)
+        case .client(let index): try deliverToClient(index, id, packet)
+        case .person: if let command = commands[id] { deliverToOperator(id, command, packet.message) }
         }
     }
 }
