@@ -5,6 +5,9 @@ public enum PlanReuse {
     public static let tolerance = 1.15
     /// … and up to this one while requests wait: nothing was measured for the best plan then, so that its figures are rough.
     public static let urgentTolerance = 2.0
+    /// … and up to this one by a coordinator that has just started: what it finds was chosen from measurements as good as its own, and those
+    /// of a busy moment may be off by this much.
+    public static let restartTolerance = 3.0
     /// Milliseconds for each micro-batch that are never worth sending partitions for: the coordinator's own work on one may take as long.
     public static let slackMilliseconds = 0.5
     /// Steps of the search: each node holds a handful of partitions, of which one or two begin where another ends.

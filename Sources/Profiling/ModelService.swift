@@ -31,6 +31,8 @@ public final class ModelService: Sendable {
     struct State {
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
+        /// A plan to serve has been made.
+        var hasPlanned = false
     }
 
     /// What an analysis gave.
@@ -169,7 +171,9 @@ public final class ModelService: Sendable {
         do {
             let plan = try bestPlan(
                 nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
-            return .plan(deployment(of: reused(plan, order, links) ?? plan, prepared))
+            let chosen = reused(plan, order, links) ?? plan
+            if order.purpose == .serve { state.withLock { $0.hasPlanned = true } }
+            return .plan(deployment(of: chosen, prepared))
         } catch {
             return .failure("\(error)")
         }
@@ -195,7 +199,9 @@ public final class ModelService: Sendable {
         }
         // A standby is made without haste, though nothing is measured for it.
         let isUrgent = order.isUrgent && order.purpose == .serve
-        let tolerance = isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
+        let tolerance =
+            !state.withLock { $0.hasPlanned }
+            ? PlanReuse.restartTolerance : isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
         return PlanReuse.choose(
             over: best, held: assignment, request(profile, order.nodes, links, choices.strategy, choices.shape),
             tolerance: tolerance)
