@@ -189,21 +189,20 @@ public final class ModelService: Sendable {
         if best.stages.allSatisfy({ stage in stage.replicas.allSatisfy { held[$0]?.contains(stage.layers) == true } }) {
             return nil
         }
-        guard
-            let assignment = PlanReuse.assignment(
-                of: held, layerCount: prepared.profile.layers.count, stageCount: best.stages.count)
-        else { return nil }
+        let assignments = PlanReuse.assignments(
+            of: held, layerCount: prepared.profile.layers.count, stageCount: best.stages.count)
+        guard !assignments.isEmpty else { return nil }
         var profile = prepared.profile
         if choices.cost == .profiled, !order.isUrgent {
-            profile = profile.corrected(by: measure(assignment.map(\.layers), batch: prepared.microBatch))
+            let ranges = Set(assignments.flatMap { $0.map(\.layers) }).sorted()
+            profile = profile.corrected(by: measure(ranges, batch: prepared.microBatch))
         }
         // A standby is made without haste, though nothing is measured for it.
         let isUrgent = order.isUrgent && order.purpose == .serve
-        let tolerance =
-            !state.withLock { $0.hasPlanned }
-            ? PlanReuse.restartTolerance : isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
+        let isFirst = !state.withLock { $0.hasPlanned }
+        let tolerance = isFirst ? nil : isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
         return PlanReuse.choose(
-            over: best, held: assignment, request(profile, order.nodes, links, choices.strategy, choices.shape),
+            over: best, held: assignments, request(profile, order.nodes, links, choices.strategy, choices.shape),
             tolerance: tolerance)
     }
 
