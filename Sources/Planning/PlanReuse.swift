@@ -9,39 +9,47 @@ public enum PlanReuse {
     public static let slackMilliseconds = 0.5
     /// Steps of the search: each node holds a handful of partitions, of which one or two begin where another ends.
     public static let maximumSteps = 10_000
+    /// Ways to cover the model that are compared: those of the plan that served, and of its standbys.
+    public static let maximumAssignments = 32
 
-    /// Stages that cover all layers with partitions that are held, as many as `stageCount`, each on a node of its own; `nil` where there
-    /// are none. Equal inputs give equal answers.
+    public typealias Assignment = [(layers: LayerRange, node: NodeID)]
+
+    /// Stages that cover all layers with partitions that are held, as many as `stageCount`, each on a node of its own. Equal inputs give
+    /// equal answers.
     /// - Parameter held: for each node its partitions of this model.
-    public static func assignment(of held: [NodeID: [LayerRange]], layerCount: Int, stageCount: Int) -> [(
-        layers: LayerRange, node: NodeID
-    )]? {
-        var byFirst: [Int: [(layers: LayerRange, node: NodeID)]] = [:]
+    public static func assignments(of held: [NodeID: [LayerRange]], layerCount: Int, stageCount: Int) -> [Assignment] {
+        var byFirst: [Int: Assignment] = [:]
         for (node, ranges) in held.sorted(by: { $0.key < $1.key }) {
             for range in Set(ranges).sorted() where range.count > 0 { byFirst[range.first, default: []].append((range, node)) }
         }
         var steps = 0
-        var chosen: [(layers: LayerRange, node: NodeID)] = []
-        func search(from layer: Int) -> Bool {
-            if chosen.count == stageCount { return layer == layerCount }
+        var chosen: Assignment = []
+        var found: [Assignment] = []
+        func search(from layer: Int) {
+            guard chosen.count < stageCount else {
+                if layer == layerCount { found.append(chosen) }
+                return
+            }
             for candidate in byFirst[layer] ?? [] where !chosen.contains(where: { $0.node == candidate.node }) {
                 steps += 1
-                guard steps <= maximumSteps else { return false }
+                guard steps <= maximumSteps, found.count < maximumAssignments else { return }
                 chosen.append(candidate)
-                if search(from: candidate.layers.end) { return true }
+                search(from: candidate.layers.end)
                 chosen.removeLast()
             }
-            return false
         }
-        return search(from: 0) ? chosen : nil
+        search(from: 0)
+        return found
     }
 
-    /// The plan of what is held, judged by the same profile as `best`, where it is nearly as good; else `best`.
-    public static func choose(
-        over best: Plan, held assignment: [(layers: LayerRange, node: NodeID)], _ request: PlanRequest, tolerance: Double
-    ) -> Plan {
-        guard var reused = try? Planner.evaluate(assignment, request), !reused.hasSameAssignment(as: best),
-            reused.bottleneckMilliseconds <= best.bottleneckMilliseconds * tolerance + slackMilliseconds
+    /// The best plan of what is held, judged by the same profile as `best`, where it is nearly as good; else `best`.
+    /// - Parameter tolerance: `nil` takes it however much slower it looks: by a coordinator that has just started, whose predecessor chose
+    ///   it from measurements as good as its own.
+    public static func choose(over best: Plan, held: [Assignment], _ request: PlanRequest, tolerance: Double?) -> Plan {
+        let plans = held.compactMap { try? Planner.evaluate($0, request) }.filter { $0.bottleneckMilliseconds.isFinite }
+        guard var reused = plans.min(by: { $0.bottleneckMilliseconds < $1.bottleneckMilliseconds }),
+            !reused.hasSameAssignment(as: best),
+            tolerance.map({ reused.bottleneckMilliseconds <= best.bottleneckMilliseconds * $0 + slackMilliseconds }) ?? true
         else { return best }
         reused.reasons.append("its partitions are held already, so that nothing has to be sent")
         return reused

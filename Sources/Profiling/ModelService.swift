@@ -31,6 +31,8 @@ public final class ModelService: Sendable {
     struct State {
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
+        /// A plan to serve has been made.
+        var hasPlanned = false
     }
 
     /// What an analysis gave.
@@ -169,7 +171,9 @@ public final class ModelService: Sendable {
         do {
             let plan = try bestPlan(
                 nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
-            return .plan(deployment(of: reused(plan, order, links) ?? plan, prepared))
+            let chosen = reused(plan, order, links) ?? plan
+            if order.purpose == .serve { state.withLock { $0.hasPlanned = true } }
+            return .plan(deployment(of: chosen, prepared))
         } catch {
             return .failure("\(error)")
         }
@@ -185,19 +189,20 @@ public final class ModelService: Sendable {
         if best.stages.allSatisfy({ stage in stage.replicas.allSatisfy { held[$0]?.contains(stage.layers) == true } }) {
             return nil
         }
-        guard
-            let assignment = PlanReuse.assignment(
-                of: held, layerCount: prepared.profile.layers.count, stageCount: best.stages.count)
-        else { return nil }
+        let assignments = PlanReuse.assignments(
+            of: held, layerCount: prepared.profile.layers.count, stageCount: best.stages.count)
+        guard !assignments.isEmpty else { return nil }
         var profile = prepared.profile
         if choices.cost == .profiled, !order.isUrgent {
-            profile = profile.corrected(by: measure(assignment.map(\.layers), batch: prepared.microBatch))
+            let ranges = Set(assignments.flatMap { $0.map(\.layers) }).sorted()
+            profile = profile.corrected(by: measure(ranges, batch: prepared.microBatch))
         }
         // A standby is made without haste, though nothing is measured for it.
         let isUrgent = order.isUrgent && order.purpose == .serve
-        let tolerance = isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
+        let isFirst = !state.withLock { $0.hasPlanned }
+        let tolerance = isFirst ? nil : isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
         return PlanReuse.choose(
-            over: best, held: assignment, request(profile, order.nodes, links, choices.strategy, choices.shape),
+            over: best, held: assignments, request(profile, order.nodes, links, choices.strategy, choices.shape),
             tolerance: tolerance)
     }
 

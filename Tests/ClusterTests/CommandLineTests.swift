@@ -103,7 +103,6 @@ struct CommandLineTests {
         Case("--optimize O2", .coordinator, exits: 64, mentions: ["--optimize", "O2", "O0 or O1"]) { _ in
             noWorkers + ["--model", try Places.testModel("cnn.pt"), "--optimize", "O2"]
         },
-        Case("no workers", .coordinator, exits: 64, mentions: ["--topology", "--workers"]) { _ in ["--model", "x.pt"] },
         Case("no model", .coordinator, exits: 64, mentions: ["--model"]) { _ in noWorkers },
         Case("topology and workers", .coordinator, exits: 64, mentions: ["--topology", "--workers"]) { _ in
             noWorkers + ["--topology", "compose.yaml", "--model", "x.pt"]

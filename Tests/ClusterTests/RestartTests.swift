@@ -1,5 +1,6 @@
 import AMP4ECClient
 import Cluster
+import Foundation
 import Glibc
 import Planning
 import Testing

@@ -6,7 +6,7 @@ import Testing
     typealias Held = [NodeID: [LayerRange]]
 
     private func stages(_ held: Held, layers: Int = 4, count: Int = 2) -> [String]? {
-        PlanReuse.assignment(of: held, layerCount: layers, stageCount: count)?.map { "\($0.layers) on \($0.node)" }
+        PlanReuse.assignments(of: held, layerCount: layers, stageCount: count).first?.map { "\($0.layers) on \($0.node)" }
     }
 
     @Test("a chain of held partitions, each on a node of its own")
@@ -27,7 +27,9 @@ import Testing
         let ranges = (0..<20).map { LayerRange($0, $0 + 1) }
         let held = Dictionary(uniqueKeysWithValues: (0..<20).map { (NodeID("n\($0)"), ranges) })
         // Nobody holds the last layer.
-        #expect(PlanReuse.assignment(of: held, layerCount: 21, stageCount: 21) == nil)
+        #expect(PlanReuse.assignments(of: held, layerCount: 21, stageCount: 21).isEmpty)
+        // Of the many ways only some are looked at.
+        #expect(PlanReuse.assignments(of: held, layerCount: 20, stageCount: 20).count == PlanReuse.maximumAssignments)
     }
 
     @Test("taken where it is nearly as good as the best, left where it is not")
@@ -35,17 +37,20 @@ import Testing
         let request = Samples.request(Samples.profile([10, 10, 10, 10]), Samples.nodes([1, 1]))
         let best = try Planner.plan(request)
         #expect(best.bottleneckMilliseconds == 20)
-        let swapped: [(layers: LayerRange, node: NodeID)] = [
+        let lopsided: PlanReuse.Assignment = [(LayerRange(0, 3), "w0"), (LayerRange(3, 4), "w1")]
+        let swapped: PlanReuse.Assignment = [
             (LayerRange(0, 2), best.stages[1].replicas[0]), (LayerRange(2, 4), best.stages[0].replicas[0]),
         ]
-        let reused = PlanReuse.choose(over: best, held: swapped, request, tolerance: PlanReuse.tolerance)
+        let reused = PlanReuse.choose(over: best, held: [lopsided, swapped], request, tolerance: PlanReuse.tolerance)
         #expect(reused.stages.map(\.replicas) == swapped.map { [$0.node] })
         #expect(reused.reasons.contains { $0.contains("held already") })
-        let lopsided: [(layers: LayerRange, node: NodeID)] = [(LayerRange(0, 3), "w0"), (LayerRange(3, 4), "w1")]
-        #expect(PlanReuse.choose(over: best, held: lopsided, request, tolerance: PlanReuse.tolerance) == best)
-        #expect(PlanReuse.choose(over: best, held: lopsided, request, tolerance: PlanReuse.urgentTolerance) != best)
+        #expect(PlanReuse.choose(over: best, held: [lopsided], request, tolerance: PlanReuse.tolerance) == best)
+        #expect(PlanReuse.choose(over: best, held: [lopsided], request, tolerance: PlanReuse.urgentTolerance) != best)
+        #expect(PlanReuse.choose(over: best, held: [lopsided], request, tolerance: 1) == best)
+        // A coordinator that has just started goes on with what it finds.
+        #expect(PlanReuse.choose(over: best, held: [lopsided], request, tolerance: nil) != best)
         // A node that is not there any more.
-        let gone: [(layers: LayerRange, node: NodeID)] = [(LayerRange(0, 2), "w0"), (LayerRange(2, 4), "w9")]
-        #expect(PlanReuse.choose(over: best, held: gone, request, tolerance: PlanReuse.tolerance) == best)
+        let gone: PlanReuse.Assignment = [(LayerRange(0, 2), "w0"), (LayerRange(2, 4), "w9")]
+        #expect(PlanReuse.choose(over: best, held: [gone], request, tolerance: nil) == best)
     }
 }

@@ -23,7 +23,8 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             found: "coordinator: a drained node that connected anew was in nobody's peer table when it was taken back"),
         FailedSeed(
             seed: 360, profile: .everything,
-            found: "coordinator: a drained worker that had reconnected was taken back before the others were told where it is; plans went "
+            found:
+                "coordinator: a drained worker that had reconnected was taken back before the others were told where it is; plans went "
                 + "on and on over links that its neighbours reported as out"),
     ]
 }
