@@ -28,6 +28,9 @@ struct Packet: Sendable {
     var values: [UInt64] = []
     /// Bytes that it takes on the wire.
     var bytes: Int = 200
+
+    /// Whether a worker takes it for a sign that its coordinator lives: an archive goes to the store without a word.
+    var countsAsWord: Bool { if case .partitionData = message { false } else { true } }
 }
 
 /// Something that happens at a point of virtual time.

@@ -47,12 +47,12 @@ extension Simulation {
         }
         guard phase == .running else { return }
         phase = .settling
-        schedule.add(.observe, at: max(now, lastFaultEnd) + Self.settleLimit)
+        schedule.add(.observe, at: max(now, lastFaultEnd) + options.settleTime)
     }
 
     /// Long after the last fault: a plan serves, and each client's next request is answered.
     mutating func observe() throws(Violation) {
-        let due = max(lastFaultEnd, lastFaultStart) + Self.settleLimit
+        let due = max(lastFaultEnd, lastFaultStart) + options.settleTime
         guard due <= now else { return schedule.add(.observe, at: due) }
         phase = .observing
         report.observed += 1

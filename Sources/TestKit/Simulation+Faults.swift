@@ -66,7 +66,7 @@ extension Simulation {
     }
 
     private mutating func add(_ fault: Fault) {
-        let at = now + random.duration(.milliseconds(100), .seconds(4))
+        let at = now + random.duration(.milliseconds(100), options.faultTime)
         lastFaultStart = max(lastFaultStart, at)
         schedule.add(.fault(fault), at: at)
     }

@@ -15,6 +15,15 @@ extension Simulation {
         /// Requests with a deadline so short that it may pass while a plan is made.
         public var hastyShare = 0.05
 
+        /// Requests are submitted within this time …
+        public var requestTime: Duration = .seconds(3)
+        /// … and faults begin within this.
+        public var faultTime: Duration = .seconds(4)
+
+        /// Plans change no more this long after the last fault. Links and nodes that failed again and again are tried again after growing
+        /// pauses; as often as these runs let them fail, the last pause is over by then.
+        public var settleTime: Duration = .seconds(60)
+
         // How many faults of each kind one run has. Every one ends.
         public var crashes = 0...0
         public var drains = 0...0
@@ -58,6 +67,8 @@ extension Simulation {
         case crashes, drains, stalls, links, resets, repeats, memory, joins, restarts, intruder, hangs, poison
         /// All faults, about half of the kinds in one run.
         case everything
+        /// … over half a minute, several times as many.
+        case storm
 
         public var options: Options {
             var options = Options()
@@ -102,6 +113,9 @@ extension Simulation {
                 options.workers = 2...6
                 options.poisonShare = 0.04
             case .everything: options.takeEverything()
+            case .storm:
+                options.takeEverything()
+                options.prolong()
             }
             return options
         }
@@ -109,6 +123,20 @@ extension Simulation {
 }
 
 extension Simulation.Options {
+    fileprivate mutating func prolong() {
+        requestTime = .seconds(25)
+        faultTime = .seconds(30)
+        // The longest pause of all, and the try after it.
+        settleTime = .seconds(320)
+        requestsPerClient = 10...40
+        for kind in [
+            \.crashes, \.drains, \.stalls, \.cuts, \.slowLinks, \.resets, \.repeats, \.shortages, \.unlistings, \.operatorDrains,
+            \.coordinatorCrashes, \.intruders, \.hangs,
+        ] as [WritableKeyPath<Self, ClosedRange<Int>>] {
+            self[keyPath: kind] = 0...(4 * self[keyPath: kind].upperBound)
+        }
+    }
+
     fileprivate mutating func takeEverything() {
         workers = 1...6
         joining = 0...1

@@ -156,7 +156,7 @@ extension Simulation {
                 isSilent: false))
     }
 
-    private mutating func isShort(_ index: Int) -> Bool { now < workers[index].shortUntil || random.chance(options.shortageShare) }
+    private mutating func isShort(_ index: Int) -> Bool { now < workers[index].shortUntil || random.chance(shortageShare) }
 
     mutating func finishLoad(_ index: Int, _ order: LoadPartition) throws(Violation) {
         guard workers[index].archives.contains(order.key) else {
@@ -194,7 +194,7 @@ extension Simulation {
     mutating func deliverToWorker(_ index: Int, _ id: ConnectionID, _ packet: Packet) throws(Violation) {
         let process = Process.worker(index)
         let number = Int(id.number)
-        if let claim = connections[number].hello.claim, claim.session == workers[index].holder?.session {
+        if let claim = connections[number].hello.claim, claim.session == workers[index].holder?.session, packet.countsAsWord {
             workers[index].holder?.heardAt = now
         }
         switch packet.message {

@@ -12,17 +12,14 @@ public struct Simulation {
 
     enum Phase { case running, settling, observing }
 
-    /// A run that has not settled after this much virtual time has not made progress.
-    static let timeLimit: Duration = .seconds(240)
+    /// A run that has not settled after this much virtual time beside what it takes by its options has not made progress.
+    static let timeLimit: Duration = .seconds(120)
     static let occurrenceLimit = 400_000
     /// Each request has its outcome within this time after the last fault is over: silence is noticed (2 s), a plan is made and loaded, and
     /// whoever was left out for a short while is tried again (5 s).
     static let recoveryLimit: Duration = .seconds(10)
     /// … and within this time where memory was short: a node that could not load its partition is left out for 10 s, twice in a row.
     static let shortageRecoveryLimit: Duration = .seconds(30)
-    /// Plans change no more this long after the last fault: links that failed are tried again with growing pauses, and the last try of
-    /// the runs here comes before that.
-    static let settleLimit: Duration = .seconds(60)
     /// How long a settled cluster is watched: longer than any pause after which it might change its mind.
     static let observedTime: Duration = .seconds(15)
     /// A settled cluster answers within this time.
@@ -71,6 +68,7 @@ public struct Simulation {
     let model: SimulatedModel
     let usesPlanner: Bool
     let isObserved: Bool
+    let shortageShare: Double
     /// Of all workers together.
     let slotCount: Int
     let hasPoison: Bool
@@ -85,6 +83,9 @@ public struct Simulation {
         bytesPerSecond = Double(random.int(in: 1_000_000...200_000_000))
         usesPlanner = random.chance(options.plannerShare)
         isObserved = random.chance(options.observedShare)
+        // Of dice of its own, so that the runs with and without are otherwise alike.
+        var dice = SeededRandom(seed: ~seed)
+        shortageShare = options.leavesKindsOut && dice.chance(0.5) ? 0 : options.shortageShare
         hasPoison = random.chance(options.leavesKindsOut ? 0.25 : 1)
         model = SimulatedModel(random: &random, layerCount: layerCount, itemBytes: itemBytes)
         coordinators = [SimulatedCoordinator(index: 0, seed: seed), SimulatedCoordinator(index: 1, seed: seed)]
@@ -106,7 +107,7 @@ public struct Simulation {
 
     /// How long after the last fault a request may wait in this run.
     var longestRecovery: Duration {
-        let isShort = options.shortageShare > 0 || report.faults["memory shortage"] != nil
+        let isShort = shortageShare > 0 || report.faults["memory shortage"] != nil
         return isShort ? Self.shortageRecoveryLimit : Self.recoveryLimit
     }
 
@@ -122,7 +123,7 @@ public struct Simulation {
     /// Runs until everything has settled.
     public mutating func run() throws(Violation) -> Report {
         try start()
-        let limit = Instant.zero + Self.timeLimit
+        let limit = Instant.zero + Self.timeLimit + options.faultTime + options.requestDeadline + options.settleTime
         while let (time, occurrence) = schedule.next() {
             now = max(now, time)
             report.occurrences += 1
@@ -163,14 +164,14 @@ public struct Simulation {
                     items: random.int(in: options.itemsPerRequest), input: anyInput(),
                     deadline: deadline, random: &random)
                 openRequests += 1
-                let at = now + random.duration(.zero, .seconds(3))
+                let at = now + random.duration(.zero, options.requestTime)
                 schedule.add(.submit(client: client, request: request), at: at)
                 if random.chance(options.cancelShare) {
                     schedule.add(.cancel(client: client, request: request), at: at + random.duration(.zero, .milliseconds(300)))
                 }
             }
             if random.chance(options.leaveShare) {
-                schedule.add(.leave(client: client), at: now + random.duration(.zero, .seconds(3)))
+                schedule.add(.leave(client: client), at: now + random.duration(.zero, options.requestTime))
             }
         }
         scheduleFaults()
