@@ -29,6 +29,25 @@ struct Packet: Sendable {
     /// Bytes that it takes on the wire.
     var bytes: Int = 200
 
+    /// Comes all the time and says nothing new.
+    var isRoutine: Bool {
+        switch message {
+        case .heartbeat, .ping, .pong: true
+        default: false
+        }
+    }
+
+    /// For a trace.
+    var summary: String {
+        switch message {
+        case .work(let work): "work \(work.key) for \(work.route.map(\.node).joined(separator: " → "))"
+        case .workResult(let result): "result \(result.key)"
+        case .hello(let hello): "hello of \(hello.name), \(hello.channel)"
+        case .peerTable(let table): "peer table \(table.version): \(table.peers.map(\.name).joined(separator: " "))"
+        default: String("\(message)".replacing("Wire.", with: "").prefix(160))
+        }
+    }
+
     /// Whether a worker takes it for a sign that its coordinator lives: an archive goes to the store without a word.
     var countsAsWord: Bool { if case .partitionData = message { false } else { true } }
 }

@@ -162,6 +162,7 @@ extension Simulation {
         let number = Int(id.number)
         guard isUp(process), life(of: process) == connections[number].life(of: process) else { return }
         guard !connections[number][process].knowsEnd, left <= connections[number].brokenAt ?? .distantFuture else { return }
+        if !packet.isRoutine { note("\(process) gets on connection \(number): \(packet.summary)", .detail) }
         switch process {
         case .coordinator(let index): try deliverToCoordinator(index, id, packet)
         case .worker(let index):

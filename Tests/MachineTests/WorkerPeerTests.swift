@@ -91,6 +91,13 @@ import Wire
             driver.step(.peerOpened(D.peer("far", incarnation: 51), ConnectionID(201)))
             #expect(driver.machine.isPeerConnected("far"))
         },
+        Case("of two connections to one peer the first stays, with all that was handed to it") {
+            var driver = D.serving()
+            driver.bring(D.key(1), to: .forwarding)
+            #expect(driver.step(.peerOpened(D.peer("v"), ConnectionID(200))) == [.hangUp(ConnectionID(200))])
+            #expect(driver.step(.closed(ConnectionID(200))).isEmpty)
+            #expect(driver.machine.isPeerConnected("v") && driver.machine.heldCount == 1)
+        },
         Case("a newer table asks for another try of what failed") {
             var driver = D.serving()
             driver.step(.closed(D.connection(to: 0)))

@@ -26,5 +26,11 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             found:
                 "coordinator: a drained worker that had reconnected was taken back before the others were told where it is; plans went "
                 + "on and on over links that its neighbours reported as out"),
+        FailedSeed(
+            seed: 18_364_031_959_166_543_482, profile: .everything,
+            found:
+                "worker: a peer that left the table and came back was dialled twice, and the second connection replaced the first: what "
+                + "the kernel had taken on the first was lost, and nobody knew"),
+        FailedSeed(seed: 18_364_031_959_166_538_045, profile: .everything, found: "worker: the same, of a stage in the middle"),
     ]
 }

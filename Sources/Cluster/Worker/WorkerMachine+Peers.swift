@@ -38,9 +38,11 @@ extension WorkerMachine {
             out.append(.hangUp(connection))
             return
         }
-        if case .connected(let old) = state.link, old != connection {
-            out.append(.hangUp(old))
-            for key in sending(to: peer.name, on: old) { giveBack(key, &out) }
+        if case .connected(let first) = state.link, first != connection {
+            // A peer that left the table and came back may be dialled twice. The first one stays: what its kernel has taken could not be
+            // asked back, and nobody would know that it is lost.
+            out.append(.hangUp(connection))
+            return
         }
         state.link = .connected(connection)
         let waiting = state.waiting
