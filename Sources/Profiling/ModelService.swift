@@ -165,18 +165,23 @@ public final class ModelService: Sendable {
 
     // MARK: Planning
 
-    /// Plans, and says what to deploy. Where it is urgent, nothing is measured for it.
+    /// Plans, and says what to deploy. Nothing is measured where it is urgent, nor after the first plan: a worker that joins shall not
+    /// wait for it, and what the first plan's measurements corrected stays corrected.
     public func plan(_ order: CoordinatorMachine.PlanOrder, links: LinkTable) -> CoordinatorMachine.PlanOutcome {
         guard let prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
         do {
             let plan = try bestPlan(
-                nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: !order.isUrgent)
+                nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: measures(for: order))
             let chosen = reused(plan, order, links) ?? plan
             if order.purpose == .serve { state.withLock { $0.hasPlanned = true } }
             return .plan(deployment(of: chosen, prepared))
         } catch {
             return .failure("\(error)")
         }
+    }
+
+    private func measures(for order: CoordinatorMachine.PlanOrder) -> Bool {
+        !order.isUrgent && !state.withLock { $0.hasPlanned }
     }
 
     /// The plan of what the nodes hold already, where it is nearly as good: nothing is sent for it, after a restart above all.
@@ -193,7 +198,7 @@ public final class ModelService: Sendable {
             of: held, layerCount: prepared.profile.layers.count, stageCount: best.stages.count)
         guard !assignments.isEmpty else { return nil }
         var profile = prepared.profile
-        if choices.cost == .profiled, !order.isUrgent {
+        if choices.cost == .profiled, measures(for: order) {
             let ranges = Set(assignments.flatMap { $0.map(\.layers) }).sorted()
             profile = profile.corrected(by: measure(ranges, batch: prepared.microBatch))
         }
