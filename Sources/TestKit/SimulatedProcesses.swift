@@ -183,6 +183,8 @@ struct SimulatedClient {
         var isCancelled = false
         /// Faults before its submission that may have ended nodes, the last one left out: it may show only now.
         var endingFaultsBefore = 0
+        /// How often its client sent it: again after a reconnect, or when it was asked to.
+        var sends = 0
         /// Workers that ended while they executed it.
         var kills = 0
         /// Sent long after the last fault: it must succeed.

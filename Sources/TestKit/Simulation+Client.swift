@@ -31,6 +31,7 @@ extension Simulation {
             guard clients[index].requests.indices.contains(Int(id)), clients[index].requests[Int(id)].outcome == nil else {
                 throw violation("client\(index) sends request \(id), which is not outstanding")
             }
+            clients[index].requests[Int(id)].sends += 1
             let values = clients[index].requests[Int(id)].values
             let request = InferRequest(
                 id: id, deadlineMilliseconds: UInt32(clamping: Int(deadline.milliseconds)), names: [], tensors: [])

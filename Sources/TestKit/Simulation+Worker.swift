@@ -139,12 +139,13 @@ extension Simulation {
         try stepWorker(index, .executed(key))
     }
 
-    /// The process that executes a poison ends. How often is bounded: alone and together, in each session of a coordinator.
+    /// The process that executes a poison ends. How often is bounded for each time that its client sent it: a coordinator
+    /// knows nothing of what another one, or the same one before it gave up for lack of memory, saw of it.
     private mutating func die(_ index: Int, of client: Int, _ request: Int) throws(Violation) {
         clients[client].requests[request].kills += 1
         report.poisonKills += 1
         let kills = clients[client].requests[request].kills
-        let limit = Self.killsOfOneInput * (1 + coordinators[0].life + coordinators[1].life) + endingFaults
+        let limit = Self.killsOfOneInput * clients[client].requests[request].sends + endingFaults
         guard kills <= limit else {
             throw violation("client\(client)/\(request) has ended \(kills) workers; its bound is \(limit)")
         }
