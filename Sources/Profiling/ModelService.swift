@@ -234,17 +234,10 @@ public final class ModelService: Sendable {
         }
         let request = request(prepared.profile, nodes, links, strategy, shape)
         guard measures else { return try Planner.plan(request) }
-        var refinement = PlanRefinement(request)
-        while true {
-            switch try refinement.next() {
-            case .measure(let ranges): refinement.record(measure(ranges, batch: prepared.microBatch))
-            case .done(let plan):
-                // What was learnt serves the next plan too, which may have no time to measure.
-                let corrected = refinement.profile
-                state.withLock { $0.prepared?.profile = corrected }
-                return plan
-            }
-        }
+        let (plan, corrected) = try refined(request)
+        // What was learnt serves the next plan too, which may have no time to measure.
+        state.withLock { $0.prepared?.profile = corrected }
+        return plan
     }
 
     private func deployment(of plan: Plan, _ prepared: Prepared) -> PlannedDeployment {

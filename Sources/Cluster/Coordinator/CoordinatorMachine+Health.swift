@@ -166,12 +166,12 @@ extension CoordinatorMachine {
     /// this, or a new one.
     mutating func planAround(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         let isMember = active?.deployment.nodes.contains(id) == true
-        let isPlanning = planInProgress != nil || planDueAt != nil || candidate != nil
+        let wasReplanning = isReplanning
         if candidate?.deployment.nodes.contains(id) == true { candidate = nil }
         // A draining node finishes what it has: its plan lives until the next one serves.
         if isMember, nodes[id]?.state != .draining { retireActiveIfBroken() }
         requestPlan(now, after: .zero)
-        if isMember { useStandby(without: id, isPlanning: isPlanning, now, &out) }
+        if isMember { useStandby(without: id, isPlanning: wasReplanning, now, &out) }
     }
 }
 

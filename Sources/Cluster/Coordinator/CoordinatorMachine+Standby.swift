@@ -50,8 +50,11 @@ extension CoordinatorMachine {
 
     /// Nothing that serves or will serve is being planned or loaded.
     var canPrepareStandbys: Bool {
-        active != nil && candidate == nil && planInProgress == nil && planDueAt == nil && standby.order == nil && !isDraining
+        active != nil && !isReplanning && standby.order == nil && !isDraining
     }
+
+    /// A plan that shall serve is due, being made or being loaded.
+    var isReplanning: Bool { planInProgress != nil || planDueAt != nil || candidate != nil }
 
     /// A new plan serves: standbys for it are due.
     mutating func renewStandbys(_ now: Instant) {
@@ -144,8 +147,7 @@ extension CoordinatorMachine {
         guard active?.deployment.nodes.contains(silent) == true, let plan = standby.plans[silent]?.deployment, isLoaded(plan) else {
             return
         }
-        let isPlanning = planInProgress != nil || planDueAt != nil || candidate != nil
-        useStandby(without: silent, isPlanning: isPlanning, now, &out)
+        useStandby(without: silent, isPlanning: isReplanning, now, &out)
     }
 
     /// The node is lost: the plan that was made for this is deployed, if it still holds.
