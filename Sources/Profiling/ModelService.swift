@@ -221,11 +221,6 @@ public final class ModelService: Sendable {
             objective: choices.objective, settings: settings)
     }
 
-    /// A plan whose stages were timed as partitions: fusion across layers makes sums of layers mislead.
-    public func refinedPlan(nodes: [PlanningNode], strategy: PlanStrategy, shape: PlanShape) throws -> Plan {
-        try bestPlan(nodes: nodes, links: LinkTable(), strategy: strategy, shape: shape, measures: true)
-    }
-
     private func bestPlan(
         nodes: [PlanningNode], links: LinkTable, strategy: PlanStrategy, shape: PlanShape, measures: Bool
     ) throws -> Plan {

@@ -11,7 +11,6 @@ struct StatusTests {
     @Test("each worker holds its own partition; the weights of all sum to the model's", arguments: ["residual", "transformer"])
     func partitions(model: String) async throws {
         try await withCluster(model) { cluster in
-            // The partitions come with the heartbeats.
             /// The partition of the stage; beside it a node may hold what it needs when another is lost.
             func partition(of stage: ClusterStatus.Stage, in status: ClusterStatus) -> ClusterStatus.Partition? {
                 let layers = "\(stage.firstLayer)..<\(stage.lastLayer + 1)"

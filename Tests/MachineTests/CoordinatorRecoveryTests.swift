@@ -330,6 +330,12 @@ import Wire
             let driver = D.serving(model: D.model(splittable: false))
             #expect(driver.machine.status().model?.batching == "items depend on each other")
         },
+        Case("a partition shows as loaded as soon as its node has said so, before any heartbeat") {
+            let driver = D.serving()
+            let nodes = driver.machine.status().nodes
+            #expect(nodes.map { $0.partitions.map(\.isLoaded) } == [[true], [true]])
+            #expect(nodes.map { $0.partitions.map(\.runs) } == [[0], [0]])
+        },
         Case("draining shows") {
             var driver = D.serving()
             driver.submit(1)

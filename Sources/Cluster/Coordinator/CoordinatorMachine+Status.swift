@@ -38,12 +38,6 @@ extension CoordinatorMachine {
     private static func describe(_ node: Node) -> ClusterStatus.Node {
         let beat = node.heartbeat
         let cores = node.profile?.cores ?? 0
-        let partitions = (beat?.partitions ?? []).map { partition in
-            ClusterStatus.Partition(
-                layers: "\(partition.key.firstLayer)..<\(partition.key.endLayer)", archiveBytes: partition.archiveBytes,
-                weightBytes: partition.weightBytes, isLoaded: partition.isLoaded, runs: partition.runs, items: partition.items,
-                meanMilliseconds: partition.runs > 0 ? Double(partition.computeNanoseconds) / Double(partition.runs) / 1e6 : 0)
-        }
         return ClusterStatus.Node(
             name: node.id, address: node.addresses.first ?? "", state: node.state.name, cause: node.cause,
             capability: cores * (node.profile?.speed ?? 0),
@@ -54,7 +48,27 @@ extension CoordinatorMachine {
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
             load: node.flights.count, queued: beat?.queued ?? 0, executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
-            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions)
+            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node))
+    }
+
+    /// What the node holds: loaded as soon as it has said so to us, with the counts of its last heartbeat, which may be older.
+    private static func partitions(of node: Node) -> [ClusterStatus.Partition] {
+        let beaten = Dictionary((node.heartbeat?.partitions ?? []).map { ($0.key, $0) }, uniquingKeysWith: { _, last in last })
+        let keys = Set(beaten.keys).union(node.partitions.keys).sorted {
+            ($0.firstLayer, $0.endLayer, $0.description) < ($1.firstLayer, $1.endLayer, $1.description)
+        }
+        return keys.map { key in
+            let (beat, known) = (beaten[key], node.partitions[key])
+            var archiveBytes = beat?.archiveBytes ?? 0
+            if case .ready(let bytes, _) = known { archiveBytes = max(archiveBytes, bytes) }
+            let isLoaded = known.map { !$0.isUnderWay } ?? false
+            let runs = beat?.runs ?? 0
+            return ClusterStatus.Partition(
+                layers: "\(key.firstLayer)..<\(key.endLayer)", archiveBytes: archiveBytes,
+                weightBytes: max(beat?.weightBytes ?? 0, known?.weightBytes ?? 0), isLoaded: isLoaded || beat?.isLoaded == true,
+                runs: runs, items: beat?.items ?? 0,
+                meanMilliseconds: runs > 0 ? Double(beat?.computeNanoseconds ?? 0) / Double(runs) / 1e6 : 0)
+        }
     }
 
     private static func describe(_ active: ActivePlan) -> ClusterStatus.PlanStatus {
