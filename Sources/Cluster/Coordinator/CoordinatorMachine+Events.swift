@@ -31,7 +31,7 @@ extension CoordinatorMachine {
         public var deploymentTimeout: Duration = .seconds(120)
         public var redialFirst: Duration = .milliseconds(250)
         /// A worker that comes back is found within this time, so that it takes traffic within two seconds.
-        public var redialLongest: Duration = .seconds(1)
+        public var redialLongest: Duration = .milliseconds(500)
 
         public init(name: String, software: String, incarnation: IncarnationID, compression: CompressionMode) {
             self.name = name
