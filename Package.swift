@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// One package: three executables (coordinator, worker, command), the client library, and the pure modules under them.
+// One package: four executables (coordinator, worker, command, health check), the client library, and the pure modules under them.
 // libtorch is found in $LIBTORCH, else in .libtorch/ beside this file (`make setup` puts it there).
 import PackageDescription
 
@@ -13,14 +13,13 @@ let swift: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// Executables that reach libtorch look for it beside themselves first (an installed tarball), then where they were built.
-let torchLinks: [LinkerSetting] = [
-    .unsafeFlags([
-        "-L\(libtorch)/lib",
-        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib",
-        "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib",
-    ])
-]
+/// Executables that reach libtorch look for it beside themselves first (an installed tarball), then where they were built; those
+/// that `scripts/dist` builds know nothing of the machine that built them.
+let isForDistribution = Context.environment["AMP4EC_DIST"] == "1"
+let installedLinks: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib"])]
+let torchLinks: [LinkerSetting] =
+    [.unsafeFlags(["-L\(libtorch)/lib"])] + installedLinks
+    + (isForDistribution ? [] : [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"])])
 
 func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: swift)
@@ -41,6 +40,7 @@ let package = Package(
         .executable(name: "amp4ec-coordinator", targets: ["Coordinator"]),
         .executable(name: "amp4ec-worker", targets: ["Worker"]),
         .executable(name: "amp4ec", targets: ["CLI"]),
+        .executable(name: "amp4ec-check", targets: ["Check"]),
         // With the modules whose types stand in its interface.
         .library(name: "AMP4ECClient", targets: ["AMP4ECClient", "Tensors", "Cluster", "Wire"]),
     ],
@@ -88,6 +88,7 @@ let package = Package(
         pure("Resources"),
         pure("Images", ["Tensors", "CImages"]),
 
+        pure("Health", ["Shell", "Transport", "Wire"]),
         pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
 
         // Products.
@@ -101,9 +102,10 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources", "Shell", arguments, logging,
+                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments, logging,
             ],
             swiftSettings: swift),
+        .executableTarget(name: "Check", dependencies: ["Health", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
             swiftSettings: swift),

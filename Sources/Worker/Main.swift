@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import Health
 internal import Logging
 internal import Shell
 internal import Transport
@@ -16,12 +17,16 @@ struct WorkerCommand: ParsableCommand {
             A coordinator finds its workers in its topology. A worker that stands in none registers itself with --coordinator, and goes on \
             trying while nobody answers there.
 
-            Exit: 0 done, 1 failed, 64 wrong usage.
+            Exit: 0 done, 1 failed, 64 wrong usage, 69 (with --check) no worker answers.
             """, version: ProductVersion.current)
 
     @OptionGroup var options: WorkerOptions
 
     func run() throws {
+        if options.check {
+            let name = try HealthCheck(.worker, at: options.listen).run()
+            return StandardStream.output.writeLine("worker \(name) at \(options.listen) answers")
+        }
         try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
         options.logging.start()
         let process = try WorkerProcess(options: options, logger: Logger(label: "worker"))

@@ -42,6 +42,9 @@ struct WorkerOptions: ParsableArguments {
     @Flag(help: "Talk plain text with public addresses too.")
     var insecure = false
 
+    @Flag(help: "Start nothing; ask whether the worker at --listen answers, and exit with 0 or 69 (amp4ec-check does it faster).")
+    var check = false
+
     @OptionGroup var logging: LoggingOptions
 
     mutating func validate() throws {
@@ -58,6 +61,7 @@ struct WorkerOptions: ParsableArguments {
         if let address = advertise.first(where: { $0.host == nil || $0.port == 0 }) {
             throw ValidationError("--advertise needs a host and a port, such as box:9000, not \(address)")
         }
+        guard !check || listen.port > 0 else { throw ValidationError("--check needs the worker's port in --listen, not 0") }
         if let name, name.isEmpty || name.utf8.count > 255 { throw ValidationError("--name takes 1 to 255 bytes") }
     }
 }

@@ -28,14 +28,17 @@ enum ImportRules {
         "Images": system.union(["CImages", "Tensors"]),
         "Digest": system.union(["CCrypto"]),
         "Topology": system.union(["Shell", "Yams"]),
+        "Health": ["Shell", "Transport", "Wire"],
 
         "Client": system.union(["Cluster", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
             "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Topology",
         ]),
         "Worker": system.union(command).union([
-            "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources",
+            "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
         ]),
+        // No libtorch: a container's engine starts it every few seconds.
+        "Check": ["ArgumentParser", "Health", "Shell"],
         "CLI": system.union(command).union([
             // A bench takes Ctrl-C while it runs.
             "Dispatch",
