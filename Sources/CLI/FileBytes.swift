@@ -1,22 +1,51 @@
-internal import Foundation
+internal import Glibc
 internal import Shell
 
+/// Whole files, with the C library's own calls: a file handle of Foundation's would bring 40 MB of Unicode tables into the command.
 enum FileBytes {
+    /// Read at once; a file of any size needs no more room than itself and this.
+    private static let chunkByteCount = 1 << 20
+
     /// The whole file.
     /// - Throws: ``CommandFailure`` (bad data) with the path and the system's reason.
     static func read(_ path: String, limit: Int) throws(CommandFailure) -> [UInt8] {
-        guard let handle = FileHandle(forReadingAtPath: path) else {
-            throw CommandFailure(.badData, "\(path) cannot be read: \(String(cString: strerror(errno)))")
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw unreadable(path, errno) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        while true {
+            var problem: Int32 = 0
+            let chunk = [UInt8](unsafeUninitializedCapacity: chunkByteCount) { buffer, count in
+                let result = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+                count = max(result, 0)
+                problem = result < 0 ? errno : 0
+            }
+            if problem == EINTR { continue }
+            guard problem == 0 else { throw unreadable(path, problem) }
+            guard !chunk.isEmpty else { return bytes }
+            guard bytes.count + chunk.count <= limit else {
+                throw CommandFailure(.badData, "\(path) is over the limit of \(limit) bytes")
+            }
+            bytes += chunk
         }
-        defer { try? handle.close() }
-        do {
-            let data = try handle.read(upToCount: limit + 1) ?? Data()
-            guard data.count <= limit else { throw CommandFailure(.badData, "\(path) is over the limit of \(limit) bytes") }
-            return Array(data)
-        } catch let failure as CommandFailure {
-            throw failure
-        } catch {
-            throw CommandFailure(.badData, "\(path) cannot be read: \(error.localizedDescription)")
+    }
+
+    /// Writes all of it.
+    /// - Returns: the system's error, or `nil`.
+    static func write(_ text: String, to descriptor: Int32) -> Int32? {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0 {
+                if errno == EINTR { continue }
+                return errno
+            }
+            rest = rest.dropFirst(written)
         }
+        return nil
+    }
+
+    private static func unreadable(_ path: String, _ code: Int32) -> CommandFailure {
+        CommandFailure(.badData, "\(path) cannot be read: \(String(cString: strerror(code)))")
     }
 }

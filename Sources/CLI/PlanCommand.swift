@@ -1,7 +1,7 @@
 internal import AMP4ECClient
 internal import ArgumentParser
 internal import Cluster
-internal import Foundation
+internal import FoundationEssentials
 internal import Inference
 internal import Planning
 internal import Profiling
@@ -127,7 +127,7 @@ struct PlanCommand: AsyncParsableCommand {
         if let svg {
             do {
                 try PlanPicture(report.plan, report.request, title: name).text.write(toFile: svg, atomically: true, encoding: .utf8)
-            } catch { throw CommandFailure(.failure, "\(svg) cannot be written: \(error.localizedDescription)") }
+            } catch { throw CommandFailure(.failure, "\(svg) cannot be written: \(error)") }
         }
         if json {
             try JSONOutput.print(report.document(model: name, withLayers: layers))

@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import Shell
 
 /// The file of `bench --timeline`: one JSON line for each reply at the moment it came, so that whoever injects faults can see what each
@@ -38,7 +39,7 @@ final class ReplyTimeline {
     }
 
     private let path: String
-    private let handle: FileHandle
+    private let descriptor: Int32
     /// The first line that could not be written.
     private(set) var failure: CommandFailure?
 
@@ -49,8 +50,10 @@ final class ReplyTimeline {
             throw CommandFailure(.badData, "--timeline: \(path) cannot be written: \(String(cString: strerror(errno)))")
         }
         self.path = path
-        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        self.descriptor = descriptor
     }
+
+    deinit { close(descriptor) }
 
     func start(concurrency: Int) { write(Start(startedUnixMs: Date().timeIntervalSince1970 * 1e3, concurrency: concurrency)) }
 
@@ -59,9 +62,10 @@ final class ReplyTimeline {
     private func write(_ line: some Encodable) {
         guard failure == nil else { return }
         do {
-            try handle.write(contentsOf: Data((JSONOutput.text(line) + "\n").utf8))
+            guard let problem = FileBytes.write(try JSONOutput.text(line) + "\n", to: descriptor) else { return }
+            failure = CommandFailure(.failure, "--timeline: \(path) cannot be written: \(String(cString: strerror(problem)))")
         } catch {
-            failure = CommandFailure(.failure, "--timeline: \(path) cannot be written: \(error.localizedDescription)")
+            failure = CommandFailure(.failure, "--timeline: \(error)")
         }
     }
 }
