@@ -109,6 +109,18 @@ struct ResourceProbeTests {
         #expect(abs(next.throttledShare - 0.4) < 1e-9)
     }
 
+    @Test("pages that another group is charged for are no room beyond the limit")
+    func sharedPages() {
+        var sample = ResourceSample()
+        sample.memoryAvailableBytes = 360 << 20
+        // 150 MiB of them charged to this group.
+        sample.processResidentBytes = 214 << 20
+        sample.memoryLimitBytes = 512 << 20
+        #expect(sample.memoryForProcessBytes == 512 << 20)
+        sample.memoryAvailableBytes = 100 << 20
+        #expect(sample.memoryForProcessBytes == 314 << 20)
+    }
+
     @Test("version 1 with cpu and cpuacct mounted apart")
     func v1Figures() throws {
         let tree = Self.v1()

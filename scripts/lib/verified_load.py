@@ -18,11 +18,11 @@ LONGEST_S = 24 * 3600
 END_LIMIT_S = 90
 
 
-def npy(shape, values):
-    """A float32 array as a .npy file's bytes."""
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({', '.join(map(str, shape))},), }}"
+def npy(shape, dtype, values):
+    """An array as a .npy file's bytes; `dtype` in NumPy's short form."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({', '.join(map(str, shape))},), }}"
     header += " " * (-(len(header) + 11) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values
 
 
 def make_items(model, path, seed):
@@ -36,12 +36,17 @@ def make_items(model, path, seed):
     with zipfile.ZipFile(path, "w") as archive:
         for spec in manifest["inputs"]:
             shape = [ITEMS if size == "N" else size for size in spec["shape"]]
-            if spec["dtype"] != "float32" or not all(isinstance(size, int) for size in shape):
-                raise Failed(f"input {spec['name']} of {model} is {spec['dtype']}{spec['shape']}: only float32 of fixed size can be made up")
+            if spec["dtype"] not in ("float32", "uint8") or not all(isinstance(size, int) for size in shape):
+                raise Failed(f"input {spec['name']} of {model} is {spec['dtype']}{spec['shape']}: only float32 and uint8 of fixed size "
+                             "can be made up")
             count = 1
             for size in shape:
                 count *= size
-            archive.writestr(spec["name"] + ".npy", npy(shape, array("f", (chooser.uniform(-1, 1) for _ in range(count)))))
+            if spec["dtype"] == "uint8":
+                made = npy(shape, "|u1", chooser.randbytes(count))
+            else:
+                made = npy(shape, "<f4", array("f", (chooser.uniform(-1, 1) for _ in range(count))).tobytes())
+            archive.writestr(spec["name"] + ".npy", made)
 
 
 def make_reference(products, model, items, path):

@@ -33,6 +33,7 @@ enum Product: String, Sendable {
     case worker = "amp4ec-worker"
     case coordinator = "amp4ec-coordinator"
     case command = "amp4ec"
+    case check = "amp4ec-check"
 
     /// In `AMP4EC_PRODUCTS`, else where `swift build -c release` puts it.
     var path: String {

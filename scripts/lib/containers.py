@@ -1,0 +1,219 @@
+"""Clusters of containers for scripts: with Docker Compose or as a stack of a swarm, each gone without a trace at its end."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from local_cluster import ROOT, Failed
+
+#: Starting a container takes a second here; a loaded machine takes many times as long.
+COMMAND_LIMIT_S = 180
+ENGINE_LIMIT_S = 60
+#: A condition that is waited for: names are looked up every 5 s, then a worker is measured and a plan deployed.
+WAIT_LIMIT_S = 120
+
+
+class Impossible(Exception):
+    """This machine cannot run containers; the message says why."""
+
+
+def run(command, limit_s=COMMAND_LIMIT_S, environment=None):
+    """Its output; a command that fails is a failure that shows what it said."""
+    command = [str(part) for part in command]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            timeout=limit_s, check=False, env=environment)
+    if result.returncode != 0:
+        raise Failed(f"{' '.join(command)}: exit code {result.returncode}: {result.stderr.strip()[-2000:]}")
+    return result.stdout
+
+
+def wait_until(what, condition, limit_s=WAIT_LIMIT_S):
+    """Until the condition gives something; returns that."""
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {limit_s} s: {what}")
+        # The command that asks loads libtorch: asked more often, it would be the load.
+        time.sleep(1)
+    return found
+
+
+class Engine:
+    """The Docker engine: the one that answers, else one that is started for the block, which needs root."""
+
+    def __init__(self, folder):
+        self._folder = Path(folder)
+        self._started = None
+
+    @staticmethod
+    def answers():
+        return subprocess.run(["docker", "version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=60, check=False).returncode == 0
+
+    def __enter__(self):
+        if not shutil.which("docker"):
+            raise Impossible("there is no docker command")
+        if self.answers():
+            return self
+        if os.geteuid() != 0 or not shutil.which("dockerd"):
+            raise Impossible("no Docker engine answers, and none can be started here (that needs root and dockerd)")
+        # The engine would make the kernel drop what is forwarded between other networks if it found forwarding off.
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
+        with open(self._folder / "dockerd.log", "wb") as log:
+            self._started = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + ENGINE_LIMIT_S
+        while not self.answers():
+            if self._started.poll() is not None or time.monotonic() > deadline:
+                words = (self._folder / "dockerd.log").read_text(errors="replace").splitlines()[-1:]
+                self.__exit__()
+                raise Impossible(f"the Docker engine does not start: {' '.join(words)}")
+            time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_):
+        if self._started is not None and self._started.poll() is None:
+            self._started.send_signal(signal.SIGTERM)
+            self._started.wait(ENGINE_LIMIT_S)
+
+    @staticmethod
+    def has_image(name):
+        return subprocess.run(["docker", "image", "inspect", name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+class Cluster:
+    """What Compose and a stack have in common. `folder` is a copy of compose/, which a test may change."""
+
+    def __init__(self, folder, name, ports):
+        self.folder, self.name = folder, name
+        self.file = folder / "demo.yaml"
+        self.environment = {**os.environ, "AMP4EC_MODELS": str(ROOT / ".models"), "AMP4EC_PORT": str(ports[0]),
+                            "AMP4EC_HTTP_PORT": str(ports[1]), "COMPOSE_PROJECT_NAME": name}
+
+    def containers(self, service, everything=False):
+        """The ids of a service's containers, those that have ended only with `everything`."""
+        key, value = self.label(service)
+        return run(["docker", "ps", "--quiet", "--no-trunc", *(["--all"] if everything else []),
+                    "--filter", f"label={key}={value}", *self.filters()]).split()
+
+    def inspect(self, containers):
+        return json.loads(run(["docker", "inspect", *containers])) if containers else []
+
+    def healthy(self, service):
+        return [one for one in self.inspect(self.containers(service)) if one["State"].get("Health", {}).get("Status") == "healthy"]
+
+    def kill_one(self, service):
+        """SIGKILL, as if its machine had lost power."""
+        victim = self.containers(service)[0]
+        run(["docker", "kill", victim])
+        return victim[:12]
+
+    def logs(self, service, lines=15):
+        text = ""
+        for container in self.containers(service, everything=True):
+            result = subprocess.run(["docker", "logs", "--tail", str(lines), container], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+            text += f"\n  {service} {container[:12]}:\n" + result.stdout
+        return text
+
+
+class Compose(Cluster):
+    """`docker compose`, else `docker-compose`."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._command = self.command()
+        if not self._command:
+            raise Impossible("there is neither 'docker compose' nor 'docker-compose'")
+
+    @staticmethod
+    def command():
+        for command in (["docker", "compose"], ["docker-compose"]):
+            if shutil.which(command[0]) and subprocess.run(
+                    [*command, "version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    check=False).returncode == 0:
+                return command
+        return None
+
+    def _compose(self, *arguments):
+        return run([*self._command, "--file", self.file, *arguments], environment=self.environment)
+
+    def label(self, service):
+        return "com.docker.compose.service", service
+
+    def filters(self):
+        return ["--filter", f"label=com.docker.compose.project={self.name}"]
+
+    def up(self):
+        self._compose("up", "--detach")
+
+    def bring_back(self):
+        self.up()
+
+    def scale(self, service, count):
+        self._compose("up", "--detach", "--scale", f"{service}={count}")
+
+    def stop(self):
+        """SIGTERM to all; returns the exit code of each container that was running."""
+        running = self.containers("coordinator") + self.containers("worker")
+        # Workers are drained by a coordinator that lives.
+        self._compose("stop", "worker")
+        self._compose("stop")
+        return {one["Name"].lstrip("/"): one["State"]["ExitCode"] for one in self.inspect(running)}
+
+    def remove(self):
+        self._compose("down", "--volumes", "--remove-orphans")
+
+
+class Stack(Cluster):
+    """`docker stack deploy` on a swarm of this one machine, which is made where there is none."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._made_swarm = False
+        if run(["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"]).strip() != "active":
+            run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377"])
+            self._made_swarm = True
+
+    def label(self, service):
+        return "com.docker.swarm.service.name", f"{self.name}_{service}"
+
+    def filters(self):
+        return []
+
+    def up(self):
+        run(["docker", "stack", "deploy", "--resolve-image", "never", "--compose-file", self.file,
+             "--compose-file", self.folder / "swarm.yaml", self.name], environment=self.environment)
+
+    def bring_back(self):
+        """The swarm does that by itself."""
+
+    def scale(self, service, count):
+        run(["docker", "service", "scale", "--detach", f"{self.name}_{service}={count}"])
+
+    def stop(self):
+        """A stack is not stopped, only removed: nothing is left to ask for exit codes."""
+        return {}
+
+    def remove(self):
+        key, value = "com.docker.stack.namespace", self.name
+        run(["docker", "stack", "rm", self.name])
+        mine = ["--quiet", "--filter", f"label={key}={value}"]
+        wait_until("the stack's containers are gone", lambda: not run(["docker", "ps", "--all", *mine]).split())
+        wait_until("the stack's networks are gone", lambda: not run(["docker", "network", "ls", *mine]).split())
+        # A volume is in use until its container's last trace is gone.
+        wait_until("the stack's volumes are gone", lambda: self._remove_volumes(mine))
+        if self._made_swarm:
+            run(["docker", "swarm", "leave", "--force"])
+
+    @staticmethod
+    def _remove_volumes(mine):
+        volumes = run(["docker", "volume", "ls", *mine]).split()
+        if volumes:
+            subprocess.run(["docker", "volume", "rm", *volumes], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=False)
+        return not volumes
