@@ -56,7 +56,8 @@ extension CoordinatorProcess: ConnectionHandler {
         dialing.objection = { [insecure = options.insecure] in
             PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
         }
-        Dialer(loop: loop, addresses: addresses, hello: hello, settings: dialing) { welcome in
+        let reachable = self.addresses(of: node, addresses, for: hello.channel)
+        Dialer(loop: loop, addresses: reachable, hello: hello, settings: dialing) { welcome in
             welcome.role == .worker ? nil : "a \(welcome.role) answers here, not a worker"
         } completion: { [weak self] result in
             guard let self else { return }
@@ -71,6 +72,13 @@ extension CoordinatorProcess: ConnectionHandler {
                 step(.dialFailed(node, .init(channel: hello.channel, message: failure.message, refusal: failure.refusal)))
             }
         }
+    }
+
+    /// The data connection goes where the control connection went: behind a name of several workers the next look-up may put another
+    /// one first, and that one would take the hello, and the name in it, for its own.
+    private func addresses(of node: NodeID, _ known: [String], for channel: Channel) -> [String] {
+        guard channel == .data, let control = machine.controlConnection(of: node), let peer = peers[control] else { return known }
+        return [peer.connection.peerAddress.description]
     }
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {

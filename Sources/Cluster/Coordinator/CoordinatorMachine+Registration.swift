@@ -145,4 +145,7 @@ extension CoordinatorMachine {
         guard let id = nodeOfTarget[target], nodes[id]?.control != nil else { return nil }
         return id
     }
+
+    /// The control connection of a node, `nil` while it has none.
+    public func controlConnection(of node: NodeID) -> ConnectionID? { nodes[node]?.control }
 }
