@@ -148,8 +148,8 @@ class Compose(Cluster):
     def filters(self):
         return ["--filter", f"label=com.docker.compose.project={self.name}"]
 
-    def up(self):
-        self._compose("up", "--detach")
+    def up(self, *services):
+        self._compose("up", "--detach", *services)
 
     def bring_back(self):
         self.up()
@@ -185,7 +185,8 @@ class Stack(Cluster):
     def filters(self):
         return []
 
-    def up(self):
+    def up(self, *_):
+        """All services at once, in no order: a stack knows none."""
         run(["docker", "stack", "deploy", "--resolve-image", "never", "--compose-file", self.file,
              "--compose-file", self.folder / "swarm.yaml", self.name], environment=self.environment)
 
@@ -209,6 +210,8 @@ class Stack(Cluster):
         wait_until("the stack's volumes are gone", lambda: self._remove_volumes(mine))
         if self._made_swarm:
             run(["docker", "swarm", "leave", "--force"])
+            # Made with the swarm, for the ports of its containers.
+            run(["docker", "network", "rm", "docker_gwbridge"])
 
     @staticmethod
     def _remove_volumes(mine):
