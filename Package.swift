@@ -102,10 +102,12 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments, logging,
+                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments,
+                logging,
             ],
             swiftSettings: swift),
-        .executableTarget(name: "Check", dependencies: ["Health", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
+        .executableTarget(
+            name: "Check", dependencies: ["Health", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
             swiftSettings: swift),
@@ -144,6 +146,8 @@ let package = Package(
             ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
+        // compose/ and deploy/ against the options of the programs.
+        tests("DeploymentTests", ["Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
         tests("TidyTests", []),
     ],
     swiftLanguageModes: [.v6],
