@@ -1,5 +1,5 @@
 internal import Cluster
-internal import FoundationEssentials
+internal import Foundation
 internal import Glibc
 internal import Inference
 internal import Logging
