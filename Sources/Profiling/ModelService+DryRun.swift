@@ -37,14 +37,4 @@ extension ModelService {
             }
         }
     }
-
-    func measure(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
-        ranges.compactMap { range in
-            guard let inputs = try? samples.make(batch: batch),
-                let times = try? model.time(range.indices, inputs: inputs, optimized: level == .o1, repetitions: Self.repetitions),
-                !times.isEmpty
-            else { return nil }
-            return RangeMeasurement(range: range, milliseconds: times.sorted()[times.count / 2])
-        }
-    }
 }

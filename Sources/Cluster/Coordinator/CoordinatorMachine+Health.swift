@@ -94,6 +94,8 @@ extension CoordinatorMachine {
         let isIdle = beat.queued == 0 && beat.executing == 0
         if isIdle || beat.completed != nodes[id]?.heartbeat?.completed { nodes[id]?.progress.lastAt = now }
         nodes[id]?.heartbeat = beat
+        nodes[id]?.hasNewHeartbeat = true
+        nodes[id]?.network.note(received: beat.networkReceivedBytes, sent: beat.networkSentBytes, at: now)
         guard let stalledAt = nodes[id]?.progress.stalledAt, isIdle || beat.completed != stalledAt else { return }
         nodes[id]?.progress.stalledAt = nil
         if nodes[id]?.state == .suspect { clearSuspicion(of: id, "its executors work again", now, &out) }
