@@ -8,7 +8,7 @@ package struct HistoryLimits: Sendable, Hashable {
     package var fineSamples = 3_600
     /// Of each node, one for each minute: a week.
     package var coarseSamples = 10_080
-    /// What is thinned at a time: each thinning reads all fine rows of the node, so it must not come with every sample.
+    /// What is thinned at a time (where two of them meet, a minute may keep two samples): each thinning reads all fine rows of the node, so it must not come with every sample.
     package var thinnedAtOnce = 600
     /// Events, of all nodes together: months of an orderly cluster, and an hour of one in which a node flaps.
     package var events = 10_000

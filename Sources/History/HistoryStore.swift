@@ -99,8 +99,8 @@ package final class HistoryStore {
         PRAGMA user_version = \(schemaVersion);
         """
 
-    /// Nothing can be asked of it afterwards.
-    func close() { try? database.close() }
+    /// Brings what was written into the one file. Nothing can be asked of it afterwards.
+    package func close() { try? database.close() }
 
     /// Runs one transaction; what goes wrong comes out typed.
     func attempt<Value>(_ body: (Database) throws -> Value) throws(HistoryFailure) -> Value {

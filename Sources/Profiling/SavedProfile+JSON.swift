@@ -84,7 +84,7 @@ extension SavedProfile {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
             Refusal("field \"\(path(context))\": \(context.debugDescription)")
         case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty:
-            Refusal("it is no whole JSON object (cut short?)")
+            Refusal("it is not whole, valid JSON (cut short?)")
         case DecodingError.dataCorrupted(let context): Refusal("field \"\(path(context))\": \(context.debugDescription)")
         default: Refusal("\(error)")
         }
