@@ -14,9 +14,12 @@ public import Wire
 public final class ModelService: Sendable {
     /// Timed passes of one analysis, and of one partition; the median counts.
     static let repetitions = 5
+    /// Timed passes at the sizes of micro-batch that are only compared: their totals count, and the chosen one's partitions are timed anew.
+    static let sizeRepetitions = 2
     /// Archives kept in memory, so that a node that returns is served at once.
     static let archiveCacheLimit = 16
-    /// `--micro-batch auto`: small enough to stay in the cache, large enough to hide the fixed costs (DESIGN section 9).
+    /// `--micro-batch auto` until a plan was made without haste: small enough to stay in the cache, large enough to hide the fixed costs
+    /// (DESIGN section 9).
     public static let automaticMicroBatch = 4
 
     public let model: TorchModel
@@ -25,14 +28,16 @@ public final class ModelService: Sendable {
     public let level: OptimizationLevel
     public let manifest: ModelManifest
     public let samples: SampleInputs
-    private let choices: PlanChoices
-    private let state = Mutex(State())
+    let choices: PlanChoices
+    /// Where profiles outlive the process; `nil` measures at each start.
+    let profiles: ProfileFolder?
+    let state = Mutex(State())
 
     struct State {
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
-        /// Milliseconds of ranges that were timed as partitions on this machine.
-        var measured: [LayerRange: Double] = [:]
+        /// What is on disk, or will be at the next measurement.
+        var saved: SavedProfile?
         /// A plan to serve has been made.
         var hasPlanned = false
     }
@@ -46,6 +51,8 @@ public final class ModelService: Sendable {
         /// What crosses each cut, by the sizes that a micro-batch may have: known ahead, so that a plan in an emergency need not run the
         /// model. A size at which the model does not run is missing.
         var crossings: [Int: [[TensorDescription]]]
+        /// Whether the layers were timed now.
+        public var origin: ProfileOrigin
     }
 
     /// What the user chose about plans.
@@ -56,7 +63,7 @@ public final class ModelService: Sendable {
         public var cost: CostModel
         /// Algorithm 1: see ``Planning/PlanSettings/maximumLoad``.
         public var maximumLoad: Double
-        /// `nil` leaves it to ``automaticMicroBatch``.
+        /// `nil` leaves it to the planner, and to ``automaticMicroBatch`` where there is no time to measure.
         public var microBatch: Int?
 
         public init(
@@ -73,12 +80,17 @@ public final class ModelService: Sendable {
     }
 
     /// Opens and checks the file.
-    /// - Parameter inputs: what `--input` says; goes before the manifest.
-    public init(path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices) throws {
+    /// - Parameters:
+    ///   - inputs: what `--input` says; goes before the manifest.
+    ///   - profiles: where what was measured is kept and looked for.
+    public init(
+        path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices, profiles: ProfileFolder? = nil
+    ) throws {
         do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
         digest = try SHA256.hexDigest(ofFile: path)
         self.level = level
         self.choices = choices
+        self.profiles = profiles
         var manifest = model.manifest
         if !inputs.isEmpty {
             guard inputs.count == model.inputNames.count else {
@@ -114,36 +126,8 @@ public final class ModelService: Sendable {
 
     // MARK: Analysis
 
-    /// Measures layers and cuts, checks whether requests may be split, and finds out what the outputs look like.
-    public func prepare() throws -> Prepared {
-        let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
-        let batch = declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
-        // The sizes that a request's last micro-batch may have; the planned one comes last, because the layout that it shows counts.
-        var crossings: [Int: [[TensorDescription]]] = [:]
-        for size in 1..<max(2, batch) where size != batch {
-            guard let analysis = try? model.analyse(inputs: samples.make(batch: size), repetitions: 0) else { continue }
-            crossings[size] = analysis.cuts.map(\.tensors)
-        }
-        let inputs = try samples.make(batch: batch)
-        let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions, optimized: level == .o1)
-        crossings[batch] = analysis.cuts.map(\.tensors)
-        let outputs = try outputSpecs(batch: batch)
-        let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
-            microBatch: batch)
-        let served = ServedModel(
-            name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: outputs, batching: batching,
-            weightBytes: UInt64(analysis.weightBytes))
-        let profile = profile(of: analysis, batch: batch)
-        let prepared = Prepared(
-            served: served, profile: profile, analysis: analysis, microBatch: batch,
-            crossings: crossings)
-        state.withLock { $0.prepared = prepared }
-        TorchEngine.trimMemory()
-        return prepared
-    }
-
     /// The manifest's outputs where it names them, else what two batch sizes show: the dimension that grows with the batch is `N`.
-    private func outputSpecs(batch: Int) throws -> [TensorSpec] {
+    func outputSpecs(batch: Int) throws -> [TensorSpec] {
         let small = try run(batch: batch)
         if manifest.outputs.count == small.count { return manifest.outputs }
         guard manifest.inputs.contains(where: { $0.batchDimension != nil }) else {
@@ -170,10 +154,16 @@ public final class ModelService: Sendable {
     /// Plans, and says what to deploy. Nothing is measured where it is urgent, nor after the first plan: a worker that joins shall not
     /// wait for it, and what the first plan's measurements corrected stays corrected.
     public func plan(_ order: CoordinatorMachine.PlanOrder, links: LinkTable) -> CoordinatorMachine.PlanOutcome {
-        guard let prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
+        guard var prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
         do {
             if case .drift(let serving) = order.purpose { return .comparison(try compare(serving, order, links)) }
-            let plan = try bestPlan(order, links, prepared, measures: measures(for: order))
+            var sizeReason: String?
+            if measures(for: order), let choice = try microBatchChoice(prepared, { calibrated(order, links, $0) }) {
+                prepared = choice.prepared
+                sizeReason = choice.reason
+            }
+            var plan = try bestPlan(order, links, prepared, measures: measures(for: order))
+            if let sizeReason { plan.reasons.append(sizeReason) }
             let chosen = reused(plan, order, links) ?? plan
             if order.purpose == .serve { state.withLock { $0.hasPlanned = true } }
             return .plan(deployment(of: chosen, prepared))
@@ -219,33 +209,32 @@ public final class ModelService: Sendable {
         let request = PlanRequest(
             profile: profile, nodes: order.nodes, links: links, costModel: choices.cost, strategy: choices.strategy,
             shape: choices.shape, objective: choices.objective, settings: settings)
-        return request.calibrated(by: order.observations, measured: state.withLock { $0.measured })
+        let measured = knownMeasurements(batch: profile.batch).map { ($0.range, $0.milliseconds) }
+        return request.calibrated(
+            by: order.observations, measured: Dictionary(measured, uniquingKeysWith: { _, last in last }))
     }
 
     private func bestPlan(
         _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable, _ prepared: Prepared, measures: Bool
     ) throws -> Plan {
         let request = calibrated(order, links, prepared.profile)
-        guard measures else { return try Planner.plan(request) }
-        let (plan, corrected, measurements) = try refined(request)
+        guard measures else { return try Planner.plan(informed(request)) }
+        let (plan, corrected) = try refined(request)
         // What was learnt serves the next plan too, which may have no time to measure.
-        state.withLock { state in
-            state.prepared?.profile = corrected
-            for measurement in measurements { state.measured[measurement.range] = measurement.milliseconds }
-        }
+        state.withLock { $0.prepared?.profile = corrected }
         return plan
     }
 
     /// The assignment that serves beside the best one, both under the newest measurements.
     private func compare(
         _ serving: [StageAssignment], _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable
-    ) throws -> PlanComparison {
+    ) throws -> ServingComparison {
         guard let prepared = state.withLock({ $0.prepared }) else {
             throw CommandFailure(.failure, "the model is not analysed yet")
         }
         let request = calibrated(order, links, prepared.profile)
         let (current, best) = try Planner.compare(serving.map { ($0.layers, $0.replicas) }, request)
-        return PlanComparison(
+        return ServingComparison(
             servingMs: current.bottleneckMilliseconds, bestMs: best.bottleneckMilliseconds,
             best: best.hasSameAssignment(as: current) ? nil : deployment(of: best, prepared))
     }

@@ -32,6 +32,12 @@ public struct ResourceSample: Sendable, Hashable {
         return memoryLimitBytes == 0 ? sum : min(sum, memoryLimitBytes)
     }
 
+    mutating func takeRates(of other: ResourceSample) {
+        cpuUsedCores = other.cpuUsedCores
+        throttledShare = other.throttledShare
+        processCPUCores = other.processCPUCores
+    }
+
     /// Share of our cores that others use, 0…1: our own work is left out. The planner's load.
     public var loadOfOthers: Double {
         guard quotaCores > 0 else { return 0 }

@@ -172,7 +172,7 @@ extension CoordinatorMachine {
     public enum PlanOutcome: Sendable {
         case plan(PlannedDeployment)
         case failure(String)
-        case comparison(PlanComparison)
+        case comparison(ServingComparison)
     }
 }
 
