@@ -34,6 +34,15 @@ let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "sw
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+/// Hummingbird, and of what it stands on the types that its interface is written in.
+let http: [Target.Dependency] = [
+    .product(name: "Hummingbird", package: "hummingbird"),
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+]
 
 let package = Package(
     name: "amp4ec",
@@ -49,6 +58,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        // Without its traits: neither swift-configuration nor the whole of Foundation.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.0"),
     ],
     targets: [
         // C: system libraries, generated code, and the shim over libtorch.
@@ -88,6 +102,9 @@ let package = Package(
         pure("Resources"),
         pure("Images", ["Tensors", "CImages"]),
 
+        // The coordinator's HTTP server, the only user of Hummingbird.
+        pure("Gateway", ["Cluster", "Planning", "Shell", logging] + http),
+
         pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
 
         // Products.
@@ -95,7 +112,7 @@ let package = Package(
             name: "Coordinator",
             dependencies: [
                 "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell",
-                "Topology", arguments, logging,
+                "Topology", "Gateway", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
@@ -140,6 +157,7 @@ let package = Package(
         tests(
             "CoordinatorTests",
             ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
+        tests("GatewayTests", ["Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
         tests("TidyTests", []),

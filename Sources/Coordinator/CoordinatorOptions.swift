@@ -48,6 +48,11 @@ package struct CoordinatorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Address for clients; port 0 takes a free one.", valueName: "addr"))
     package var listen = HostPort(host: nil, port: 9100)
 
+    @Option(
+        help: ArgumentHelp(
+            "Also serve HTTP there: /healthz, /readyz, /metrics (Prometheus), /status. Off unless given.", valueName: "addr"))
+    package var http: HostPort?
+
     @Option(help: ArgumentHelp("O0 runs the model as saved (bit-exact), O1 folds and fuses.", valueName: "level"))
     package var optimize = "O1"
 
@@ -83,6 +88,11 @@ package struct CoordinatorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("For requests that name no deadline.", valueName: "time"))
     package var deadline = Duration.seconds(60)
 
+    @Option(
+        help: ArgumentHelp(
+            "Keep up to that many bytes of results and answer equal requests from them (256MiB). Off unless given.", valueName: "size"))
+    package var resultCache: ByteSize?
+
     @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
     package var clusterSecretFile: String?
 
@@ -99,7 +109,7 @@ package struct CoordinatorOptions: ParsableArguments {
     /// What a compose file's `x-amp4ec` and a `--config` file may set.
     package static let known: [KnownOption] = [
         KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
-        KnownOption("listen"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
+        KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"),
         KnownOption("heartbeat-timeout"),
         KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("cluster-secret-file", .path),

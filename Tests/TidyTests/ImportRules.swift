@@ -28,10 +28,15 @@ enum ImportRules {
         "Images": system.union(["CImages", "Tensors"]),
         "Digest": system.union(["CCrypto"]),
         "Topology": system.union(["Shell", "Yams"]),
+        // The only user of Hummingbird; the coordinator alone links it.
+        "Gateway": system.union([
+            "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "Logging", "Shell", "Cluster", "Planning",
+        ]),
 
         "Client": system.union(["Cluster", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
             "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Topology",
+            "Gateway",
         ]),
         "Worker": system.union(command).union([
             "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Resources",
