@@ -90,7 +90,8 @@ package struct CoordinatorOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Keep up to that many bytes of results and answer equal requests from them (256MiB). Off unless given.", valueName: "size"))
+            "Keep up to that many bytes of results and answer equal requests from them (256MiB). Off unless given.",
+            valueName: "size"))
     package var resultCache: ByteSize?
 
     @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
@@ -109,7 +110,8 @@ package struct CoordinatorOptions: ParsableArguments {
     /// What a compose file's `x-amp4ec` and a `--config` file may set.
     package static let known: [KnownOption] = [
         KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
-        KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
+        KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"),
+        KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"),
         KnownOption("heartbeat-timeout"),
         KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("cluster-secret-file", .path),

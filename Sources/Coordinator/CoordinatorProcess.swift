@@ -117,7 +117,9 @@ final class CoordinatorProcess {
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] in stop($0) }
-        let listener = try Listener(loop: loop, address: try address(of: options.listen, option: "--listen"), options: connectionOptions) {
+        let listener = try Listener(
+            loop: loop, address: try address(of: options.listen, option: "--listen"), options: connectionOptions
+        ) {
             [unowned self] in accept($0)
         }
         self.listener = listener

@@ -11,7 +11,11 @@ final class CloseAfterReply: ChannelOutboundHandler, RemovableChannelHandler {
 
     static let headerValue = "close"
 
+    private let linger: TimeAmount
     private var isLast = false
+
+    /// - Parameter linger: how long what still comes is read.
+    init(linger: Duration) { self.linger = TimeAmount(linger) }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
@@ -23,7 +27,7 @@ final class CloseAfterReply: ChannelOutboundHandler, RemovableChannelHandler {
             // Only our direction first: closing with bytes unread resets the connection, and a reset may overtake the reply.
             context.close(mode: .output, promise: nil)
             let channel = context.channel
-            context.eventLoop.scheduleTask(in: TimeAmount(GatewayLimits.lingerLimit)) { channel.close(promise: nil) }
+            context.eventLoop.scheduleTask(in: linger) { channel.close(promise: nil) }
         default:
             context.write(data, promise: promise)
         }

@@ -22,7 +22,9 @@ extension ClusterMetrics {
                 }),
             family("cpu_used_cores", .gauge, "Cores in use in the node's cgroup or on its host.") { $0.cpu.usedCores },
             family("cpu_quota_cores", .gauge, "Cores that the node may use.") { $0.cpu.quotaCores },
-            family("cpu_throttled_ratio", .gauge, "Share of the periods in which the node was throttled.") { $0.cpu.throttledShare },
+            family("cpu_throttled_ratio", .gauge, "Share of the periods in which the node was throttled.") {
+                $0.cpu.throttledShare
+            },
             family("process_cpu_cores", .gauge, "Cores that the worker's own process uses.") { $0.cpu.processCores },
             family("memory_used_bytes", .gauge, "Memory in use in the node's cgroup or on its host.") {
                 Double($0.memory.usedBytes)
@@ -79,7 +81,8 @@ extension ClusterMetrics {
         }
         return [
             MetricFamily(
-                "amp4ec_stage_compute_seconds_total", .counter, "Computing time of a stage's layers on a node, since the worker's start.",
+                "amp4ec_stage_compute_seconds_total", .counter,
+                "Computing time of a stage's layers on a node, since the worker's start.",
                 sums.map { Sample($0.labels, $0.seconds) }),
             MetricFamily(
                 "amp4ec_stage_runs_total", .counter, "Micro-batches that a stage's layers have run on a node.",

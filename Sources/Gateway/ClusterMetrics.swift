@@ -25,7 +25,9 @@ public enum ClusterMetrics {
         var families = [
             MetricFamily(
                 "amp4ec_build_info", .gauge, "The coordinator's version.", [Sample([Label("version", ProductVersion.current)], 1)]),
-            gauge("ready", "1 while a plan serves and each of its stages has a living node, else 0.", report.readiness.isReady ? 1 : 0),
+            gauge(
+                "ready", "1 while a plan serves and each of its stages has a living node, else 0.", report.readiness.isReady ? 1 : 0
+            ),
         ]
         if let model = report.status.model {
             families.append(
@@ -47,7 +49,9 @@ public enum ClusterMetrics {
                 "amp4ec_requests_total", .counter, "Requests by what came of them; cached ones are not among the completed.",
                 outcomes.map { Sample([Label("outcome", $0)], Double($1)) }),
             latency(status.latencies),
-            counter("micro_batches_dispatched_total", "Micro-batches sent to a first stage, replays included.", counters.microBatchesDispatched),
+            counter(
+                "micro_batches_dispatched_total", "Micro-batches sent to a first stage, replays included.",
+                counters.microBatchesDispatched),
             counter("micro_batches_replayed_total", "Micro-batches sent once more after a setback.", counters.microBatchesReplayed),
             counter("results_dropped_total", "Results that came when nobody wanted them any more.", counters.resultsDropped),
             counter("plans_total", "Plans that came to serve.", counters.plans),
@@ -75,7 +79,8 @@ public enum ClusterMetrics {
         samples.append(Sample([], histogram.sumSeconds, suffix: "_sum"))
         samples.append(Sample([], Double(histogram.count), suffix: "_count"))
         return MetricFamily(
-            "amp4ec_request_duration_seconds", .histogram, "From a request's admission to its reply, of completed requests.", samples)
+            "amp4ec_request_duration_seconds", .histogram, "From a request's admission to its reply, of completed requests.",
+            samples)
     }
 
     private static func plan(_ status: ClusterStatus) -> [MetricFamily] {
@@ -84,7 +89,9 @@ public enum ClusterMetrics {
             gauge("plan_generation", "The number of the plan that serves.", Double(plan.generation)),
             gauge("plan_micro_batch_items", "Items of one micro-batch.", Double(plan.microBatch)),
             gauge("plan_predicted_items_per_second", "What the plan was chosen for.", plan.predictedItemsPerSecond),
-            gauge("plan_predicted_latency_seconds", "Predicted time of one micro-batch through all stages.", plan.predictedLatencyMs / 1e3),
+            gauge(
+                "plan_predicted_latency_seconds", "Predicted time of one micro-batch through all stages.",
+                plan.predictedLatencyMs / 1e3),
             MetricFamily(
                 "amp4ec_plan_stage_predicted_seconds", .gauge, "Predicted time of one micro-batch in a stage.",
                 plan.stages.enumerated().map { Sample(stage($0, $1), $1.cost / 1e3) }),
@@ -102,7 +109,8 @@ public enum ClusterMetrics {
         guard let process else { return [] }
         return [
             MetricFamily(
-                "process_cpu_seconds_total", .counter, "CPU time of the coordinator, user and system.", [Sample(process.cpuSeconds)]),
+                "process_cpu_seconds_total", .counter, "CPU time of the coordinator, user and system.", [Sample(process.cpuSeconds)]
+            ),
             MetricFamily(
                 "process_resident_memory_bytes", .gauge, "Resident memory of the coordinator.",
                 [Sample(Double(process.residentBytes))]),

@@ -14,6 +14,8 @@ struct GatewayResponder: HTTPResponder {
 
     let routes: RouteTable
     let allowsPublicPeers: Bool
+    /// From a request's head to its last byte.
+    let bodyLimit: Duration
 
     @Sendable func respond(to request: Request, context: Context) async -> Response {
         if let refusal = PublicAddressPolicy.refusal(ofPeer: context.peer, insecure: allowsPublicPeers) {
@@ -22,11 +24,13 @@ struct GatewayResponder: HTTPResponder {
         switch routes.match(method: request.method.rawValue, path: request.uri.path) {
         case .unknownPath:
             return refuse(
-                .error(404, "there is no \(Self.shortened(request.uri.path)); there is \(routes.paths.joined(separator: ", "))"), request)
+                .error(404, "there is no \(Self.shortened(request.uri.path)); there is \(routes.paths.joined(separator: ", "))"),
+                request)
         case .wrongMethod(let allowed):
             var reply = HTTPReply.error(
                 405,
-                "\(Self.shortened(request.uri.path)) takes \(allowed.joined(separator: " or ")), not \(Self.shortened(request.method.rawValue))")
+                "\(Self.shortened(request.uri.path)) takes \(allowed.joined(separator: " or ")), not \(Self.shortened(request.method.rawValue))"
+            )
             reply.headers["Allow"] = allowed.joined(separator: ", ")
             return refuse(reply, request)
         case .route(let route):
@@ -79,9 +83,8 @@ struct GatewayResponder: HTTPResponder {
         guard Self.announcesBody(request) else { return [] }
         if let announced = request.headers[.contentLength].flatMap({ Int($0) }), announced > limit { throw tooLong() }
         do {
-            guard let buffer = try await Self.collect(request.body, upTo: limit) else {
-                throw HTTPRefusal(
-                    reply: .error(408, "the body was not here within \(GatewayLimits.bodyLimit.components.seconds) s"))
+            guard let buffer = try await collect(request.body, upTo: limit) else {
+                throw HTTPRefusal(reply: .error(408, "the body was not complete within \(bodyLimit)"))
             }
             return Array(buffer.readableBytesView)
         } catch let refusal as HTTPRefusal {
@@ -94,11 +97,11 @@ struct GatewayResponder: HTTPResponder {
     }
 
     /// - Returns: `nil` when the body was not complete in time.
-    private static func collect(_ body: RequestBody, upTo limit: Int) async throws -> ByteBuffer? {
+    private func collect(_ body: RequestBody, upTo limit: Int) async throws -> ByteBuffer? {
         try await withThrowingTaskGroup(of: ByteBuffer?.self) { group in
             group.addTask { try await body.collect(upTo: limit) }
             group.addTask {
-                try await Task.sleep(for: GatewayLimits.bodyLimit)
+                try await Task.sleep(for: bodyLimit)
                 return nil
             }
             defer { group.cancelAll() }

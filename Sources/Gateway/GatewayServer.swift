@@ -3,6 +3,7 @@ internal import HummingbirdCore
 public import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import ServiceLifecycle
 
 /// The coordinator's HTTP server: routes on one address, from its making until ``stop()`` or the process' end.
 ///
@@ -12,15 +13,20 @@ internal import NIOPosix
 public final class GatewayServer: Sendable {
     /// `HOST:PORT`, with the actual port where 0 was asked for.
     public let address: String
-    private let task: Task<Void, Never>
+    private let services: ServiceGroup
 
-    /// Listens from now on. Not from a thread that must not wait: binding is waited for.
+    /// Listens from now on. Waits for that: not from a thread of Swift's own pool, which the start needs.
     /// - Parameters:
     ///   - host: numeric.
     ///   - port: 0 takes a free one.
     ///   - allowsPublicPeers: `--insecure` was given; otherwise peers with public addresses are refused, as by every listener of the cluster.
     /// - Throws: ``GatewayError`` that names `--http`, the address and what to do.
-    public init(host: String, port: UInt16, routes: RouteTable, allowsPublicPeers: Bool, logger: Logger) throws(GatewayError) {
+    public init(
+        host: String, port: UInt16, routes: RouteTable, allowsPublicPeers: Bool, limits: GatewayLimits = GatewayLimits(),
+        logger: Logger
+    )
+        throws(GatewayError)
+    {
         var quiet = logger
         // Hummingbird's own words on start and end say nothing that ours do not.
         quiet.logLevel = max(logger.logLevel, .warning)
@@ -28,15 +34,18 @@ public final class GatewayServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let started = group.next().makePromise(of: String.self)
         let application = Application(
-            responder: GatewayResponder(routes: routes, allowsPublicPeers: allowsPublicPeers),
-            server: .http1(configuration: Self.connectionConfiguration),
+            responder: GatewayResponder(routes: routes, allowsPublicPeers: allowsPublicPeers, bodyLimit: limits.body),
+            server: .http1(configuration: Self.connectionConfiguration(limits)),
             configuration: ApplicationConfiguration(
-                address: .hostname(host, port: Int(port)), availableConnectionsDelegate: .maximum(GatewayLimits.connections, logger: quiet)),
+                address: .hostname(host, port: Int(port)), availableConnectionsDelegate: .maximum(limits.connections, logger: quiet)
+            ),
             onServerRunning: { started.succeed(Self.describe($0.localAddress)) },
             eventLoopGroupProvider: .shared(group), logger: quiet)
-        task = Task {
+        let services = ServiceGroup(configuration: .init(services: [application], logger: quiet))
+        self.services = services
+        Task {
             do {
-                try await application.run()
+                try await services.run()
                 started.fail(GatewayError(message: "the server ended before it began"))
             } catch {
                 // After the start this changes nothing: a promise keeps its first answer.
@@ -48,15 +57,17 @@ public final class GatewayServer: Sendable {
         }
     }
 
-    /// Takes no more connections and gives the open ones up.
-    public func stop() { task.cancel() }
+    /// Takes no more connections, closes the idle ones, and lets the others have their reply. Does not wait for that.
+    public func stop() {
+        Task { [services] in await services.triggerGracefulShutdown() }
+    }
 
-    private static var connectionConfiguration: HTTP1Channel.Configuration {
+    private static func connectionConfiguration(_ limits: GatewayLimits) -> HTTP1Channel.Configuration {
         HTTP1Channel.Configuration(
-            additionalChannelHandlers: [CloseAfterReply()], idleTimeout: TimeAmount(GatewayLimits.idleLimit),
+            additionalChannelHandlers: [CloseAfterReply(linger: limits.linger)], idleTimeout: TimeAmount(limits.idle),
             httpDecoderConfiguration: .init(
-                maxHeaderFieldSize: GatewayLimits.headerBytes, maxHeaderListSize: GatewayLimits.headerBytes,
-                maxHeaderFieldCount: GatewayLimits.headerCount))
+                maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
+                maxHeaderFieldCount: limits.headerCount))
     }
 
     private static func describe(_ address: SocketAddress?) -> String {

@@ -17,7 +17,8 @@ public struct ProcessUsage: Sendable, Hashable {
         guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0, let pages = residentPages() else { return nil }
         func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
         return ProcessUsage(
-            cpuSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), residentBytes: pages * UInt64(sysconf(Int32(_SC_PAGESIZE))))
+            cpuSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+            residentBytes: pages * UInt64(sysconf(Int32(_SC_PAGESIZE))))
     }
 
     /// The second number of `/proc/self/statm`.

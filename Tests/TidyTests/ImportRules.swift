@@ -30,7 +30,8 @@ enum ImportRules {
         "Topology": system.union(["Shell", "Yams"]),
         // The only user of Hummingbird; the coordinator alone links it.
         "Gateway": system.union([
-            "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "Logging", "Shell", "Cluster", "Planning",
+            "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "ServiceLifecycle", "Logging",
+            "Shell", "Cluster", "Planning",
         ]),
 
         "Client": system.union(["Cluster", "Transport", "Wire", "Tensors"]),

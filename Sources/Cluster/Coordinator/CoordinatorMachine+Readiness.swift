@@ -6,6 +6,12 @@ public struct Readiness: Sendable, Hashable, Codable {
         public var name: NodeID
         public var state: String
         public var cause: String
+
+        public init(name: NodeID, state: String, cause: String) {
+            self.name = name
+            self.state = state
+            self.cause = cause
+        }
     }
 
     public var isReady: Bool
@@ -21,6 +27,13 @@ public struct Readiness: Sendable, Hashable, Codable {
         case cause
         case planFailure = "plan_failure"
         case missing
+    }
+
+    public init(isReady: Bool, cause: String?, planFailure: String?, missing: [MissingNode]) {
+        self.isReady = isReady
+        self.cause = cause
+        self.planFailure = planFailure
+        self.missing = missing
     }
 }
 

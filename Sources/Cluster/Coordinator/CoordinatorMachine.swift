@@ -173,6 +173,8 @@ public struct Counters: Sendable, Hashable, Codable {
     public var cacheBytes: UInt64 = 0
     public var cacheEntries: UInt64 = 0
 
+    public init() {}
+
     enum CodingKeys: String, CodingKey {
         case requestsCompleted = "requests_completed"
         case requestsCached = "requests_cached"
