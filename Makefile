@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench bench-planning lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench bench-planning measure-plans lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -47,6 +47,11 @@ demo: build ## photos in, labels out, over three worker processes on this machin
 
 bench: build ## measure this machine; prints a table
 	@scripts/bench
+
+measure-plans: build models ## predicted and measured throughput on three workers with quotas; writes docs/planning-measured.md (root, cgroups)
+	@[ -f .models/resnet-18.pt ] || scripts/export-model resnet-18 .models/resnet-18.pt
+	@[ -f .models/transformer.pt ] || PYTHONPATH=examples/transformer scripts/export-model --function encoder:model .models/transformer.pt
+	@scripts/measure-plans --markdown docs/planning-measured.md
 
 bench-planning: setup ## how plans and node selection grow; writes docs/planning-growth.md
 	@scripts/bench-planning

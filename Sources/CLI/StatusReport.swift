@@ -45,16 +45,18 @@ enum StatusReport {
     }
 
     private static func plan(_ plan: ClusterStatus.PlanStatus) -> [String] {
-        var table = TextTable(["stage", "layers", "nodes", "predicted ms", "weights", "bytes in"])
+        var table = TextTable(["stage", "layers", "nodes", "predicted ms", "CPU ms", "weights", "bytes in"])
         for (index, stage) in plan.stages.enumerated() {
             table.add([
                 "\(index)", "\(stage.firstLayer)–\(stage.lastLayer)", stage.replicas.map(\.description).joined(separator: " "),
-                decimal(stage.cost), size(UInt64(clamping: stage.parameterBytes)), size(UInt64(clamping: stage.inputBytes)),
+                decimal(stage.cost), stage.measuredMs.map { $0 > 0 ? decimal($0) : "–" }.joined(separator: " "),
+                size(UInt64(clamping: stage.parameterBytes)), size(UInt64(clamping: stage.inputBytes)),
             ])
         }
         let head =
             "plan \(plan.generation) (\(plan.strategy)): micro-batches of \(plan.microBatch), predicted \(decimal(plan.predictedItemsPerSecond)) items/s, "
             + "latency \(decimal(plan.predictedLatencyMs)) ms"
+            + (plan.correctedItemsPerSecond.map { "; by what was measured since: \(decimal($0)) items/s" } ?? "")
         return [head] + table.lines
     }
 

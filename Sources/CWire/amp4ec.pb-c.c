@@ -1537,6 +1537,51 @@ void   amp4ec__work_result__free_unpacked
   assert(message->base.descriptor == &amp4ec__work_result__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   amp4ec__link_probe__init
+                     (Amp4ec__LinkProbe         *message)
+{
+  static const Amp4ec__LinkProbe init_value = AMP4EC__LINK_PROBE__INIT;
+  *message = init_value;
+}
+size_t amp4ec__link_probe__get_packed_size
+                     (const Amp4ec__LinkProbe *message)
+{
+  assert(message->base.descriptor == &amp4ec__link_probe__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__link_probe__pack
+                     (const Amp4ec__LinkProbe *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__link_probe__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__link_probe__pack_to_buffer
+                     (const Amp4ec__LinkProbe *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__link_probe__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__LinkProbe *
+       amp4ec__link_probe__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__LinkProbe *)
+     protobuf_c_message_unpack (&amp4ec__link_probe__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__link_probe__free_unpacked
+                     (Amp4ec__LinkProbe *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__link_probe__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   amp4ec__infer_request__init
                      (Amp4ec__InferRequest         *message)
 {
@@ -2803,7 +2848,7 @@ const ProtobufCMessageDescriptor amp4ec__held_partition__descriptor =
   (ProtobufCMessageInit) amp4ec__held_partition__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__worker_profile__field_descriptors[9] =
+static const ProtobufCFieldDescriptor amp4ec__worker_profile__field_descriptors[10] =
 {
   {
     "cores",
@@ -2913,6 +2958,18 @@ static const ProtobufCFieldDescriptor amp4ec__worker_profile__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "processor_group",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerProfile, processor_group),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__worker_profile__field_indices_by_name[] = {
   0,   /* field[0] = cores */
@@ -2920,6 +2977,7 @@ static const unsigned amp4ec__worker_profile__field_indices_by_name[] = {
   8,   /* field[8] = inventory */
   3,   /* field[3] = memory_available_bytes */
   2,   /* field[2] = memory_limit_bytes */
+  9,   /* field[9] = processor_group */
   6,   /* field[6] = slot_bytes */
   5,   /* field[5] = slots */
   1,   /* field[1] = speed */
@@ -2928,7 +2986,7 @@ static const unsigned amp4ec__worker_profile__field_indices_by_name[] = {
 static const ProtobufCIntRange amp4ec__worker_profile__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor amp4ec__worker_profile__descriptor =
 {
@@ -2938,7 +2996,7 @@ const ProtobufCMessageDescriptor amp4ec__worker_profile__descriptor =
   "Amp4ec__WorkerProfile",
   "amp4ec",
   sizeof(Amp4ec__WorkerProfile),
-  9,
+  10,
   amp4ec__worker_profile__field_descriptors,
   amp4ec__worker_profile__field_indices_by_name,
   1,  amp4ec__worker_profile__number_ranges,
@@ -3138,7 +3196,7 @@ const ProtobufCMessageDescriptor amp4ec__refused__descriptor =
   (ProtobufCMessageInit) amp4ec__refused__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__partition_statistics__field_descriptors[7] =
+static const ProtobufCFieldDescriptor amp4ec__partition_statistics__field_descriptors[8] =
 {
   {
     "key",
@@ -3224,10 +3282,23 @@ static const ProtobufCFieldDescriptor amp4ec__partition_statistics__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "cpu_nanoseconds",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__PartitionStatistics, cpu_nanoseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__partition_statistics__field_indices_by_name[] = {
   1,   /* field[1] = archive_bytes */
   6,   /* field[6] = compute_nanoseconds */
+  7,   /* field[7] = cpu_nanoseconds */
   3,   /* field[3] = is_loaded */
   5,   /* field[5] = items */
   0,   /* field[0] = key */
@@ -3237,7 +3308,7 @@ static const unsigned amp4ec__partition_statistics__field_indices_by_name[] = {
 static const ProtobufCIntRange amp4ec__partition_statistics__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor amp4ec__partition_statistics__descriptor =
 {
@@ -3247,14 +3318,14 @@ const ProtobufCMessageDescriptor amp4ec__partition_statistics__descriptor =
   "Amp4ec__PartitionStatistics",
   "amp4ec",
   sizeof(Amp4ec__PartitionStatistics),
-  7,
+  8,
   amp4ec__partition_statistics__field_descriptors,
   amp4ec__partition_statistics__field_indices_by_name,
   1,  amp4ec__partition_statistics__number_ranges,
   (ProtobufCMessageInit) amp4ec__partition_statistics__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__link_statistics__field_descriptors[7] =
+static const ProtobufCFieldDescriptor amp4ec__link_statistics__field_descriptors[8] =
 {
   {
     "peer",
@@ -3340,6 +3411,18 @@ static const ProtobufCFieldDescriptor amp4ec__link_statistics__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "round_trip_milliseconds",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__LinkStatistics, round_trip_milliseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__link_statistics__field_indices_by_name[] = {
   5,   /* field[5] = bandwidth_bytes_per_second */
@@ -3348,12 +3431,13 @@ static const unsigned amp4ec__link_statistics__field_indices_by_name[] = {
   2,   /* field[2] = messages */
   0,   /* field[0] = peer */
   3,   /* field[3] = raw_bytes */
+  7,   /* field[7] = round_trip_milliseconds */
   4,   /* field[4] = wire_bytes */
 };
 static const ProtobufCIntRange amp4ec__link_statistics__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor amp4ec__link_statistics__descriptor =
 {
@@ -3363,7 +3447,7 @@ const ProtobufCMessageDescriptor amp4ec__link_statistics__descriptor =
   "Amp4ec__LinkStatistics",
   "amp4ec",
   sizeof(Amp4ec__LinkStatistics),
-  7,
+  8,
   amp4ec__link_statistics__field_descriptors,
   amp4ec__link_statistics__field_indices_by_name,
   1,  amp4ec__link_statistics__number_ranges,
@@ -3871,7 +3955,7 @@ const ProtobufCMessageDescriptor amp4ec__load_partition__descriptor =
   (ProtobufCMessageInit) amp4ec__load_partition__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__partition_report__field_descriptors[7] =
+static const ProtobufCFieldDescriptor amp4ec__partition_report__field_descriptors[8] =
 {
   {
     "key",
@@ -3957,6 +4041,18 @@ static const ProtobufCFieldDescriptor amp4ec__partition_report__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "run_milliseconds",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__PartitionReport, run_milliseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__partition_report__field_indices_by_name[] = {
   2,   /* field[2] = archive_bytes */
@@ -3964,13 +4060,14 @@ static const unsigned amp4ec__partition_report__field_indices_by_name[] = {
   0,   /* field[0] = key */
   4,   /* field[4] = load_milliseconds */
   6,   /* field[6] = message */
+  7,   /* field[7] = run_milliseconds */
   1,   /* field[1] = state */
   3,   /* field[3] = weight_bytes */
 };
 static const ProtobufCIntRange amp4ec__partition_report__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor amp4ec__partition_report__descriptor =
 {
@@ -3980,7 +4077,7 @@ const ProtobufCMessageDescriptor amp4ec__partition_report__descriptor =
   "Amp4ec__PartitionReport",
   "amp4ec",
   sizeof(Amp4ec__PartitionReport),
-  7,
+  8,
   amp4ec__partition_report__field_descriptors,
   amp4ec__partition_report__field_indices_by_name,
   1,  amp4ec__partition_report__number_ranges,
@@ -4706,6 +4803,24 @@ const ProtobufCMessageDescriptor amp4ec__work_result__descriptor =
   amp4ec__work_result__field_indices_by_name,
   1,  amp4ec__work_result__number_ranges,
   (ProtobufCMessageInit) amp4ec__work_result__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define amp4ec__link_probe__field_descriptors NULL
+#define amp4ec__link_probe__field_indices_by_name NULL
+#define amp4ec__link_probe__number_ranges NULL
+const ProtobufCMessageDescriptor amp4ec__link_probe__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.LinkProbe",
+  "LinkProbe",
+  "Amp4ec__LinkProbe",
+  "amp4ec",
+  sizeof(Amp4ec__LinkProbe),
+  0,
+  amp4ec__link_probe__field_descriptors,
+  amp4ec__link_probe__field_indices_by_name,
+  0,  amp4ec__link_probe__number_ranges,
+  (ProtobufCMessageInit) amp4ec__link_probe__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor amp4ec__infer_request__field_descriptors[4] =

@@ -111,6 +111,8 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var replicas: [NodeID]
         /// Predicted milliseconds of one micro-batch.
         public var cost: Double
+        /// CPU milliseconds of one micro-batch as each replica measured it, in their order; 0 where it has not yet.
+        public var measuredMs: [Double]
         public var parameterBytes: Int
         /// Bytes of one micro-batch that come in.
         public var inputBytes: Int
@@ -119,6 +121,7 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
             case firstLayer = "first_layer"
             case lastLayer = "last_layer"
             case replicas, cost
+            case measuredMs = "measured_ms"
             case parameterBytes = "parameter_bytes"
             case inputBytes = "input_bytes"
         }
@@ -130,6 +133,8 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var microBatch: Int
         public var predictedItemsPerSecond: Double
         public var predictedLatencyMs: Double
+        /// The same prediction under what the nodes have measured since; absent until they have.
+        public var correctedItemsPerSecond: Double?
         public var strategy: String
         public var reasons: [String]
 
@@ -138,6 +143,7 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
             case microBatch = "micro_batch"
             case predictedItemsPerSecond = "predicted_items_per_second"
             case predictedLatencyMs = "predicted_latency_ms"
+            case correctedItemsPerSecond = "corrected_items_per_second"
         }
     }
 

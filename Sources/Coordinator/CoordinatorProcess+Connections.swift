@@ -66,12 +66,16 @@ extension CoordinatorProcess: ConnectionHandler {
                 peer.node = node
                 peers[peer.id] = peer
                 connection.handler = self
+                // So that the kernel knows the link's bandwidth before the first plan rests on it.
+                if hello.channel == .data { connection.send(.linkProbe(LinkProbe()), payload: OutgoingPayload(Self.probeBytes)) }
                 step(.connected(node, hello.channel, peer.id, welcome))
             case .failure(let failure):
                 step(.dialFailed(node, .init(channel: hello.channel, message: failure.message, refusal: failure.refusal)))
             }
         }
     }
+
+    private static let probeBytes = TensorStorage(copying: [UInt8](repeating: 0, count: WireLimits.probeByteCount))
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
         guard let peer = peers[ConnectionID(connection.id)] else { return .discard }

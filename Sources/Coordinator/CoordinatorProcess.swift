@@ -103,6 +103,8 @@ final class CoordinatorProcess {
         configuration.lostAfter = options.heartbeatTimeout
         configuration.suspectAfter = options.heartbeatTimeout / 2
         configuration.joinTimeout = options.joinTimeout
+        configuration.maximumLoad = options.maximumLoad
+        configuration.referenceSpeed = SpeedProbe.measure().relativeSpeed
         configuration.defaultDeadline = options.deadline
         configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
         machine = CoordinatorMachine(configuration: configuration, session: SessionID(bits: RandomBits.next128()))
@@ -257,12 +259,25 @@ final class CoordinatorProcess {
         _ = planner.submit { _ = answers?.post(.planned(order.generation, service.plan(order, links: table))) }
     }
 
-    /// What is known of the links: those to loopback addresses are fast, broken ones are out.
+    /// What is known of the links: those to loopback addresses are fast, others are as fast as was measured, broken ones are out.
     private func linkTable(_ order: CoordinatorMachine.PlanOrder) -> LinkTable {
         let isLocal = peers.values.allSatisfy { $0.node == nil || $0.connection.peerAddress.isLoopback }
-        var table = LinkTable(common: isLocal ? Self.loopbackLink : .gigabit)
-        for link in order.brokenLinks { table.set(.unreachable, from: .node(link.from), to: .node(link.to)) }
-        return table
+        if isLocal { return LinkTable(common: Self.loopbackLink, measured: [], broken: order.brokenLinks) }
+        // A probe went over each; what it showed is known by now.
+        for peer in peers.values {
+            guard let node = peer.node, let rate = peer.connection.deliveryRate() else { continue }
+            if links[node] == nil { links[node] = LinkState(policy: CompressionPolicy(mode: self.options.compress)) }
+            let known = links[node]?.bandwidth ?? 0
+            links[node]?.bandwidth = max(known, rate)
+        }
+        let own = links.compactMap { node, link -> MeasuredLink? in
+            guard link.bandwidth > 0, order.nodes.contains(where: { $0.id == node }) else { return nil }
+            let gain = link.wireBytes > 0 ? max(1, Double(link.rawBytes) / Double(link.wireBytes)) : 1
+            return MeasuredLink(
+                from: nil, to: node, bandwidthBytesPerSecond: link.bandwidth * gain,
+                roundTripMs: (order.nodes.first { $0.id == node }?.latencyMs ?? 0) * 2)
+        }
+        return LinkTable(common: .gigabit, measured: order.links + own, broken: order.brokenLinks)
     }
 
     private func sendArchive(_ key: PartitionKey, on connection: ConnectionID) {

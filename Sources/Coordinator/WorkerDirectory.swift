@@ -16,6 +16,7 @@ package struct WorkerDirectory: Sendable {
         package var isExpanded: Bool
         /// There are several by declaration, so that none bears the plain name.
         package var isNumbered = false
+        package var pinnedStage: Int?
 
         package init(
             name: String, host: String, port: UInt16, published: [String] = [], isExpanded: Bool, isNumbered: Bool = false
@@ -34,6 +35,7 @@ package struct WorkerDirectory: Sendable {
                 name: worker.declaredNodeName ?? worker.name, host: worker.host, port: worker.port,
                 published: worker.publishedAddresses.map(\.description), isExpanded: !isListed,
                 isNumbered: !isListed && (worker.replicas ?? 1) > 1)
+            pinnedStage = worker.annotation.stage
         }
 
         var address: String { HostPort(host: host, port: port).description }
@@ -66,7 +68,9 @@ package struct WorkerDirectory: Sendable {
     /// - Parameter living: targets that answer, with the address at which they do. One whose address has gone from its name stays until
     ///   it does not answer any more.
     package mutating func targets(living: [NodeID: String] = [:]) -> [CoordinatorMachine.Target] {
-        services.flatMap { service in targets(of: service, living) }
+        services.flatMap { service in
+            targets(of: service, living).map { .init(name: $0.name, addresses: $0.addresses, pinnedStage: service.pinnedStage) }
+        }
     }
 
     private mutating func targets(of service: Service, _ living: [NodeID: String]) -> [CoordinatorMachine.Target] {

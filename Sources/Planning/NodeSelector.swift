@@ -67,15 +67,40 @@ public struct NodeSelector: Sendable {
 
     /// The node with the highest score that can do the task; its tasks are one more from now on. Nil where nobody can.
     public mutating func choose(_ demand: TaskDemand) -> Choice? {
-        let index = tournament(for: demand)
-        guard let slot = tournaments[index].winner else { return nil }
-        let choice = Choice(
-            node: standings.names[slot], score: standings.scores[slot], ignoresLoad: tournaments[index].rank(of: slot) == .loaded)
+        let index = prepare(for: demand)
+        let choice = winner(of: tournaments[index])
+        if let choice { assign(to: choice.node) }
+        return choice
+    }
+
+    /// Who ``choose(_:)`` would give a task now; nothing changes. `nil` also for a demand that was never prepared for.
+    public func winner(_ demand: TaskDemand) -> Choice? {
+        tournaments.first { $0.demand == demand }.flatMap(winner(of:))
+    }
+
+    private func winner(of tournament: Tournament) -> Choice? {
+        tournament.winner.map { slot in
+            Choice(
+                node: standings.names[slot], score: standings.scores[slot],
+                ignoresLoad: tournament.rank(of: slot) == .loaded)
+        }
+    }
+
+    /// The best of some of the nodes, where something that the demand does not say keeps the others from it. O(their number).
+    public func winner(_ demand: TaskDemand, among candidates: [NodeID]) -> NodeID? {
+        let ranked = candidates.compactMap { slots[$0] }.map { (slot: $0, rank: rank($0, demand)) }
+        let best = ranked.map(\.rank).max() ?? .out
+        guard best != .out else { return nil }
+        return ranked.filter { $0.rank == best }.map(\.slot).max { standings.isBetter($1, $0) }.map { standings.names[$0] }
+    }
+
+    /// The node has a task more, whoever chose it.
+    public mutating func assign(to id: NodeID) {
+        guard let slot = slots[id] else { return }
         choices += 1
         standings.lastChosen[slot] = choices
         entries[slot].tasks += 1
         refresh(slot)
-        return choice
     }
 
     /// A task that ``choose(_:)`` gave to the node is over; one that failed has no time worth remembering.
@@ -123,8 +148,9 @@ public struct NodeSelector: Sendable {
         return reading.load > settings.maximumLoad ? .loaded : .eligible
     }
 
-    /// The place of the demand's tournament, made where it is not there.
-    private mutating func tournament(for demand: TaskDemand) -> Int {
+    /// Makes the demand's tournament where it is not there: O(n), once.
+    /// - Returns: its place.
+    @discardableResult public mutating func prepare(for demand: TaskDemand) -> Int {
         if let index = tournaments.firstIndex(where: { $0.demand == demand }) {
             tournaments[index].lastUsed = choices
             return index

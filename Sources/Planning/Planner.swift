@@ -88,6 +88,15 @@ public enum Planner {
         return finish(PlanOutcome(model: model, steps: steps, isExact: false), request: request, selection: selection)
     }
 
+    /// An assignment that serves, and the best plan, both under the same newest measurements; the best is never worse than what serves.
+    public static func compare(
+        _ serving: [(layers: LayerRange, replicas: [NodeID])], _ request: PlanRequest
+    ) throws(PlanningError) -> (serving: Plan, best: Plan) {
+        let current = try evaluate(stages: serving, request)
+        let best = try plan(request)
+        return (current, best.bottleneckMilliseconds < current.bottleneckMilliseconds ? best : current)
+    }
+
     private static func prepared(_ original: PlanRequest) throws(PlanningError) -> (PlanRequest, ParticipantSelection) {
         var request = original
         let (links, warnings) = original.links.sanitized()

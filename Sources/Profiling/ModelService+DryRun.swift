@@ -28,12 +28,12 @@ extension ModelService {
     }
 
     /// A plan whose stages were timed as partitions where the cost model is measured, and the profile with what that showed.
-    public func refined(_ request: PlanRequest) throws -> (plan: Plan, profile: ModelProfile) {
+    public func refined(_ request: PlanRequest) throws -> (plan: Plan, profile: ModelProfile, measurements: [RangeMeasurement]) {
         var refinement = PlanRefinement(request)
         while true {
             switch try refinement.next() {
             case .measure(let ranges): refinement.record(measure(ranges, batch: request.profile.batch))
-            case .done(let plan): return (plan, refinement.profile)
+            case .done(let plan): return (plan, refinement.profile, refinement.measurements)
             }
         }
     }

@@ -31,6 +31,8 @@ public final class ModelService: Sendable {
     struct State {
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
+        /// Milliseconds of ranges that were timed as partitions on this machine.
+        var measured: [LayerRange: Double] = [:]
         /// A plan to serve has been made.
         var hasPlanned = false
     }
@@ -170,8 +172,8 @@ public final class ModelService: Sendable {
     public func plan(_ order: CoordinatorMachine.PlanOrder, links: LinkTable) -> CoordinatorMachine.PlanOutcome {
         guard let prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
         do {
-            let plan = try bestPlan(
-                nodes: order.nodes, links: links, strategy: choices.strategy, shape: choices.shape, measures: measures(for: order))
+            if case .drift(let serving) = order.purpose { return .comparison(try compare(serving, order, links)) }
+            let plan = try bestPlan(order, links, prepared, measures: measures(for: order))
             let chosen = reused(plan, order, links) ?? plan
             if order.purpose == .serve { state.withLock { $0.hasPlanned = true } }
             return .plan(deployment(of: chosen, prepared))
@@ -207,32 +209,45 @@ public final class ModelService: Sendable {
         let isFirst = !state.withLock { $0.hasPlanned }
         let tolerance = isFirst ? nil : isUrgent ? PlanReuse.urgentTolerance : PlanReuse.tolerance
         return PlanReuse.choose(
-            over: best, held: assignments, request(profile, order.nodes, links, choices.strategy, choices.shape),
-            tolerance: tolerance)
+            over: best, held: assignments, calibrated(order, links, profile), tolerance: tolerance)
     }
 
-    private func request(
-        _ profile: ModelProfile, _ nodes: [PlanningNode], _ links: LinkTable, _ strategy: PlanStrategy, _ shape: PlanShape
-    ) -> PlanRequest {
+    /// What is to be planned, with everything that the nodes have measured in it.
+    private func calibrated(_ order: CoordinatorMachine.PlanOrder, _ links: LinkTable, _ profile: ModelProfile) -> PlanRequest {
         var settings = PlanSettings()
         settings.maximumLoad = choices.maximumLoad
-        return PlanRequest(
-            profile: profile, nodes: nodes, links: links, costModel: choices.cost, strategy: strategy, shape: shape,
-            objective: choices.objective, settings: settings)
+        let request = PlanRequest(
+            profile: profile, nodes: order.nodes, links: links, costModel: choices.cost, strategy: choices.strategy,
+            shape: choices.shape, objective: choices.objective, settings: settings)
+        return request.calibrated(by: order.observations, measured: state.withLock { $0.measured })
     }
 
     private func bestPlan(
-        nodes: [PlanningNode], links: LinkTable, strategy: PlanStrategy, shape: PlanShape, measures: Bool
+        _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable, _ prepared: Prepared, measures: Bool
     ) throws -> Plan {
+        let request = calibrated(order, links, prepared.profile)
+        guard measures else { return try Planner.plan(request) }
+        let (plan, corrected, measurements) = try refined(request)
+        // What was learnt serves the next plan too, which may have no time to measure.
+        state.withLock { state in
+            state.prepared?.profile = corrected
+            for measurement in measurements { state.measured[measurement.range] = measurement.milliseconds }
+        }
+        return plan
+    }
+
+    /// The assignment that serves beside the best one, both under the newest measurements.
+    private func compare(
+        _ serving: [StageAssignment], _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable
+    ) throws -> PlanComparison {
         guard let prepared = state.withLock({ $0.prepared }) else {
             throw CommandFailure(.failure, "the model is not analysed yet")
         }
-        let request = request(prepared.profile, nodes, links, strategy, shape)
-        guard measures else { return try Planner.plan(request) }
-        let (plan, corrected) = try refined(request)
-        // What was learnt serves the next plan too, which may have no time to measure.
-        state.withLock { $0.prepared?.profile = corrected }
-        return plan
+        let request = calibrated(order, links, prepared.profile)
+        let (current, best) = try Planner.compare(serving.map { ($0.layers, $0.replicas) }, request)
+        return PlanComparison(
+            servingMs: current.bottleneckMilliseconds, bestMs: best.bottleneckMilliseconds,
+            best: best.hasSameAssignment(as: current) ? nil : deployment(of: best, prepared))
     }
 
     private func deployment(of plan: Plan, _ prepared: Prepared) -> PlannedDeployment {

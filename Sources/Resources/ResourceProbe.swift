@@ -78,6 +78,7 @@ public struct ResourceProbe {
     public mutating func sample(at now: UInt64) -> ResourceSample {
         var sample = ResourceSample()
         let group = cpu?.read()
+        sample.isQuotaBound = group != nil
         let allowed = allowedCores()
         sample.quotaCores = min(group?.quotaCores ?? .infinity, Double(allowed))
         let ticks = group == nil ? hostStat.text().flatMap { ResourceParsers.busyTicks(stat: $0) } ?? 0 : 0

@@ -2,6 +2,8 @@
 public struct ResourceSample: Sendable, Hashable {
     /// Cores in use in the group whose quota binds us (its other members included); the host's where there is no quota.
     public var cpuUsedCores: Double = 0
+    /// Whether a group's quota binds us, so that ``cpuUsedCores`` is that group's and not the host's.
+    public var isQuotaBound = false
     /// Cores that quota, cpuset, affinity and machine allow: the smallest of them.
     public var quotaCores: Double = 0
     /// Share of CFS periods in which the group was throttled, 0…1.

@@ -6,15 +6,32 @@ internal import Wire
 extension Simulation {
     /// Orders of the nodes that are tried before all of them are put side by side into one stage, which needs no link.
     static let planTries = 12
+    /// Measurements look as they do for about this long, longer than the coordinator waits for a better moment.
+    static let driftSpell: Duration = .seconds(8)
+    static let driftChance = 0.3
 
     mutating func plan(_ order: CoordinatorMachine.PlanOrder, coordinator index: Int) {
         let outcome: CoordinatorMachine.PlanOutcome
+        if case .drift(let serving) = order.purpose {
+            return step(.planned(order.generation, comparison(order, serving)), coordinator: index)
+        }
         do {
             outcome = .plan(deployment(of: usesPlanner ? try bestPlan(order) : try anyPlan(order)))
         } catch {
             outcome = .failure("\(error)")
         }
         step(.planned(order.generation, outcome), coordinator: index)
+    }
+
+    /// In some spells of the stormy time another plan looks much better than the one that serves, whatever that is.
+    private func comparison(_ order: CoordinatorMachine.PlanOrder, _ serving: [StageAssignment]) -> CoordinatorMachine.PlanOutcome {
+        let spell = UInt64(now.nanoseconds / Self.driftSpell.nanoseconds)
+        var dice = SeededRandom(seed: SeededRandom.mix(seed ^ spell &* 0x9E37_79B9_7F4A_7C15))
+        let looksWorse = now < lastFaultStart && dice.chance(Self.driftChance)
+        guard looksWorse, let best = try? usesPlanner ? bestPlan(order) : anyPlan(order, salt: spell) else {
+            return .comparison(PlanComparison(servingMs: 1, bestMs: 1, best: nil))
+        }
+        return .comparison(PlanComparison(servingMs: 2, bestMs: 1, best: deployment(of: best)))
     }
 
     private func bestPlan(_ order: CoordinatorMachine.PlanOrder) throws(PlanningError) -> Plan {
@@ -24,12 +41,12 @@ extension Simulation {
     }
 
     /// The same nodes and links give the same plan, as a planner's would.
-    private func anyPlan(_ order: CoordinatorMachine.PlanOrder) throws(PlanningError) -> Plan {
+    private func anyPlan(_ order: CoordinatorMachine.PlanOrder, salt: UInt64 = 0) throws(PlanningError) -> Plan {
         guard let first = order.nodes.first else { return try bestPlan(order) }
         var plan = try Planner.plan(PlanRequest(profile: model.profile, nodes: [first]))
         guard let whole = plan.stages.first else { return plan }
         let nodes = order.nodes.map(\.id)
-        var dice = SeededRandom(seed: seed ^ Self.hash(of: nodes, order.brokenLinks))
+        var dice = SeededRandom(seed: seed ^ salt ^ Self.hash(of: nodes, order.brokenLinks))
         let groups = grouping(of: nodes, order.brokenLinks, &dice)
         var cuts = Set<Int>()
         while cuts.count < groups.count - 1 { cuts.insert(dice.int(in: 1...(layerCount - 1))) }

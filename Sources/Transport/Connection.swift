@@ -206,4 +206,7 @@ public final class Connection: CustomStringConvertible {
 
     /// The kernel's newest measurement of how fast the peer takes our bytes, in bytes per second; `nil` before there is one.
     public func deliveryRate() -> Double? { socket?.deliveryRate }
+
+    /// The kernel's smoothed round trip, in milliseconds; `nil` while nothing was measured.
+    public func roundTripMilliseconds() -> Double? { socket?.roundTripMilliseconds }
 }

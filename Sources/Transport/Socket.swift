@@ -63,15 +63,24 @@ final class Socket {
     /// floor of the path's bandwidth at worst. glibc's `tcp_info` ends before this field of the kernel's (4.9 and later), hence the offset.
     var deliveryRate: Double? {
         // linux/tcp.h: struct tcp_info, tcpi_delivery_rate.
-        let offset = 160
-        let size = offset + MemoryLayout<UInt64>.size
+        information(at: 160, as: UInt64.self).flatMap { $0 == 0 ? nil : Double($0) }
+    }
+
+    /// The kernel's smoothed round trip of this connection in milliseconds; `nil` before there is one.
+    var roundTripMilliseconds: Double? {
+        // linux/tcp.h: struct tcp_info, tcpi_rtt, in microseconds.
+        information(at: 68, as: UInt32.self).flatMap { $0 == 0 ? nil : Double($0) / 1000 }
+    }
+
+    /// A field of the kernel's `tcp_info`, which is longer than glibc's.
+    private func information<T: BitwiseCopyable>(at offset: Int, as type: T.Type) -> T? {
+        let size = offset + MemoryLayout<T>.size
         return withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { info in
             var length = socklen_t(size)
             guard getsockopt(rawValue, Int32(IPPROTO_TCP), TCP_INFO, info.baseAddress, &length) == 0, Int(length) >= size else {
                 return nil
             }
-            let rate = info.load(fromByteOffset: offset, as: UInt64.self)
-            return rate == 0 ? nil : Double(rate)
+            return info.load(fromByteOffset: offset, as: T.self)
         }
     }
 }

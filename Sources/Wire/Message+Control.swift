@@ -53,10 +53,12 @@ public struct PartitionStatistics: Sendable, Hashable {
     public var items: UInt64
     /// Wall time of the runs, summed.
     public var computeNanoseconds: UInt64
+    /// CPU time of the executors' threads in them: what a quota or a neighbour took away is not in it.
+    public var cpuNanoseconds: UInt64
 
     public init(
         key: PartitionKey, archiveBytes: UInt64, weightBytes: UInt64, isLoaded: Bool, runs: UInt64, items: UInt64,
-        computeNanoseconds: UInt64
+        computeNanoseconds: UInt64, cpuNanoseconds: UInt64 = 0
     ) {
         self.key = key
         self.archiveBytes = archiveBytes
@@ -65,6 +67,7 @@ public struct PartitionStatistics: Sendable, Hashable {
         self.runs = runs
         self.items = items
         self.computeNanoseconds = computeNanoseconds
+        self.cpuNanoseconds = cpuNanoseconds
     }
 }
 
@@ -80,10 +83,12 @@ public struct LinkStatistics: Sendable, Hashable {
     public var bandwidthBytesPerSecond: Double
     /// Share of the messages that went compressed, 0…1.
     public var compressedShare: Double
+    /// The kernel's smoothed round trip; 0 where nothing has been measured.
+    public var roundTripMilliseconds: Double
 
     public init(
         peer: String, isConnected: Bool, messages: UInt64, rawBytes: UInt64, wireBytes: UInt64, bandwidthBytesPerSecond: Double,
-        compressedShare: Double
+        compressedShare: Double, roundTripMilliseconds: Double = 0
     ) {
         self.peer = peer
         self.isConnected = isConnected
@@ -92,6 +97,7 @@ public struct LinkStatistics: Sendable, Hashable {
         self.wireBytes = wireBytes
         self.bandwidthBytesPerSecond = bandwidthBytesPerSecond
         self.compressedShare = compressedShare
+        self.roundTripMilliseconds = roundTripMilliseconds
     }
 }
 
@@ -151,11 +157,14 @@ public struct PartitionReport: Sendable, Hashable {
     public var loadMilliseconds: Double
     public var code: StatusCode?
     public var message: String
+    /// CPU time of one run at the last of the order's warm-ups, the planned micro-batch; 0 where none ran.
+    public var runMilliseconds: Double
 
     public init(
         key: PartitionKey, state: State, archiveBytes: UInt64 = 0, weightBytes: UInt64 = 0, loadMilliseconds: Double = 0,
-        code: StatusCode? = nil, message: String = ""
+        code: StatusCode? = nil, message: String = "", runMilliseconds: Double = 0
     ) {
+        self.runMilliseconds = runMilliseconds
         self.key = key
         self.state = state
         self.archiveBytes = archiveBytes

@@ -101,3 +101,9 @@ public struct WorkResult: Sendable, Hashable {
         self.trace = trace
     }
 }
+
+/// Bytes that mean nothing: by their payload the sender's kernel measures the link before an activation depends on it. Whoever gets them
+/// lets them go.
+public struct LinkProbe: Sendable, Hashable {
+    public init() {}
+}

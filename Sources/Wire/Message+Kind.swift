@@ -25,6 +25,7 @@ extension Message {
         case partitionData = 48
         case work = 49
         case workResult = 50
+        case linkProbe = 51
 
         case inferRequest = 64
         case inferReply = 65
@@ -42,6 +43,7 @@ extension Message {
             switch self {
             case .work, .workResult, .inferRequest, .inferReply: WireLimits.activationByteCount
             case .partitionData: WireLimits.partitionByteCount
+            case .linkProbe: WireLimits.probeByteCount
             case .statusReply, .modelReply: WireLimits.documentByteCount
             default: 0
             }
@@ -70,6 +72,7 @@ extension Message {
         case .leaving: .leaving
         case .released: .released
         case .partitionData: .partitionData
+        case .linkProbe: .linkProbe
         case .work: .work
         case .workResult: .workResult
         case .inferRequest: .inferRequest

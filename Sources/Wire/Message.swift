@@ -26,6 +26,7 @@ public enum Message: Sendable, Hashable {
     // Data: coordinator → worker → … → coordinator.
     /// Payload: the archive.
     case partitionData(PartitionData)
+    case linkProbe(LinkProbe)
     /// Payload: the tensors.
     case work(Work)
     /// Payload: the tensors.
@@ -137,11 +138,14 @@ public struct WorkerProfile: Sendable, Hashable {
     /// libtorch's version; partitions are cut for one.
     public var toolchain: String
     public var inventory: [HeldPartition]
+    /// Workers with the same one share their processors, so that each one's CPU time is no stranger's load to the others; empty: unknown.
+    public var processorGroup: String
 
     public init(
         cores: Double, speed: Double, memoryLimitBytes: UInt64, memoryAvailableBytes: UInt64, executors: UInt32, slots: UInt32,
-        slotBytes: UInt64, toolchain: String, inventory: [HeldPartition]
+        slotBytes: UInt64, toolchain: String, inventory: [HeldPartition], processorGroup: String = ""
     ) {
+        self.processorGroup = processorGroup
         self.cores = cores
         self.speed = speed
         self.memoryLimitBytes = memoryLimitBytes

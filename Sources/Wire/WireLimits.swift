@@ -25,6 +25,8 @@ public enum WireLimits {
     public static let activationByteCount = 1 << 30
     /// A partition's archive.
     public static let partitionByteCount = 8 << 30
+    /// What measures a link: enough that the kernel's estimate settles, 0.2 s of a link of 10 Mbit/s.
+    public static let probeByteCount = 256 << 10
     /// A status or a manifest as JSON.
     public static let documentByteCount = 64 << 20
 

@@ -13,10 +13,18 @@ final class PeerConnection {
     var hello: Hello?
     /// The node that this worker dialled.
     var dialledNode: String?
+    /// A probe was sent: before that the kernel's estimate rests on a few small messages.
+    var isProbed = false
 
     init(_ connection: Connection) {
         self.connection = connection
         id = ConnectionID(connection.id)
+    }
+
+    /// The link that it carries activations or results of, from here; what others opened only brings them.
+    var link: String? {
+        if let dialledNode { return dialledNode }
+        return hello?.role == .coordinator && hello?.channel == .data ? WorkerProcess.LinkState.coordinatorName : nil
     }
 }
 
@@ -46,6 +54,7 @@ extension WorkerProcess: ConnectionHandler {
                 connections[opened.id] = opened
                 connection.handler = self
                 step(.peerOpened(peer, opened.id))
+                probe(opened)
             case .failure(let failure): step(.peerFailed(peer, failure.message))
             }
         }
@@ -71,9 +80,21 @@ extension WorkerProcess: ConnectionHandler {
         case .partitionData:
             guard peer.hello?.role == .coordinator else { return .close(.requested("only the coordinator sends partitions")) }
             return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
+        // Of a link's probe only its journey counts.
         default: return .discard
         }
     }
+
+    /// So that the kernel knows the link's bandwidth before an activation depends on it.
+    private func probe(_ peer: PeerConnection) {
+        // With very many peers the probes of all pairs together would be a load of their own.
+        guard connections.values.count(where: { $0.dialledNode != nil }) <= Self.probedPeerLimit else { return }
+        peer.isProbed = true
+        peer.connection.send(.linkProbe(LinkProbe()), payload: OutgoingPayload(Self.probeBytes))
+    }
+
+    private static let probedPeerLimit = 32
+    private static let probeBytes = TensorStorage(copying: [UInt8](repeating: 0, count: WireLimits.probeByteCount))
 
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
         guard let peer = connections[ConnectionID(connection.id)] else { return }
@@ -83,6 +104,7 @@ extension WorkerProcess: ConnectionHandler {
             peer.hello = hello
             if let claim = hello.claim { compression = claim.compression }
             step(.opened(peer.id, hello))
+            if peer.link != nil { probe(peer) }
         case _ where peer.hello == nil && peer.dialledNode == nil:
             connection.refuse(.failedPrecondition, "the first message must be a hello")
         case .work(let work): arrived(work, payload, on: peer)

@@ -10,6 +10,9 @@ internal import Wire
 extension WorkerProcess {
     /// Partitions that no plan uses stay loaded, in case a plan comes back to them, up to this many and while memory allows.
     static let idlePartitionLimit = 4
+    /// Timed runs of a partition that was just loaded, while they take no longer than this in all: its route waits for them.
+    static let calibrationRuns = 3
+    static let calibrationNanoseconds: UInt64 = 100_000_000
 
     /// A partition that can run.
     struct Loaded {
@@ -20,12 +23,15 @@ extension WorkerProcess {
         var runs: UInt64 = 0
         var items: UInt64 = 0
         var computeNanoseconds: UInt64 = 0
+        var cpuNanoseconds: UInt64 = 0
     }
 
     struct LoadOutcome: Sendable {
         let partition: any LoadedPartition
         let archiveBytes: UInt64
         let duration: Duration
+        /// CPU time of one run of the planned micro-batch; 0 where none was asked for or the model refuses zeros.
+        let runMilliseconds: Double
     }
 
     struct StoreRefusal: Error, Sendable {
@@ -62,7 +68,7 @@ extension WorkerProcess {
     func load(_ order: LoadPartition) {
         if let ready = loaded[order.key] {
             loaded[order.key]?.isReleased = false
-            step(.loaded(order.key, report(order.key, ready, .zero)))
+            step(.loaded(order.key, report(order.key, ready)))
             return
         }
         guard loading.insert(order.key).inserted else { return }
@@ -111,21 +117,38 @@ extension WorkerProcess {
         }
         do {
             let partition = try engine.loadPartition(archive: archive, optimized: order.key.optimization == .o1)
-            for headers in order.warmups {
+            var runMilliseconds = 0.0
+            for (index, headers) in order.warmups.enumerated() {
                 let inputs = try headers.map { header in
                     let storage = TensorStorage(byteCount: try Tensor.byteCount(of: header.dtype, shape: header.shape))
                     storage.mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)
                     return try Tensor(dtype: header.dtype, shape: header.shape, storage: storage)
                 }
                 // A model may refuse zeros; warming up is no test.
-                _ = try? partition.run(inputs)
+                guard (try? partition.run(inputs)) != nil, index == order.warmups.count - 1 else { continue }
+                runMilliseconds = calibrate(partition, inputs)
             }
             TorchEngine.trimMemory()
             return LoadOutcome(
-                partition: partition, archiveBytes: UInt64(archive.byteCount), duration: LoopTime.current() - start)
+                partition: partition, archiveBytes: UInt64(archive.byteCount), duration: LoopTime.current() - start,
+                runMilliseconds: runMilliseconds)
         } catch {
             throw StoreRefusal(code: .internalError, message: "\(error)")
         }
+    }
+
+    /// How long this very partition takes here, in CPU time of one thread: the least of a few runs, which what runs beside it disturbed least.
+    private static func calibrate(_ partition: any LoadedPartition, _ inputs: [Tensor]) -> Double {
+        var least = UInt64.max
+        var spent: UInt64 = 0
+        for _ in 0..<calibrationRuns where spent < calibrationNanoseconds {
+            let start = SpeedProbe.threadNanoseconds()
+            guard (try? partition.run(inputs)) != nil else { break }
+            let time = SpeedProbe.threadNanoseconds() &- start
+            least = min(least, time)
+            spent += time
+        }
+        return least == .max ? 0 : Double(least) / 1e6
     }
 
     func loadEnded(_ key: PartitionKey, _ result: Result<LoadOutcome, StoreRefusal>) {
@@ -135,15 +158,15 @@ extension WorkerProcess {
             store.pin(key)
             let ready = Loaded(partition: outcome.partition, archiveBytes: outcome.archiveBytes, lastUsed: loop.now)
             loaded[key] = ready
-            step(.loaded(key, report(key, ready, outcome.duration)))
+            step(.loaded(key, report(key, ready, outcome)))
         case .failure(let refusal): step(.loadFailed(key, refusal.code, refusal.message))
         }
     }
 
-    private func report(_ key: PartitionKey, _ ready: Loaded, _ duration: Duration) -> PartitionReport {
+    private func report(_ key: PartitionKey, _ ready: Loaded, _ outcome: LoadOutcome? = nil) -> PartitionReport {
         PartitionReport(
             key: key, state: .ready, archiveBytes: ready.archiveBytes, weightBytes: UInt64(ready.partition.weightBytes),
-            loadMilliseconds: duration.milliseconds)
+            loadMilliseconds: outcome?.duration.milliseconds ?? 0, runMilliseconds: outcome?.runMilliseconds ?? 0)
     }
 
     /// No plan uses it any more. It stays while there is room, so that going back to it costs nothing.
@@ -188,6 +211,11 @@ extension WorkerProcess {
         let controls = connections.values.filter { $0.hello?.role == .coordinator && $0.hello?.channel == .control }
         guard !controls.isEmpty else { return }
         heartbeatSequence += 1
+        for peer in connections.values {
+            guard peer.isProbed, let link = peer.link else { continue }
+            if links[link] == nil { links[link] = LinkState(policy: CompressionPolicy(mode: compression)) }
+            measured(link, peer.connection)
+        }
         let beat = heartbeat
         for peer in controls { peer.connection.send(.heartbeat(beat)) }
     }
@@ -206,14 +234,16 @@ extension WorkerProcess {
             partitions: loaded.sorted { $0.key.firstLayer < $1.key.firstLayer }.map { key, ready in
                 PartitionStatistics(
                     key: key, archiveBytes: ready.archiveBytes, weightBytes: UInt64(ready.partition.weightBytes),
-                    isLoaded: !ready.isReleased, runs: ready.runs, items: ready.items, computeNanoseconds: ready.computeNanoseconds)
+                    isLoaded: !ready.isReleased, runs: ready.runs, items: ready.items, computeNanoseconds: ready.computeNanoseconds,
+                    cpuNanoseconds: ready.cpuNanoseconds)
             },
             links: links.sorted { $0.key < $1.key }.map { peer, link in
                 LinkStatistics(
                     peer: peer, isConnected: peer == LinkState.coordinatorName || machine.isPeerConnected(peer),
                     messages: link.messages,
                     rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
-                    compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0)
+                    compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0,
+                    roundTripMilliseconds: link.roundTripMs)
             })
     }
 }

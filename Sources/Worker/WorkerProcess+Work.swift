@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Inference
+internal import Resources
 internal import Tensors
 internal import Transport
 internal import Wire
@@ -26,15 +27,22 @@ extension WorkerProcess {
         var rawBytes: UInt64 = 0
         var wireBytes: UInt64 = 0
         var bandwidth: Double = 0
+        var roundTripMs: Double = 0
     }
 
     /// What a thread has done.
     enum Answer: Sendable {
         case decoded(WorkKey, Result<[Tensor], WireError>, Duration)
-        case executed(WorkKey, PartitionKey, Result<[Tensor], InferenceError>, Duration)
+        case executed(WorkKey, PartitionKey, Result<[Tensor], InferenceError>, RunTime)
         case encoded(WorkKey, Outbound, CodecQueue.Encoded)
         case stored(PartitionKey, Result<Int, StoreRefusal>)
         case loaded(PartitionKey, Result<LoadOutcome, StoreRefusal>)
+    }
+
+    /// How long a run took, and how much of a processor it had in that time.
+    struct RunTime: Sendable {
+        var wall: Duration
+        var cpuNanoseconds: UInt64
     }
 
     /// Where an activation goes.
@@ -105,17 +113,20 @@ extension WorkerProcess {
         let inputs = payload.tensors
         let answers = answers
         let isTaken = executors.submit {
-            let start = LoopTime.current()
+            let (start, cpuStart) = (LoopTime.current(), SpeedProbe.threadNanoseconds())
             let result = Result { () throws(InferenceError) in try ready.run(inputs) }
-            _ = answers?.post(.executed(key, partition, result, LoopTime.current() - start))
+            let time = RunTime(
+                wall: LoopTime.current() - start, cpuNanoseconds: SpeedProbe.threadNanoseconds() &- cpuStart)
+            _ = answers?.post(.executed(key, partition, result, time))
         }
         if !isTaken { step(.executionFailed(key, .resourceExhausted, "the executors' queue is full")) }
     }
 
-    private func executed(_ key: WorkKey, _ partition: PartitionKey, _ result: Result<[Tensor], InferenceError>, _ time: Duration) {
-        let nanoseconds = UInt64(clamping: time.nanoseconds)
+    private func executed(_ key: WorkKey, _ partition: PartitionKey, _ result: Result<[Tensor], InferenceError>, _ time: RunTime) {
+        let nanoseconds = UInt64(clamping: time.wall.nanoseconds)
         loaded[partition]?.runs += 1
         loaded[partition]?.computeNanoseconds += nanoseconds
+        loaded[partition]?.cpuNanoseconds += time.cpuNanoseconds
         loaded[partition]?.items += UInt64(payloads[key]?.header.items ?? 0)
         switch result {
         case .success(let tensors):
@@ -182,12 +193,11 @@ extension WorkerProcess {
             work.trace = traces
             message = .work(work)
         }
-        let byteCount = outgoing.payload.byteCount
         connection.send(message, payload: outgoing.payload) { [weak self] outcome in
             guard let self else { return }
             switch outcome {
-            case .written(_, let duration):
-                measured(outbound.link, connection, byteCount, duration)
+            case .written:
+                measured(outbound.link, connection)
                 step(.forwarded(key))
             case .refused(let error): step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
             // The end of the connection ends everything that was on it.
@@ -196,7 +206,9 @@ extension WorkerProcess {
         }
     }
 
-    private func measured(_ link: String, _ connection: Connection, _ byteCount: Int, _ duration: Duration) {
+    /// Takes the kernel's newest measurements of a link's connection.
+    func measured(_ link: String, _ connection: Connection) {
+        if let roundTrip = connection.roundTripMilliseconds() { links[link]?.roundTripMs = roundTrip }
         guard let rate = connection.deliveryRate(), rate > 0 else { return }
         links[link]?.bandwidth = rate
         links[link]?.policy.observe(bandwidthBytesPerSecond: rate)

@@ -40,6 +40,7 @@ final class WorkerProcess {
     let executorCount: Int
     let slotBytes: Int
     let coreSpeed: Double
+    let processorGroup: String
     let store: PartitionArchiveStore
     var loaded: [PartitionKey: Loaded] = [:]
     var loading: Set<PartitionKey> = []
@@ -70,6 +71,7 @@ final class WorkerProcess {
         slotBytes = max(16 << 20, Int(Double(memoryLimit) * Self.activationShare))
         try TorchEngine.configure(threads: options.threads)
         coreSpeed = SpeedProbe.measure().relativeSpeed
+        processorGroup = ProcessorGroup.identifier(isQuotaBound: first.isQuotaBound)
         store = try PartitionArchiveStore(limitByteCount: options.cacheLimit.bytes, folder: options.cacheDir) { text in
             logger.warning("partition store", metadata: ["cause": "\(text)"])
         }
@@ -206,6 +208,6 @@ final class WorkerProcess {
             slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
             inventory: archives.map {
                 HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil)
-            })
+            }, processorGroup: processorGroup)
     }
 }

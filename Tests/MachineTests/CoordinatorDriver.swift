@@ -246,7 +246,7 @@ extension [CoordinatorMachine.Directive] {
     }
     /// Of plans that are to serve.
     var orders: [CoordinatorMachine.PlanOrder] { allOrders.filter { $0.purpose == .serve } }
-    var standbyOrders: [CoordinatorMachine.PlanOrder] { allOrders.filter { $0.purpose != .serve } }
+    var standbyOrders: [CoordinatorMachine.PlanOrder] { allOrders.filter { if case .standby = $0.purpose { true } else { false } } }
     var dials: [NodeID] { compactMap { if case .dial(let node, _, _) = $0 { node } else { nil } } }
     var closes: [ConnectionID] { compactMap { if case .close(let connection, _) = $0 { connection } else { nil } } }
     var cancels: [ConnectionID] { compactMap { if case .send(let connection, .cancelWork) = $0 { connection } else { nil } } }

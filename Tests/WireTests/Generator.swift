@@ -70,7 +70,8 @@ extension Generator {
         WorkerProfile(
             cores: quantity(), speed: quantity(), memoryLimitBytes: number(), memoryAvailableBytes: number(), executors: number32(),
             slots: number32(), slotBytes: number(), toolchain: name(),
-            inventory: list(0...3) { HeldPartition(key: $0.partitionKey(), archiveBytes: $0.number(), isLoaded: $0.flag()) })
+            inventory: list(0...3) { HeldPartition(key: $0.partitionKey(), archiveBytes: $0.number(), isLoaded: $0.flag()) },
+            processorGroup: name())
     }
 
     mutating func heartbeat() -> Heartbeat {
@@ -82,12 +83,13 @@ extension Generator {
             partitions: list(0...3) {
                 PartitionStatistics(
                     key: $0.partitionKey(), archiveBytes: $0.number(), weightBytes: $0.number(), isLoaded: $0.flag(),
-                    runs: $0.number(), items: $0.number(), computeNanoseconds: $0.number())
+                    runs: $0.number(), items: $0.number(), computeNanoseconds: $0.number(), cpuNanoseconds: $0.number())
             },
             links: list(0...3) {
                 LinkStatistics(
                     peer: $0.name(), isConnected: $0.flag(), messages: $0.number(), rawBytes: $0.number(), wireBytes: $0.number(),
-                    bandwidthBytesPerSecond: $0.quantity(), compressedShare: $0.quantity())
+                    bandwidthBytesPerSecond: $0.quantity(), compressedShare: $0.quantity(),
+                    roundTripMilliseconds: $0.quantity())
             })
     }
 
@@ -135,7 +137,7 @@ extension Generator {
                 PartitionReport(
                     key: partitionKey(), state: pick([.missing, .ready, .failed, .evicted]), archiveBytes: number(),
                     weightBytes: number(), loadMilliseconds: quantity(), code: flag() ? nil : pick(StatusCode.allCases),
-                    message: name()))
+                    message: name(), runMilliseconds: quantity()))
         case .releasePartition: .releasePartition(ReleasePartition(key: partitionKey()))
         case .cancelWork: .cancelWork(CancelWork(keys: list(0...5) { $0.workKey() }))
         case .workDropped: .workDropped(WorkDropped(key: workKey(), node: name()))
@@ -143,6 +145,7 @@ extension Generator {
             .workRejected(WorkRejected(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))
         case .workFailed: .workFailed(WorkFailed(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))
         case .peerLost: .peerLost(PeerLost(from: name(), to: name(), message: name(), keys: list(0...5) { $0.workKey() }))
+        case .linkProbe: .linkProbe(LinkProbe())
         case .partitionData: .partitionData(PartitionData(key: partitionKey(), contentDigest: digest()))
         case .work:
             .work(

@@ -105,7 +105,7 @@ import Wire
         #expect(
             numbers == "hello=1 welcome=2 refused=3 heartbeat=16 ping=17 pong=18 peerTable=19 loadPartition=20 partitionReport=21 "
                 + "releasePartition=22 cancelWork=23 workDropped=24 workRejected=25 workFailed=26 peerLost=27 register=28 registered=29 leaving=30 released=31 partitionData=48 work=49 "
-                + "workResult=50 inferRequest=64 inferReply=65 inferError=66 cancelRequest=67 statusRequest=68 statusReply=69 "
+                + "workResult=50 linkProbe=51 inferRequest=64 inferReply=65 inferError=66 cancelRequest=67 statusRequest=68 statusReply=69 "
                 + "modelRequest=70 modelReply=71 drainRequest=72 drainReply=73")
     }
 }

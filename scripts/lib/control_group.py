@@ -25,7 +25,7 @@ class ControlGroup:
         roots = {(ROOT / controller).resolve() for controller in ("cpu", "cpuacct")} if is_v1 else {ROOT}
         self.folders = [root / f"amp4ec-{os.getpid()}-{name}" for root in sorted(roots)]
         self._cpu = (ROOT / "cpu").resolve() / self.folders[0].name if is_v1 else self.folders[0]
-        quota = int(cores * PERIOD_US)
+        self._is_v1 = is_v1
         try:
             if not is_v1 and "cpu" not in (ROOT / "cgroup.subtree_control").read_text().split():
                 (ROOT / "cgroup.subtree_control").write_text("+cpu")
@@ -33,14 +33,20 @@ class ControlGroup:
                 folder.mkdir()
             if is_v1:
                 (self._cpu / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-                (self._cpu / "cpu.cfs_quota_us").write_text(str(quota))
-            else:
-                (self._cpu / "cpu.max").write_text(f"{quota} {PERIOD_US}")
+            self.set_cores(cores)
             if comes_first:
                 (self._cpu / ("cpu.shares" if is_v1 else "cpu.weight")).write_text("8192" if is_v1 else "800")
         except OSError as error:
             self.remove()
             raise NoControlGroups(f"no control group with a CPU quota can be made ({error}): run it as root, outside a container") from None
+
+    def set_cores(self, cores):
+        """Also while processes run in it."""
+        quota = int(cores * PERIOD_US)
+        if self._is_v1:
+            (self._cpu / "cpu.cfs_quota_us").write_text(str(quota))
+        else:
+            (self._cpu / "cpu.max").write_text(f"{quota} {PERIOD_US}")
 
     def enter(self):
         """What to put before a command so that it runs in the group."""

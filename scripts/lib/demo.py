@@ -13,8 +13,11 @@ from local_cluster import Failed, LocalCluster, amp4ec
 WORKERS = 3
 #: Sent at once: far more than the three stages hold, so that requests wait, overtake and are joined again.
 REQUESTS = 48
-#: Photos of the stream in which a worker dies, and of the one in which it comes back: each lasts long enough to show it.
-STREAM = 72
+#: The stream in which a worker dies, and the one in which it comes back, last about this long at the rate that the machine has just
+#: shown: to see the worker at work, and later to plan it in, takes a second or two on any machine.
+STREAM_S = 6
+#: Photos of such a stream: enough that all stages have some under way; at most what the coordinator holds for all clients, with room to spare.
+STREAM_LEAST, STREAM_MOST = 72, 900
 #: The worker in the middle: its work comes from one worker and goes to another.
 VICTIM = "w2"
 TOP = 5
@@ -52,6 +55,8 @@ class Demo:
     def __init__(self, cluster, model, photos):
         self.cluster, self.model, self.photos = cluster, model, photos
         self.reference = {}
+        #: Photos of one stream.
+        self.stream_length = STREAM_LEAST
 
     def show_plan(self, seconds):
         status = self.cluster.status()
@@ -125,6 +130,7 @@ class Demo:
         check(counted["requests_completed"] == REQUESTS and counted["requests_failed"] == 0,
               f"the coordinator counts {counted['requests_completed']} completed and {counted['requests_failed']} failed")
         print(f"  {REQUESTS} sent, {len(results)} answered, 0 failed, in {seconds:.1f} s; every answer equals the one process's.")
+        self.stream_length = min(max(STREAM_LEAST, round(STREAM_S * REQUESTS / seconds)), STREAM_MOST)
         return self.show_links(before, after)
 
     def show_links(self, before, after):
@@ -143,8 +149,8 @@ class Demo:
         return totals
 
     def stream(self):
-        """Sends `STREAM` photos in the background."""
-        self.streamed = [self.photos[number % len(self.photos)] for number in range(STREAM)]
+        """Sends `stream_length` photos in the background."""
+        self.streamed = [self.photos[number % len(self.photos)] for number in range(self.stream_length)]
         return self.cluster.begin("infer", "--top", TOP, *self.streamed)
 
     def check_stream(self, run, before):
@@ -159,18 +165,18 @@ class Demo:
                 wrong += 1
         after = self.cluster.status()["counters"]
         moved = {name: after[name] - before["counters"][name] for name in after}
-        check([result["file"] for result in results] == self.streamed, f"{len(results)} of {STREAM} requests were answered")
-        check(moved["requests_completed"] == STREAM and moved["requests_failed"] == 0,
+        check([result["file"] for result in results] == self.streamed, f"{len(results)} of {self.stream_length} requests were answered")
+        check(moved["requests_completed"] == self.stream_length and moved["requests_failed"] == 0,
               f"the coordinator counts {moved['requests_completed']} completed and {moved['requests_failed']} failed")
         return len(results), wrong, moved
 
     def kill_with_work(self, run):
         """SIGKILL while micro-batches are on the victim and half of the stream is still to come, so that they cannot all end before it."""
         while True:
-            check(run.is_running, f"all {STREAM} photos were answered before {VICTIM} was seen at work")
+            check(run.is_running, f"all {self.stream_length} photos were answered before {VICTIM} was seen at work")
             status = self.cluster.status()
             load = next(node["load"] for node in status["nodes"] if node["name"] == VICTIM)
-            if load > 0 and status["requests_in_flight"] >= STREAM // 2:
+            if load > 0 and status["requests_in_flight"] >= self.stream_length // 2:
                 self.cluster.worker(VICTIM).kill()
                 return load
 
@@ -190,7 +196,7 @@ class Demo:
 
     def lose_and_regain(self):
         """One worker is killed in the middle of a stream, and comes back in the middle of another."""
-        heading(f"SIGKILL of {VICTIM} while {STREAM} photos are being classified")
+        heading(f"SIGKILL of {VICTIM} while {self.stream_length} photos are being classified")
         before, since = self.cluster.status(), time.time()
         run = self.stream()
         held = self.kill_with_work(run)
@@ -201,7 +207,7 @@ class Demo:
         lost_ms = self.replan("node is lost", since)
         print(f"  the answers went on; plan over two workers after {lost_ms:.0f} ms: {self.stages(two)}")
 
-        heading(f"{VICTIM} is started again while {STREAM} more are being classified")
+        heading(f"{VICTIM} is started again while {self.stream_length} more are being classified")
         before, since = self.cluster.status(), time.time()
         run = self.stream()
         self.cluster.restart_worker(VICTIM)
@@ -212,8 +218,8 @@ class Demo:
 
         heading("Summary")
         table(["", "requests sent", "answered", "lost", "wrong", "replayed micro-batches", "new plan after"], [
-            ["worker killed", str(STREAM), str(answered), str(STREAM - answered), str(wrong), str(lost["micro_batches_replayed"]), f"{lost_ms:.0f} ms"],
-            ["worker back", str(STREAM), str(more), str(STREAM - more), str(wrong_later), str(back["micro_batches_replayed"]), f"{back_ms:.0f} ms"]])
+            ["worker killed", str(self.stream_length), str(answered), str(self.stream_length - answered), str(wrong), str(lost["micro_batches_replayed"]), f"{lost_ms:.0f} ms"],
+            ["worker back", str(self.stream_length), str(more), str(self.stream_length - more), str(wrong_later), str(back["micro_batches_replayed"]), f"{back_ms:.0f} ms"]])
         check(wrong + wrong_later == 0, f"{wrong + wrong_later} answers are not what the whole model gives")
 
     @staticmethod

@@ -49,6 +49,7 @@ typedef struct Amp4ec__Released Amp4ec__Released;
 typedef struct Amp4ec__PartitionData Amp4ec__PartitionData;
 typedef struct Amp4ec__Work Amp4ec__Work;
 typedef struct Amp4ec__WorkResult Amp4ec__WorkResult;
+typedef struct Amp4ec__LinkProbe Amp4ec__LinkProbe;
 typedef struct Amp4ec__InferRequest Amp4ec__InferRequest;
 typedef struct Amp4ec__RequestTiming Amp4ec__RequestTiming;
 typedef struct Amp4ec__InferReply Amp4ec__InferReply;
@@ -303,10 +304,14 @@ struct  Amp4ec__WorkerProfile
   char *toolchain;
   size_t n_inventory;
   Amp4ec__HeldPartition **inventory;
+  /*
+   * Workers with the same one share their processors: each is no stranger's load to the others. Empty: unknown.
+   */
+  char *processor_group;
 };
 #define AMP4EC__WORKER_PROFILE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__worker_profile__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, (char *)protobuf_c_empty_string, 0,NULL }
+    , 0, 0, 0, 0, 0, 0, 0, (char *)protobuf_c_empty_string, 0,NULL, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -363,10 +368,14 @@ struct  Amp4ec__PartitionStatistics
   uint64_t runs;
   uint64_t items;
   uint64_t compute_nanoseconds;
+  /*
+   * CPU time of the executor's thread.
+   */
+  uint64_t cpu_nanoseconds;
 };
 #define AMP4EC__PARTITION_STATISTICS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__partition_statistics__descriptor) \
-    , NULL, 0, 0, 0, 0, 0, 0 }
+    , NULL, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Amp4ec__LinkStatistics
@@ -379,10 +388,11 @@ struct  Amp4ec__LinkStatistics
   uint64_t wire_bytes;
   double bandwidth_bytes_per_second;
   double compressed_share;
+  double round_trip_milliseconds;
 };
 #define AMP4EC__LINK_STATISTICS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__link_statistics__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0 }
 
 
 /*
@@ -503,10 +513,14 @@ struct  Amp4ec__PartitionReport
    */
   Amp4ec__StatusCode code;
   char *message;
+  /*
+   * CPU time of one run of the last warm-up; 0 where none ran.
+   */
+  double run_milliseconds;
 };
 #define AMP4EC__PARTITION_REPORT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__partition_report__descriptor) \
-    , NULL, AMP4EC__PARTITION_STATE__PARTITION_STATE_UNSPECIFIED, 0, 0, 0, AMP4EC__STATUS_CODE__STATUS_CODE_UNSPECIFIED, (char *)protobuf_c_empty_string }
+    , NULL, AMP4EC__PARTITION_STATE__PARTITION_STATE_UNSPECIFIED, 0, 0, 0, AMP4EC__STATUS_CODE__STATUS_CODE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0 }
 
 
 /*
@@ -711,6 +725,18 @@ struct  Amp4ec__WorkResult
 #define AMP4EC__WORK_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__work_result__descriptor) \
     , NULL, 0,NULL, 0,NULL }
+
+
+/*
+ * Kind 51. Payload: bytes that mean nothing, at most 256 KiB: the sender measures the link with them, the receiver lets them go.
+ */
+struct  Amp4ec__LinkProbe
+{
+  ProtobufCMessage base;
+};
+#define AMP4EC__LINK_PROBE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__link_probe__descriptor) \
+     }
 
 
 /*
@@ -1531,6 +1557,25 @@ Amp4ec__WorkResult *
 void   amp4ec__work_result__free_unpacked
                      (Amp4ec__WorkResult *message,
                       ProtobufCAllocator *allocator);
+/* Amp4ec__LinkProbe methods */
+void   amp4ec__link_probe__init
+                     (Amp4ec__LinkProbe         *message);
+size_t amp4ec__link_probe__get_packed_size
+                     (const Amp4ec__LinkProbe   *message);
+size_t amp4ec__link_probe__pack
+                     (const Amp4ec__LinkProbe   *message,
+                      uint8_t             *out);
+size_t amp4ec__link_probe__pack_to_buffer
+                     (const Amp4ec__LinkProbe   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__LinkProbe *
+       amp4ec__link_probe__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__link_probe__free_unpacked
+                     (Amp4ec__LinkProbe *message,
+                      ProtobufCAllocator *allocator);
 /* Amp4ec__InferRequest methods */
 void   amp4ec__infer_request__init
                      (Amp4ec__InferRequest         *message);
@@ -1844,6 +1889,9 @@ typedef void (*Amp4ec__Work_Closure)
 typedef void (*Amp4ec__WorkResult_Closure)
                  (const Amp4ec__WorkResult *message,
                   void *closure_data);
+typedef void (*Amp4ec__LinkProbe_Closure)
+                 (const Amp4ec__LinkProbe *message,
+                  void *closure_data);
 typedef void (*Amp4ec__InferRequest_Closure)
                  (const Amp4ec__InferRequest *message,
                   void *closure_data);
@@ -1925,6 +1973,7 @@ extern const ProtobufCMessageDescriptor amp4ec__released__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__partition_data__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__work__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__work_result__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__link_probe__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__infer_request__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__request_timing__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__infer_reply__descriptor;

@@ -29,19 +29,33 @@ extension CoordinatorMachine {
         if peerTableDueAt != nil { publishPeers(&out) }
         hasLeftOutFlapping = leavesOut
         takesFlapping = false
-        planInProgress = order(.serve, over: members, isUrgent: !requests.isEmpty, &out)
+        planInProgress = order(.serve, over: members, isUrgent: !requests.isEmpty, now, &out)
     }
 
     /// Asks the planner.
     /// - Returns: the number under which it answers.
-    mutating func order(_ purpose: PlanPurpose, over members: [Node], isUrgent: Bool, _ out: inout [Directive]) -> UInt64 {
+    mutating func order(
+        _ purpose: PlanPurpose, over members: [Node], isUrgent: Bool, _ now: Instant, _ out: inout [Directive]
+    ) -> UInt64 {
         planOrders += 1
+        let processorGroups = coresByProcessorGroup
         out.append(
             .plan(
                 PlanOrder(
-                    generation: planOrders, purpose: purpose, nodes: members.map(planningNode), brokenLinks: brokenLinks,
-                    isUrgent: isUrgent, held: held(by: members))))
+                    generation: planOrders, purpose: purpose, nodes: members.map { planningNode($0, processorGroups, now) },
+                    brokenLinks: brokenLinks, isUrgent: isUrgent, held: held(by: members),
+                    observations: observations(of: members), links: measuredLinks(of: members))))
         return planOrders
+    }
+
+    /// Cores that our workers use together on each set of processors that they share.
+    private var coresByProcessorGroup: [String: Double] {
+        var cores: [String: Double] = [:]
+        for node in nodes.values {
+            guard let group = node.profile?.processorGroup, !group.isEmpty, let beat = node.heartbeat else { continue }
+            cores[group, default: 0] += beat.processCPUCores
+        }
+        return cores
     }
 
     /// What is loaded, in a fixed order.
@@ -77,16 +91,26 @@ extension CoordinatorMachine {
         return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
     }
 
-    private func planningNode(_ node: Node) -> PlanningNode {
+    private func planningNode(_ node: Node, _ processorGroups: [String: Double], _ now: Instant) -> PlanningNode {
         let profile = node.profile
-        let cores = profile?.cores ?? 1
-        // Our own partitions and process make room for their successors; others' load is not ours to use.
+        let beat = node.heartbeat
+        // The quota may have been changed since the worker said hello.
+        let quota = beat.flatMap { $0.cpuQuotaCores > 0 ? $0.cpuQuotaCores : nil } ?? profile?.cores ?? 1
+        var cores = max(0.05, min(quota, Double(max(1, profile?.executors ?? 1))))
+        // Our own partitions and processes make room for their successors; others' load is not ours to use.
         let (limit, free, ours) = memory(of: node)
-        let othersCores = node.heartbeat.map { max(0, $0.cpuUsedCores - $0.processCPUCores) } ?? 0
+        var load = 0.0
+        if let obtained = node.pace.disturbedCores(now) {
+            // What the runs really got says more than who else was busy.
+            cores = min(cores, max(0.05, obtained))
+        } else if let beat, quota > 0 {
+            let ourCores = profile.flatMap { processorGroups[$0.processorGroup] } ?? beat.processCPUCores
+            load = min(0.95, max(0, beat.cpuUsedCores - ourCores) / quota)
+        }
         return PlanningNode(
-            id: node.id, effectiveCores: max(0.05, min(cores, Double(max(1, profile?.executors ?? 1)))), speed: profile?.speed ?? 1,
-            freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: cores > 0 ? min(0.95, othersCores / cores) : 0,
-            latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2)
+            id: node.id, effectiveCores: cores, speed: (profile?.speed ?? 1) / configuration.referenceSpeed,
+            freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: load,
+            latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2, pinnedStage: node.pinnedStage)
     }
 
     /// A node's limit, what is free of it, and what we have there, in bytes.
@@ -101,11 +125,16 @@ extension CoordinatorMachine {
 
     mutating func planned(_ generation: UInt64, _ outcome: PlanOutcome, _ now: Instant, _ out: inout [Directive]) {
         guard planInProgress == generation else {
-            standbyPlanned(generation, outcome, now)
+            if drift.order?.number == generation {
+                compared(outcome, now, &out)
+            } else {
+                standbyPlanned(generation, outcome, now)
+            }
             return
         }
         planInProgress = nil
         switch outcome {
+        case .comparison: break
         case .failure where hasLeftOutFlapping:
             // Without the nodes that flap there is no plan: a shaky one is better than none.
             takesFlapping = true
@@ -181,9 +210,11 @@ extension CoordinatorMachine {
             out.append(.sendArchive(data, report.key))
         case .ready:
             nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
+            nodes[id]?.pace.loaded(report.key, runMilliseconds: report.runMilliseconds, now)
             activateIfLoaded(now, &out)
         case .evicted:
             nodes[id]?.partitions[report.key] = nil
+            nodes[id]?.pace.forget(report.key)
             guard uses(active?.deployment, id, report.key) || uses(candidate?.deployment, id, report.key) else { return }
             retireActiveIfBroken()
             if uses(candidate?.deployment, id, report.key) { candidate = nil }
@@ -252,6 +283,7 @@ extension CoordinatorMachine {
         guard let candidate, isLoaded(candidate.deployment) else { return }
         active = ActivePlan(
             generation: candidate.generation, deployment: candidate.deployment, window: window(for: candidate.deployment))
+        renewSelectors(for: candidate.deployment)
         self.candidate = nil
         log(
             .info, "plan serves",
@@ -264,6 +296,7 @@ extension CoordinatorMachine {
             for replica in stage.replicas { nodes[replica]?.progress.predict(planned.predictedMilliseconds) }
         }
         renewStandbys(now)
+        renewDrift(now)
         releaseUnused(&out)
     }
 

@@ -26,6 +26,11 @@ extension CoordinatorMachine {
         public var maximumItems = 65_536
         /// A micro-batch is sent at most this many times; a rejection or a loss costs one.
         public var maximumAttempts: UInt32 = 32
+        /// Speed of this machine's core by the benchmark that workers run when they start: layer times are this machine's, so what a worker
+        /// says of its speed counts relative to it.
+        public var referenceSpeed = 1.0
+        /// Algorithm 1 (`--maximum-load`): a replica above it gets a micro-batch only while all of its stage are.
+        public var maximumLoad = SelectionSettings().maximumLoad
         public var pingInterval: Duration = .seconds(1)
         /// A deployment that has not ended after this long will not: the slowest honest one is a large archive over a slow link.
         public var deploymentTimeout: Duration = .seconds(120)
@@ -105,9 +110,12 @@ extension CoordinatorMachine {
         public var name: NodeID
         /// `host:port`, most likely first.
         public var addresses: [String]
-        public init(name: NodeID, addresses: [String]) {
+        /// The topology's `x-amp4ec: {stage: N}`.
+        public var pinnedStage: Int?
+        public init(name: NodeID, addresses: [String], pinnedStage: Int? = nil) {
             self.name = name
             self.addresses = addresses
+            self.pinnedStage = pinnedStage
         }
     }
 
@@ -127,6 +135,8 @@ extension CoordinatorMachine {
         case serve
         /// To be ready when that node, which serves now, is lost.
         case standby(without: NodeID)
+        /// Nothing to deploy yet: compare this assignment, which serves, with the best plan; the answer is ``PlanOutcome/comparison(_:)``.
+        case drift(from: [StageAssignment])
     }
 
     /// What the planner is asked.
@@ -142,11 +152,16 @@ extension CoordinatorMachine {
         public var isUrgent: Bool
         /// What each node has loaded: a plan of it needs neither sending nor loading.
         public var held: [NodeID: [PartitionKey]]
+        /// What the nodes measured of their partitions and links.
+        public var observations: [RunObservation]
+        public var links: [MeasuredLink]
 
         public init(
             generation: UInt64, purpose: PlanPurpose = .serve, nodes: [PlanningNode], brokenLinks: Set<NodeLink>, isUrgent: Bool,
-            held: [NodeID: [PartitionKey]] = [:]
+            held: [NodeID: [PartitionKey]] = [:], observations: [RunObservation] = [], links: [MeasuredLink] = []
         ) {
+            self.observations = observations
+            self.links = links
             self.held = held
             self.generation = generation
             self.purpose = purpose
@@ -159,6 +174,7 @@ extension CoordinatorMachine {
     public enum PlanOutcome: Sendable {
         case plan(PlannedDeployment)
         case failure(String)
+        case comparison(PlanComparison)
     }
 }
 

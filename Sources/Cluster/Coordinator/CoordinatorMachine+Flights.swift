@@ -112,6 +112,7 @@ extension CoordinatorMachine {
         for (node, reserved) in zip(path, bytes) {
             nodes[node]?.flights.insert(key)
             nodes[node]?.flightBytes += reserved
+            selectors.began(on: node)
         }
         let left = UInt32(clamping: Int64((deadline - now).milliseconds))
         let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
@@ -121,60 +122,16 @@ extension CoordinatorMachine {
         return key
     }
 
-    /// One replica with room for each stage, each able to reach the next: the least loaded, and among equals the first by name, so that
-    /// equal states give equal choices. O(replicas), and O(replicas²) of neighbouring stages while a link is out.
-    private func freePath(
-        through stages: [PlannedDeployment.Stage], _ bytes: [Int], alone: Bool, _ now: Instant
-    ) -> [NodeID]? {
-        let hasBrokenLinks = linkFaults.contains { $0.value.phase != .mended }
-        // From the last stage backwards, so that no replica is chosen from which there is no way on.
-        var open: [[NodeID]] = Array(repeating: [], count: stages.count)
-        for index in stages.indices.reversed() {
-            let following = index + 1 < stages.count ? open[index + 1] : []
-            open[index] = stages[index].replicas.filter { id in
-                guard isLoaded(stages[index].partition, on: id), hasRoom(id, bytes[index], alone: alone, now) else { return false }
-                guard hasBrokenLinks, index + 1 < stages.count else { return true }
-                return following.contains { isUsable(NodeLink(from: id, to: $0)) }
-            }
-            if open[index].isEmpty { return nil }
-        }
-        var path: [NodeID] = []
-        for candidates in open {
-            let reachable = candidates.filter { id in
-                guard hasBrokenLinks, let previous = path.last else { return true }
-                return isUsable(NodeLink(from: previous, to: id))
-            }
-            guard let chosen = reachable.min(by: { (nodes[$0]?.flights.count ?? 0, $0) < (nodes[$1]?.flights.count ?? 0, $1) })
-            else {
-                return nil
-            }
-            path.append(chosen)
-        }
-        return path
-    }
-
-    private func hasRoom(_ id: NodeID, _ needed: Int, alone: Bool, _ now: Instant) -> Bool {
-        guard let node = nodes[id], node.takesWork, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
-            return false
-        }
-        if alone { return node.state == .ready && needed <= Int(clamping: profile.slotBytes) }
-        guard !isKeptFree(id) else { return false }
-        return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
-    }
-
-    /// Whether an empty replica would take it; true where none is ready, because that one may.
-    private func couldHold(_ needed: Int, _ stage: PlannedDeployment.Stage) -> Bool {
-        let present = stage.replicas.compactMap { nodes[$0] }.filter { $0.state == .ready }
-        return present.isEmpty || present.contains { needed <= Int(clamping: $0.profile?.slotBytes ?? 0) }
-    }
-
     /// Frees the reservation at every hop.
-    private mutating func land(_ key: WorkKey) -> Flight? {
+    /// - Parameter traces: of a flight whose result came, what the hops measured.
+    private mutating func land(_ key: WorkKey, _ traces: [HopTrace] = []) -> Flight? {
         guard let flight = flights.removeValue(forKey: key) else { return nil }
         if isolation?.key == key { isolation = nil }
         if !flight.isAbandoned { livingFlights -= 1 }
         for (node, reserved) in zip(flight.route, flight.bytes) where nodes[node]?.flights.remove(key) != nil {
             nodes[node]?.flightBytes -= reserved
+            let trace = traces.first { $0.node == node.description }
+            selectors.ended(on: node, milliseconds: trace.map { Double($0.compute) / 1e6 })
         }
         return flight
     }
@@ -202,7 +159,8 @@ extension CoordinatorMachine {
     }
 
     mutating func resultArrived(_ key: WorkKey, _ traces: [HopTrace], _ now: Instant, _ out: inout [Directive]) {
-        guard let flight = land(key), !flight.isAbandoned, requests[flight.request]?.pieces[flight.piece].isDone == false else {
+        guard let flight = land(key, traces), !flight.isAbandoned, requests[flight.request]?.pieces[flight.piece].isDone == false
+        else {
             count { $0.resultsDropped += 1 }
             out.append(.dropResult(key))
             return

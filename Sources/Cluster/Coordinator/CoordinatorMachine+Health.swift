@@ -82,6 +82,7 @@ extension CoordinatorMachine {
         nodes[id]?.cause = cause
         guard old != state else { return }
         nodes[id]?.state = state
+        selectorsHear(of: id)
         let metadata = ["node": id.description, "state": "\(old.name) → \(state.name)", "cause": cause]
         let isBad = (state == .lost && old != .drained) || state == .suspect
         log(isBad ? .warning : .info, state.logMessage, metadata.merging(particulars) { own, _ in own }, &out)
@@ -94,6 +95,11 @@ extension CoordinatorMachine {
         let isIdle = beat.queued == 0 && beat.executing == 0
         if isIdle || beat.completed != nodes[id]?.heartbeat?.completed { nodes[id]?.progress.lastAt = now }
         nodes[id]?.heartbeat = beat
+        selectorsHear(of: id)
+        if let microBatch = active?.deployment.microBatch, let profile = nodes[id]?.profile {
+            nodes[id]?.pace.heard(
+                beat, executors: Int(max(1, profile.executors)), cores: beat.cpuQuotaCores, microBatch: microBatch, now)
+        }
         guard let stalledAt = nodes[id]?.progress.stalledAt, isIdle || beat.completed != stalledAt else { return }
         nodes[id]?.progress.stalledAt = nil
         if nodes[id]?.state == .suspect { clearSuspicion(of: id, "its executors work again", now, &out) }

@@ -31,10 +31,12 @@ extension CoordinatorMachine {
                 nodes[target.name] = Node(
                     id: target.name, target: target.name, addresses: target.addresses, redialAt: now,
                     backoff: configuration.redialFirst)
+                nodes[target.name]?.pinnedStage = target.pinnedStage
                 rearm(target.name)
                 continue
             }
             if nodes[id]?.departure?.cause == .unlisted { _ = comeBack(id, now, &out) }
+            nodes[id]?.pinnedStage = target.pinnedStage
             let addresses = allAddresses(of: id, listed: target.addresses)
             guard nodes[id]?.addresses != addresses else { continue }
             nodes[id]?.addresses = addresses
@@ -193,6 +195,7 @@ extension CoordinatorMachine {
         nodes[id]?.heartbeat = nil
         nodes[id]?.pausedUntil = nil
         nodes[id]?.progress = Progress(lastAt: now)
+        nodes[id]?.pace = NodePace()
         nodes[id]?.refusedStandbys = [:]
         nodes[id]?.recentLoads = []
         nodes[id]?.partitions = Dictionary(

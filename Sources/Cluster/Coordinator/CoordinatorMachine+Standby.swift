@@ -80,7 +80,7 @@ extension CoordinatorMachine {
                 continue
             }
             // Never measured for: serving goes first.
-            let number = order(.standby(without: lost), over: members, isUrgent: true, &out)
+            let number = order(.standby(without: lost), over: members, isUrgent: true, now, &out)
             standby.order = .init(generation: number, lost: lost, members: Set(members.map(\.id)))
             return
         }
@@ -100,6 +100,7 @@ extension CoordinatorMachine {
             standby.plans[order.lost] = StandbyPlan(deployment: deployment, members: order.members)
         case .failure(let message):
             standby.plans[order.lost] = StandbyPlan(deployment: nil, failure: message, members: order.members)
+        case .comparison: break
         }
         standby.dueAt = now
     }

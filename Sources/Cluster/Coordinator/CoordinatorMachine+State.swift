@@ -64,6 +64,8 @@ extension CoordinatorMachine {
         var exclusionCause = ""
         var flapping = Flapping()
         var progress = Progress()
+        var pace = NodePace()
+        var pinnedStage: Int?
         /// Partitions of standby plans that it would not load, until the next plan serves.
         var refusedStandbys: [PartitionKey: String] = [:]
         /// What was loaded so lately that the heartbeats' memory does not show it yet.

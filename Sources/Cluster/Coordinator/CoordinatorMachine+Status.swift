@@ -10,7 +10,7 @@ extension CoordinatorMachine {
         let known = nodes.values.sorted { $0.id < $1.id }
         return ClusterStatus(
             state: isDraining ? "draining" : active != nil ? "serving" : "waiting", cause: active == nil ? waitingCause : nil,
-            model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(Self.describe),
+            model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
             heldBytes: heldBytes, counters: counters, latencies: latencies,
             standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
@@ -72,19 +72,23 @@ extension CoordinatorMachine {
         }
     }
 
-    private static func describe(_ active: ActivePlan) -> ClusterStatus.PlanStatus {
+    private func describe(_ active: ActivePlan) -> ClusterStatus.PlanStatus {
         let plan = active.deployment.plan
         return ClusterStatus.PlanStatus(
             generation: active.generation,
-            stages: describe(plan.stages), microBatch: active.deployment.microBatch, predictedItemsPerSecond: plan.itemsPerSecond,
-            predictedLatencyMs: plan.latencyMilliseconds, strategy: plan.strategy.rawValue, reasons: plan.reasons)
+            stages: describe(active.deployment), microBatch: active.deployment.microBatch,
+            predictedItemsPerSecond: plan.itemsPerSecond, predictedLatencyMs: plan.latencyMilliseconds,
+            correctedItemsPerSecond: drift.servingMs.map { Double(active.deployment.microBatch) * 1000 / $0 },
+            strategy: plan.strategy.rawValue, reasons: plan.reasons)
     }
 
-    private static func describe(_ stages: [Plan.Stage]) -> [ClusterStatus.Stage] {
-        stages.map { stage in
+    private func describe(_ deployment: PlannedDeployment) -> [ClusterStatus.Stage] {
+        zip(deployment.plan.stages, deployment.stages).map { stage, deployed in
             ClusterStatus.Stage(
                 firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
-                cost: stage.predictedMilliseconds, parameterBytes: stage.parameterBytes.bytes, inputBytes: stage.inputBytes.bytes)
+                cost: stage.predictedMilliseconds,
+                measuredMs: stage.replicas.map { nodes[$0]?.pace.runMilliseconds(deployed.partition) ?? 0 },
+                parameterBytes: stage.parameterBytes.bytes, inputBytes: stage.inputBytes.bytes)
         }
     }
 
@@ -100,7 +104,7 @@ extension CoordinatorMachine {
             }
         }
         return ClusterStatus.Standby(
-            without: lost, stages: Self.describe(deployment.plan.stages), isStaged: refusals.isEmpty,
+            without: lost, stages: describe(deployment), isStaged: refusals.isEmpty,
             cause: refusals.joined(separator: "; "))
     }
 

@@ -22,6 +22,7 @@ extension CoordinatorMachine {
         consider(registrationWakeAt)
         consider(departureWake)
         if canPrepareStandbys { consider(standby.dueAt) }
+        if standby.order == nil || drift.order != nil { consider(driftWake) }
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }
         return wake
     }

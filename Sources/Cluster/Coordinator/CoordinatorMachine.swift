@@ -47,6 +47,8 @@ public struct CoordinatorMachine: Sendable {
     var model: ServedModel?
     var active: ActivePlan?
     var candidate: CandidatePlan?
+    /// Of the plan that serves, or that served last.
+    var selectors = ReplicaSelectors()
     var planGeneration: UInt64 = 0
     /// The number of the latest order to the planner.
     var planOrders: UInt64 = 0
@@ -59,6 +61,7 @@ public struct CoordinatorMachine: Sendable {
     /// When a node that was left out of plans may take part again.
     var rejoinAt: Instant?
     var standby = StandbyState()
+    var drift = DriftState()
 
     // Requests.
     var requests: [RequestID: Request] = [:]
@@ -138,6 +141,7 @@ public struct CoordinatorMachine: Sendable {
         watchDeployment(now, &out)
         startPlanning(now, &out)
         prepareStandbys(now, &out)
+        watchDrift(now, &out)
         if let due = peerTableDueAt, due <= now { publishPeers(&out) }
         dispatch(now, &out)
         watchRegistrations(now, &out)
@@ -164,6 +168,8 @@ public struct Counters: Sendable, Hashable, Codable {
     public var microBatchesReplayed: UInt64 = 0
     public var resultsDropped: UInt64 = 0
     public var plans: UInt64 = 0
+    /// Plans because what served had become worse than another.
+    public var driftPlans: UInt64 = 0
     public var nodesLost: UInt64 = 0
     /// Partitions that were sent to workers which did not hold them.
     public var archivesSent: UInt64 = 0
@@ -185,6 +191,7 @@ public struct Counters: Sendable, Hashable, Codable {
         case microBatchesReplayed = "micro_batches_replayed"
         case resultsDropped = "results_dropped"
         case plans
+        case driftPlans = "drift_plans"
         case nodesLost = "nodes_lost"
         case archivesSent = "archives_sent"
         case cacheHits = "cache_hits"

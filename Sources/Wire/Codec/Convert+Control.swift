@@ -48,12 +48,14 @@ extension PartitionStatistics: WireConvertible {
         c.runs = runs
         c.items = items
         c.compute_nanoseconds = computeNanoseconds
+        c.cpu_nanoseconds = cpuNanoseconds
     }
 
     init(reading c: Amp4ec__PartitionStatistics) throws(WireError) {
         self.init(
             key: try Field.required(c.key, "partition_statistics.key"), archiveBytes: c.archive_bytes, weightBytes: c.weight_bytes,
-            isLoaded: c.is_loaded != 0, runs: c.runs, items: c.items, computeNanoseconds: c.compute_nanoseconds)
+            isLoaded: c.is_loaded != 0, runs: c.runs, items: c.items, computeNanoseconds: c.compute_nanoseconds,
+            cpuNanoseconds: c.cpu_nanoseconds)
     }
 }
 
@@ -68,6 +70,7 @@ extension LinkStatistics: WireConvertible {
         c.wire_bytes = wireBytes
         c.bandwidth_bytes_per_second = Bound.measured(bandwidthBytesPerSecond)
         c.compressed_share = Bound.measured(compressedShare)
+        c.round_trip_milliseconds = Bound.measured(roundTripMilliseconds)
     }
 
     init(reading c: Amp4ec__LinkStatistics) throws(WireError) {
@@ -75,7 +78,8 @@ extension LinkStatistics: WireConvertible {
             peer: try Field.name(c.peer, "link.peer"), isConnected: c.is_connected != 0, messages: c.messages,
             rawBytes: c.raw_bytes,
             wireBytes: c.wire_bytes, bandwidthBytesPerSecond: try Field.quantity(c.bandwidth_bytes_per_second, "link.bandwidth"),
-            compressedShare: try Field.quantity(c.compressed_share, "link.compressed_share"))
+            compressedShare: try Field.quantity(c.compressed_share, "link.compressed_share"),
+            roundTripMilliseconds: try Field.quantity(c.round_trip_milliseconds, "link.round_trip_milliseconds"))
     }
 }
 
@@ -148,6 +152,7 @@ extension PartitionReport: WireConvertible {
         c.archive_bytes = archiveBytes
         c.weight_bytes = weightBytes
         c.load_milliseconds = Bound.measured(loadMilliseconds)
+        c.run_milliseconds = Bound.measured(runMilliseconds)
         c.code = Amp4ec__StatusCode(rawValue: code?.rawValue ?? 0)
         c.message = try arena.text(message)
     }
@@ -159,7 +164,8 @@ extension PartitionReport: WireConvertible {
             archiveBytes: c.archive_bytes, weightBytes: c.weight_bytes,
             loadMilliseconds: try Field.quantity(c.load_milliseconds, "partition_report.load_milliseconds"),
             code: c.code.rawValue == 0 ? nil : try Field.value(c.code.rawValue, "partition_report.code"),
-            message: try Field.text(c.message, "partition_report.message"))
+            message: try Field.text(c.message, "partition_report.message"),
+            runMilliseconds: try Field.quantity(c.run_milliseconds, "partition_report.run_milliseconds"))
     }
 }
 

@@ -69,6 +69,7 @@ extension WorkerProfile: WireConvertible {
         c.slot_bytes = slotBytes
         c.toolchain = try arena.name(toolchain, "worker.toolchain")
         (c.n_inventory, c.inventory) = try arena.list(inventory, atMost: WireLimits.inventory, "worker.inventory")
+        c.processor_group = try arena.name(processorGroup, "worker.processor_group")
     }
 
     init(reading c: Amp4ec__WorkerProfile) throws(WireError) {
@@ -76,7 +77,8 @@ extension WorkerProfile: WireConvertible {
             cores: try Field.quantity(c.cores, "worker.cores"), speed: try Field.quantity(c.speed, "worker.speed"),
             memoryLimitBytes: c.memory_limit_bytes, memoryAvailableBytes: c.memory_available_bytes, executors: c.executors,
             slots: c.slots, slotBytes: c.slot_bytes, toolchain: try Field.name(c.toolchain, "worker.toolchain"),
-            inventory: try Field.list(c.n_inventory, c.inventory, atMost: WireLimits.inventory, "worker.inventory"))
+            inventory: try Field.list(c.n_inventory, c.inventory, atMost: WireLimits.inventory, "worker.inventory"),
+            processorGroup: try Field.name(c.processor_group, "worker.processor_group"))
     }
 }
 

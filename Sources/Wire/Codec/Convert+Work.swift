@@ -138,3 +138,9 @@ extension WorkResult: WireConvertible {
             trace: try Field.list(c.n_trace, c.trace, atMost: WireLimits.traces, "work_result.trace"))
     }
 }
+
+extension LinkProbe: WireConvertible {
+    static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__LinkProbe>) { amp4ec__link_probe__init(pointer) }
+    func write(to c: inout Amp4ec__LinkProbe, in arena: WireArena) {}
+    init(reading c: Amp4ec__LinkProbe) { self.init() }
+}
