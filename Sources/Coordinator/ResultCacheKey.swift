@@ -16,10 +16,11 @@ package struct ResultCacheKey: Sendable, Hashable {
         // Lengths before what they count, so that no two lists of fields read alike.
         add("amp4ec result 1\n\(modelDigest.utf8.count):\(modelDigest) \(level.name) \(inputs.count)\n")
         for (spec, tensor) in zip(specs, inputs) {
-            let shape = tensor.shape.map(String.init).joined(separator: ",")
-            add("\(spec.name.utf8.count):\(spec.name) \(tensor.dtype.name) \(tensor.shape.count):\(shape) \(tensor.byteCount)\n")
+            add("\(spec.name.utf8.count):\(spec.name) \(tensor.dtype.name) \(Self.text(tensor.shape)) \(tensor.byteCount)\n")
             tensor.withUnsafeBytes { stream.update($0) }
         }
         digest = stream.finish()
     }
+
+    private static func text(_ shape: [Int]) -> String { "\(shape.count):" + shape.map(String.init).joined(separator: ",") }
 }
