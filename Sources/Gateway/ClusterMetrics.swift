@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Planning
 internal import Shell
 
 /// The cluster's state as metrics: names `amp4ec_…`, seconds and bytes, totals ending in `_total`.
@@ -55,6 +56,7 @@ public enum ClusterMetrics {
             counter("micro_batches_replayed_total", "Micro-batches sent once more after a setback.", counters.microBatchesReplayed),
             counter("results_dropped_total", "Results that came when nobody wanted them any more.", counters.resultsDropped),
             counter("plans_total", "Plans that came to serve.", counters.plans),
+            counter("drift_plans_total", "Plans because what served had become worse than another.", counters.driftPlans),
             counter("nodes_lost_total", "Losses of a node.", counters.nodesLost),
             counter("archives_sent_total", "Partitions sent to workers that did not hold them.", counters.archivesSent),
             counter("result_cache_hits_total", "Look-ups that found a result.", counters.cacheHits),
@@ -85,7 +87,10 @@ public enum ClusterMetrics {
 
     private static func plan(_ status: ClusterStatus) -> [MetricFamily] {
         guard let plan = status.plan else { return [] }
-        return [
+        let corrected = plan.correctedItemsPerSecond.map {
+            gauge("plan_corrected_items_per_second", "The prediction under what the nodes have measured since.", $0)
+        }
+        return (corrected.map { [$0] } ?? []) + [
             gauge("plan_generation", "The number of the plan that serves.", Double(plan.generation)),
             gauge("plan_micro_batch_items", "Items of one micro-batch.", Double(plan.microBatch)),
             gauge("plan_predicted_items_per_second", "What the plan was chosen for.", plan.predictedItemsPerSecond),
@@ -98,6 +103,15 @@ public enum ClusterMetrics {
             MetricFamily(
                 "amp4ec_plan_stage_replicas", .gauge, "Nodes of a stage.",
                 plan.stages.enumerated().map { Sample(stage($0, $1), Double($1.replicas.count)) }),
+            MetricFamily(
+                "amp4ec_plan_stage_measured_cpu_seconds", .gauge,
+                "CPU time of one micro-batch of a stage, as each of its nodes measured it.",
+                plan.stages.enumerated().flatMap { index, stage in
+                    // 0 stands for not measured yet.
+                    zip(stage.replicas, stage.measuredMs).filter { $0.1 > 0 }.map { node, milliseconds in
+                        Sample(self.stage(index, stage) + [Label("node", node.description)], milliseconds / 1e3)
+                    }
+                }),
         ]
     }
 

@@ -36,13 +36,15 @@ enum Samples {
     static var plan: [String: Any] {
         func stage(_ first: Int, _ last: Int, _ replicas: [String], cost: Double) -> [String: Any] {
             [
-                "first_layer": first, "last_layer": last, "replicas": replicas, "cost": cost, "parameter_bytes": 100,
+                "first_layer": first, "last_layer": last, "replicas": replicas, "cost": cost,
+                "measured_ms": replicas.map { $0 == "w2" ? 0 : cost * 2 }, "parameter_bytes": 100,
                 "input_bytes": 200,
             ]
         }
         return [
             "generation": 4, "stages": [stage(0, 51, ["w1", "w2"], cost: 12.5), stage(52, 99, ["w3"], cost: 8)], "micro_batch": 8,
-            "predicted_items_per_second": 120, "predicted_latency_ms": 250, "strategy": "optimal", "reasons": [String](),
+            "corrected_items_per_second": 60, "predicted_items_per_second": 120, "predicted_latency_ms": 250, "strategy": "optimal",
+            "reasons": [String](),
         ]
     }
 

@@ -80,7 +80,7 @@ import Testing
                 random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                 return Int((random >> 33) % UInt64(bound))
             }
-            for step in 0..<20_000 {
+            for step in 0..<2_000 {
                 let key = "\(next(60))"
                 let place = model.firstIndex { $0.key == key }
                 if next(2) == 0 {
