@@ -33,6 +33,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 /// Hummingbird, and of what it stands on the types that its interface is written in.
 let http: [Target.Dependency] = [
@@ -65,6 +66,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
+        // SQLite for the coordinator's history.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // C: system libraries, generated code, and the shim over libtorch.
@@ -107,6 +110,7 @@ let package = Package(
         // The coordinator's HTTP server, the only user of Hummingbird.
         pure("Gateway", ["Cluster", "Planning", "Shell", logging] + http),
 
+        pure("History", ["Cluster", "Transport", "Wire", grdb]),
         pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
 
         // Products.
@@ -114,7 +118,7 @@ let package = Package(
             name: "Coordinator",
             dependencies: [
                 "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell",
-                "Topology", "Gateway", arguments, logging,
+                "History", "Topology", "Gateway", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
@@ -160,6 +164,7 @@ let package = Package(
             "CoordinatorTests",
             ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
         tests("GatewayTests", ["Gateway", "Cluster", "Planning", "Shell", logging]),
+        tests("HistoryTests", ["History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
         tests("TidyTests", []),

@@ -2,6 +2,7 @@ internal import Cluster
 internal import Foundation
 internal import Gateway
 internal import Glibc
+internal import History
 internal import Inference
 internal import Logging
 internal import Planning
@@ -33,6 +34,9 @@ final class CoordinatorProcess {
     let logger: Logger
     let loop: EventLoop
     let service: ModelService
+    /// `--state-dir`, held until the end.
+    let stateFolder: StateFolder?
+    let history: HistoryRecorder
     let incarnation = IncarnationID(bits: RandomBits.next128())
     var machine: CoordinatorMachine
     var peers: [ConnectionID: PeerConnection] = [:]
@@ -68,6 +72,8 @@ final class CoordinatorProcess {
         case requestDecoded(RequestID, Result<[Tensor], WireError>)
         case inputsHashed(RequestID, ResultCacheKey)
         case resultDecoded(WorkResult, Result<[Tensor], WireError>)
+        /// For whom, under which number.
+        case history(ConnectionID, UInt64, HistoryRecorder.Answer)
         case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
         /// What the file looked like, and what stands in it; `nil` where it is as it was.
         case topology(FileStamp?, Result<Topology, Failure>?)
@@ -84,6 +90,7 @@ final class CoordinatorProcess {
         self.settings = settings
         options = settings.options
         self.logger = logger
+        stateFolder = try options.stateDir.map { path throws(CommandFailure) in try StateFolder(path: path) }
         loop = try EventLoop()
         // The reference node of the cost model is one core of this machine, as one executor of a worker is.
         try TorchEngine.configure(threads: 1)
@@ -93,7 +100,9 @@ final class CoordinatorProcess {
             path: settings.modelPath, inputs: settings.inputs, level: settings.level,
             choices: .init(
                 strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost,
-                maximumLoad: options.maximumLoad, microBatch: microBatch))
+                maximumLoad: options.maximumLoad, microBatch: microBatch),
+            profiles: Self.profiles(in: stateFolder, logger))
+        history = try Self.history(in: stateFolder, logger)
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
         caching = try Self.makeCaching(byteLimit: options.resultCache?.bytes ?? 0)
@@ -140,6 +149,7 @@ final class CoordinatorProcess {
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         startAnalysis()
         try startTopology()
+        loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }
         loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
         try loop.run()
         planner.shutDown(discardingQueued: true)
@@ -147,6 +157,7 @@ final class CoordinatorProcess {
         caching?.hasher.shutDown(discardingQueued: true)
         gateway?.stop()
         reader?.shutDown(discardingQueued: true)
+        history.close()
         loop.shutDown()
         // The log has the line too; the exit status is for scripts.
         if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
@@ -248,7 +259,9 @@ final class CoordinatorProcess {
             if !hasServed { StandardStream.output.writeLine("ready: \(stages) stages on \(nodes) nodes") }
             hasServed = true
         case .drained: finish()
-        case .log(let line): logger.log(line)
+        case .log(let line):
+            logger.log(line)
+            note(line)
         }
     }
 
@@ -301,6 +314,7 @@ final class CoordinatorProcess {
         case .prepared(.success(let prepared)):
             served = prepared.served
             manifestDocument = document(of: prepared.served)
+            logOrigin(of: prepared)
             if case .whole(let why) = prepared.served.batching {
                 logger.info("requests are not split", metadata: ["cause": "\(why)"])
             }
@@ -323,6 +337,7 @@ final class CoordinatorProcess {
         case .requestDecoded(let id, let result): requestDecoded(id, result)
         case .inputsHashed(let id, let key): inputsHashed(id, key)
         case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
+        case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
         case .topology(let stamp, let result): fileRead(stamp, result)
         case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
         }

@@ -33,6 +33,12 @@ extension ClusterMetrics {
             family("process_resident_memory_bytes", .gauge, "Resident memory of the worker's process.") {
                 Double($0.memory.processBytes)
             },
+            family("network_received_bytes_total", .counter, "Bytes that came over the node's interfaces.") {
+                $0.network.map { Double($0.receivedBytes) }
+            },
+            family("network_sent_bytes_total", .counter, "Bytes that went over the node's interfaces.") {
+                $0.network.map { Double($0.sentBytes) }
+            },
             family("reserved_micro_batches", .gauge, "Micro-batches for which the node has room reserved.") { Double($0.load) },
             family("queued_micro_batches", .gauge, "Micro-batches that wait for an executor.") { Double($0.queued) },
             family("executing_micro_batches", .gauge, "Micro-batches that run.") { Double($0.executing) },

@@ -24,6 +24,12 @@ public struct ResourceSample: Sendable, Hashable {
 
     public init() {}
 
+    mutating func takeRates(of other: ResourceSample) {
+        cpuUsedCores = other.cpuUsedCores
+        throttledShare = other.throttledShare
+        processCPUCores = other.processCPUCores
+    }
+
     /// What the process may have resident in all: what it has and what may still be taken. The planner's free memory.
     public var memoryForProcessBytes: UInt64 { processResidentBytes + memoryAvailableBytes }
 

@@ -29,12 +29,13 @@ import Wire
             "--micro-batch", "8",
             "--compress", "never", "--heartbeat-timeout", "750ms", "--join-timeout", "1s", "--deadline", "2s", "--insecure",
             "--http", ":9101", "--result-cache", "256MiB",
+            "--state-dir", "state",
         ])
         let settings = try CoordinatorSettings(options)
         #expect(settings.inputs.map(\.name) == ["x", "y"] && settings.level == .o0 && settings.modelPath == "m.pt")
         #expect(options.microBatch == .items(8) && options.compress == .never && options.strategy == .ralos)
-        #expect(options.heartbeatTimeout == .milliseconds(750))
         #expect(options.http == HostPort(host: nil, port: 9_101) && options.resultCache == ByteSize(bytes: 256 << 20))
+        #expect(options.heartbeatTimeout == .milliseconds(750) && options.stateDir == "state")
         guard case .listed(let services) = settings.workers else {
             Issue.record("the workers are not listed")
             return
@@ -109,6 +110,7 @@ import Wire
               model: models/m.pt
               micro-batch: 2
               compress: always
+              state-dir: kept
             services:
               w1:
                 image: worker
@@ -127,6 +129,7 @@ import Wire
         let settings = try CoordinatorSettings(options)
         #expect(
             settings.modelPath == "\(files.folder)/models/m.pt" && options.microBatch == .items(2) && options.compress == .always)
+        #expect(options.stateDir == "\(files.folder)/kept")
         guard case .listed(let services) = settings.workers else {
             Issue.record("the workers are not listed")
             return

@@ -14,8 +14,13 @@ enum Samples {
             "memory": ["used_bytes": 3_000, "limit_bytes": 4_000, "process_bytes": 2_000],
             "timing": ["micro_batches": 1, "receive_ms": 0, "decode_ms": 0, "queue_ms": 0, "compute_ms": 1_500, "encode_ms": 0],
         ]
-        // Unknown before the first pong.
-        if name != "far" { node["round_trip_ms"] = 2.5 }
+        // Unknown before the first pong and the first heartbeat.
+        if name != "far" {
+            node["round_trip_ms"] = 2.5
+            node["network"] = [
+                "received_bytes": 500, "sent_bytes": 600, "received_bytes_per_second": 5, "sent_bytes_per_second": 6,
+            ]
+        }
         return node
     }
 
