@@ -35,7 +35,10 @@ public struct RequestTiming: Sendable, Hashable {
     public var total: UInt64
     /// Micro-batches that were sent more than once.
     public var replays: UInt32
-    public init(queue: UInt64 = 0, total: UInt64 = 0, replays: UInt32 = 0) {
+    /// The reply is that of an earlier equal request: no worker ran anything for this one.
+    public var isCached: Bool
+    public init(queue: UInt64 = 0, total: UInt64 = 0, replays: UInt32 = 0, isCached: Bool = false) {
+        self.isCached = isCached
         self.queue = queue
         self.total = total
         self.replays = replays
