@@ -10,6 +10,18 @@ struct BenchReport: Encodable, Sendable {
         var p95: Double
         var p99: Double
         var max: Double
+
+        /// Zeros where nothing was measured.
+        init(_ milliseconds: [Double]) {
+            let sorted = milliseconds.sorted()
+            func percentile(_ share: Double) -> Double {
+                sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int((Double(sorted.count) * share).rounded(.down)))]
+            }
+            p50 = percentile(0.5)
+            p95 = percentile(0.95)
+            p99 = percentile(0.99)
+            max = sorted.last ?? 0
+        }
     }
 
     var requests: Int
@@ -106,15 +118,11 @@ actor BenchRun {
         }
         let elapsed = clock.now - start
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-        let sorted = latencies.sorted()
         let count = Double(max(1, latencies.count))
-        func percentile(_ share: Double) -> Double {
-            sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int((Double(sorted.count) * share).rounded(.down)))]
-        }
         return BenchReport(
             requests: issued, errors: errors, retries: await client.retries(),
             itemsPerSecond: Double(latencies.count * workload.batchSize) / max(seconds, 1e-9),
-            latency: .init(p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99), max: sorted.last ?? 0),
+            latency: .init(latencies),
             longestGapMs: Self.milliseconds(longestGap), mismatches: mismatches, distinctInputs: workload.batches.count,
             tolerance: tolerance, largestRelativeError: largestError, durationSeconds: seconds, replayedMicroBatches: replays,
             coordinatorQueueMs: queueMs / count, coordinatorTotalMs: totalMs / count, meanLatencyMs: latencies.reduce(0, +) / count,
@@ -128,22 +136,23 @@ actor BenchRun {
                 let result = try await client.infer(workload.batches[index].inputs)
                 let arrival = clock.now
                 let problem = finished(index, result, took: arrival - began)
-                await note(arrival, took: arrival - began, replays: Int(result.timing.replays), problem)
+                await note(arrival, took: arrival - began, timing: result.timing, problem)
             } catch {
                 let arrival = clock.now
-                await note(arrival, took: arrival - began, replays: 0, failed(error))
+                await note(arrival, took: arrival - began, timing: nil, failed(error))
             }
         }
     }
 
     /// Writes the reply into the timeline where there is one.
-    private func note(_ arrival: ContinuousClock.Instant, took: Duration, replays: Int, _ problem: String?) async {
+    private func note(_ arrival: ContinuousClock.Instant, took: Duration, timing: RequestTiming?, _ problem: String?) async {
         guard let timeline else { return }
         let retries = await client.retries()
         timeline.add(
             ReplyTimeline.Entry(
                 atMs: Self.milliseconds(arrival - start), ok: problem == nil, items: workload.batchSize,
-                latencyMs: Self.milliseconds(took), replays: replays, retries: retries, problem: problem))
+                latencyMs: Self.milliseconds(took), queueMs: Double(timing?.queue ?? 0) / 1e6, replays: Int(timing?.replays ?? 0),
+                retries: retries, problem: problem))
     }
 
     /// The next batch, or `nil` at the end.

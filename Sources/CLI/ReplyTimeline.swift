@@ -25,6 +25,8 @@ final class ReplyTimeline {
         var ok: Bool
         var items: Int
         var latencyMs: Double
+        /// From the coordinator's admission to the first dispatch; 0 where there is no right reply.
+        var queueMs: Double
         /// Micro-batches of this request that were sent again.
         var replays: Int
         /// Requests that the client has sent again, since the start.
@@ -34,6 +36,7 @@ final class ReplyTimeline {
         enum CodingKeys: String, CodingKey {
             case atMs = "at_ms"
             case latencyMs = "latency_ms"
+            case queueMs = "queue_ms"
             case ok, items, replays, retries, problem
         }
     }
