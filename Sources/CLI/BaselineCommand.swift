@@ -113,9 +113,9 @@ struct BaselineCommand: ParsableCommand {
                     size: microBatch ?? batch)
             }
         }
-        let run = BaselineRun(partition: whole, requests: requests, executors: executors)
+        var run = BaselineRun(partition: whole, requests: requests, executors: executors)
         let timeline = try timeline.map { path throws(CommandFailure) in try ReplyTimeline(path: path) }
-        // Once in any case: a module's first runs build their plan.
+        // In any case: a module's first runs make its plan of execution.
         for _ in 0..<3 { _ = try Self.bad { try run.next() } }
         let ready = clock.now
         while clock.now - ready < warmUp { _ = try Self.bad { try run.next() } }
@@ -128,7 +128,7 @@ struct BaselineCommand: ParsableCommand {
             latencies.append(took)
             timeline?.add(
                 ReplyTimeline.Entry(
-                    atMs: (clock.now - start) / .milliseconds(1), ok: true, items: batch, latencyMs: took, queueMs: 0, replays: 0,
+                    atMs: (clock.now - start) / .milliseconds(1), ok: true, items: batch, latencyMs: took, queueMs: 0, receiveMs: 0, replays: 0,
                     retries: 0))
         }
         let seconds = (clock.now - start) / .seconds(1)

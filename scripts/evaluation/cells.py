@@ -159,7 +159,6 @@ class Bench:
                 if time.monotonic() > deadline:
                     raise Failed(f"the monolith did not end within {limit} s.{container.last_words()}")
                 time.sleep(1)
-            busy = host.busy()
             state = container.inspect()["State"]
             output, errors = container.log()
             if state["ExitCode"] != 0 or not output.strip():
@@ -168,7 +167,7 @@ class Bench:
             begin, replies = read_timeline(container_file(container, "/tmp/timeline.jsonl"))
             return {"lone": {
                 "begin": begin, "seconds": seconds, "batch": settings.BATCH, "concurrency": 1, "report": json.loads(output),
-                "replies": replies, "host_cores": busy,
+                "replies": replies, "host_cores": host.cores(begin, begin + seconds),
                 "containers": {"monolith": observed(container.stats, begin, begin + seconds)}}}
 
 

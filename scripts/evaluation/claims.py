@@ -52,8 +52,9 @@ def paper_claims(summary):
         verdict(value, lambda v: v <= stated), "ours without a cache, against the eager monolith")
     value = lone.scheduling_ms()
     add("scheduling overhead", "10 ms", show(value, 2, " ms"), verdict(value, lambda v: v <= 10),
-        f"from taking a lone request to its first dispatch (95 % within {show(lone.scheduling_p95_ms(), 2)} ms); the paper's is a constant in its code")
-    value, floor = lone.stability(), None
+        f"from a lone request's last byte to its first dispatch (95 % within {show(lone.scheduling_p95_ms(), 2)} ms); its "
+        f"19 MB of input take {show(lone.receive_ms(), 1)} ms before. The paper's is a constant in its code")
+    value = lone.stability()
     add("stability", "0.95", show(value, 2), verdict(value, lambda v: v >= 0.95),
         "1 − the coefficient of variation of replies counted in windows of 1 s. So few requests of 32 end in a second here that counting whole "
         f"replies alone scatters; in windows of 10 s: {show(lone.stability(10), 2)}; {percent(lone.within_twice(), 1)} of the requests took at most "
@@ -120,7 +121,10 @@ def resource_rows(summary, machine):
     load, nodes = summary.window("standard", "load"), summary.nodes("standard")
     memory = [load.monitor(name, "process") for name in nodes]
     value = max(memory) / 1e6 if memory and None not in memory else None
-    rows = [["worker's resident memory, the largest, under load", "≤ 180 MB", show(value, 0, " MB"), verdict(value, lambda v: v <= 180)]]
+    charged = [load.container(name, "memory_mean") for name in nodes]
+    most = max(charged) / 1e6 if charged and None not in charged else None
+    rows = [["worker's resident memory, the largest, under load (charged to its container)", "≤ 180 MB",
+             f"{show(value, 0, ' MB')} ({show(most, 0, ' MB')})", verdict(value, lambda v: v <= 180)]]
     for profile in ("high", "low"):
         starts = [one["start"]["workers_s"].get(profile) for one in summary.results("standard")]
         value = max((start for start in starts if start is not None), default=None)

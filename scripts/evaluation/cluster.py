@@ -130,12 +130,12 @@ class Cluster:
         finally:
             child.kill()
             child.wait()
-        busy = host.busy()
         after, network_after = self.status(), self._network()
         if report["errors"] or report["mismatches"]:
             raise Failed(f"{report['errors']} errors and {report['mismatches']} wrong replies: {report.get('first_problem')}")
         begin, replies = read_timeline(self.client.execute("cat", "/tmp/timeline.jsonl"))
         end = begin + seconds
+        busy = host.cores(begin, end)
         window = {
             "begin": begin, "seconds": seconds, "batch": batch, "concurrency": concurrency, "report": report, "replies": replies,
             "containers": {name: observed(container.stats, begin, end) for name, container in self.containers().items()},
@@ -196,7 +196,7 @@ class Cluster:
         """Seconds from each worker's container's start to its first line, and of the coordinator's way to serving."""
         log = self.events()
         began = self.coordinator.started_at()
-        first, made, serves = (log.first(message, 0) for message in ("coordinator started", "plan is made", "plan serves"))
+        first, made, serves = (self._event(log, message) for message in ("coordinator started", "plan is made", "plan serves"))
         times = {"started_s": first.at - began, "planned_s": made.at - first.at, "deployed_s": serves.at - made.at,
                  "ready_s": serves.at - began, "workers_s": {}}
         for name, worker in self.workers.items():
@@ -205,32 +205,48 @@ class Cluster:
                 times["workers_s"][name] = moment(lines[0].split()[0]) - worker.started_at()
         return times
 
+    @staticmethod
+    def _event(log, message):
+        event = log.first(message, 0)
+        if event is None:
+            raise Failed(f"the coordinator's log has no \"{message}\"")
+        return event
 
-class HostCPU:
-    """Cores of the whole machine that were busy since this was made, and those that its hypervisor gave to others."""
+
+class HostCPU(threading.Thread):
+    """CPU seconds of the whole machine, once a second, and those that its hypervisor gave to others."""
 
     def __init__(self):
-        self._before, self._at = self._read(), time.monotonic()
+        super().__init__(name="host", daemon=True)
+        self._ended = threading.Event()
+        self._samples = [self._read()]
+        self.start()
+
+    def run(self):
+        while not self._ended.wait(1):
+            self._samples.append(self._read())
 
     @staticmethod
     def _read():
         fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        user, nice, system, idle, waiting, interrupts, soft, stolen = fields
-        return user + nice + system + interrupts + soft, stolen
-
-    def busy(self):
-        (busy, stolen), seconds = self._read(), time.monotonic() - self._at
+        user, nice, system, _, _, interrupts, soft, stolen = fields
         # Hundredths of a second, whatever the kernel's own clock.
-        return [(busy - self._before[0]) / 100 / seconds, (stolen - self._before[1]) / 100 / seconds]
+        return time.time(), (user + nice + system + interrupts + soft) / 100, stolen / 100
+
+    def cores(self, begin, end):
+        """Busy and stolen in the window, which has ended."""
+        self._ended.set()
+        samples = [*self._samples, self._read()]
+        return [figures.rise([(sample[0], sample[index]) for sample in samples], begin, end) / (end - begin) for index in (1, 2)]
 
 
 def read_timeline(text):
     """When the first request was sent, and of each reply: seconds since then, its latency, the wait for its dispatch, whether it was right,
-    whether it came from the cache, and how many of its micro-batches were sent again."""
+    whether it came from the cache, how many of its micro-batches were sent again, and how much of the wait was for the inputs."""
     first, *lines = map(json.loads, text.splitlines())
     return first["started_unix_ms"] / 1e3, [
         [round(line["at_ms"] / 1e3, 4), round(line["latency_ms"], 3), round(line.get("queue_ms", 0), 4), int(line["ok"]),
-         int(line.get("cached", False)), line["replays"]] for line in lines]
+         int(line.get("cached", False)), line["replays"], round(line.get("receive_ms", 0), 4)] for line in lines]
 
 
 def observed(stats, begin, end):

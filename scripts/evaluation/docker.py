@@ -15,9 +15,11 @@ from local_cluster import Failed
 LABEL = "org.amp4ec.evaluation"
 COMMAND_LIMIT_S = 120
 STATS_LIMIT_S = 30
+#: How often the removal is tried before it is a failure.
+REMOVALS = 10
 
 
-def engine(*arguments, limit_s=COMMAND_LIMIT_S, stdin=None):
+def engine(*arguments, limit_s=COMMAND_LIMIT_S):
     """What `docker ARGUMENTS` prints; one that fails is a failure that shows what it said."""
     command = ["docker", *map(str, arguments)]
     try:
@@ -38,14 +40,23 @@ def moment(text):
 
 
 def remove_all(owner):
-    """Every container and network that this owner (a process id) made."""
+    """Every container and network that this owner (a process id) made; also one that the engine was just about to make."""
     mine = ["--filter", f"label={LABEL}={owner}"]
-    containers = engine("ps", "--all", "--quiet", *mine).split()
-    if containers:
-        engine("rm", "--force", "--volumes", *containers)
-    networks = engine("network", "ls", "--quiet", *mine).split()
-    if networks:
-        engine("network", "rm", *networks)
+    problem = None
+    for _ in range(REMOVALS):
+        containers, networks = engine("ps", "--all", "--quiet", *mine).split(), engine("network", "ls", "--quiet", *mine).split()
+        if not containers and not networks:
+            return
+        try:
+            if containers:
+                engine("rm", "--force", "--volumes", *containers)
+            if networks:
+                engine("network", "rm", *networks)
+        except Failed as failure:
+            # One that went by itself meanwhile, or a network whose last container is still leaving it.
+            problem = failure
+            time.sleep(0.5)
+    raise Failed(f"not everything could be removed (docker ps --all --filter label={LABEL}={owner}): {problem}")
 
 
 def remove_orphans():

@@ -97,7 +97,7 @@ def show(value, digits=1, unit=""):
 
 
 def times(value, digits=2):
-    return "–" if value is None else f"{value:,.{digits}f}×" if value >= 0.1 else f"{value:,.4f}×"
+    return "–" if value is None else f"{value:,.{4 if 0 < value < 0.1 else digits}f}×"
 
 
 def percent(value, digits=1, sign=False):

@@ -44,11 +44,6 @@ def stability(times, begin, end, width=1.0):
     return None if found is None else 1 - found
 
 
-def poisson_floor(rate, width=1.0):
-    """The stability that replies at quite random times would have: their counts' deviation is the root of the mean."""
-    return 1 - 1 / math.sqrt(rate * width) if rate > 0 else None
-
-
 def within(values, times_median=2.0):
     """The share of the values at most so many times their median."""
     if not values:

@@ -112,7 +112,7 @@ def over_time(document, summary):
         names = [*summary.nodes(cell), "coordinator", "client"]
         events = [(last["killed_s"], "killed"), (last["returned_s"], "started")] if kind == "loss" else []
         for what, text, scale in (("cores_series", "cores", 1), ("memory_series", "memory, MB", 1e6)):
-            series = [(name, [(at, value / scale) for at, value in last["containers"][name][what]]) for name in names]
+            series = [(name, [(at, value / scale) for at, value in last["containers"][name][what] if at >= 0]) for name in names]
             document.plot(f"{what.split('_')[0]}-{kind}.svg", plots.lines(
-                f"{text.split(',')[0].capitalize()}: {title}", "seconds", text, [one for one in series if one[1]], events),
+                f"{text.split(',')[0].capitalize()}: {title}", "seconds", text, [one for one in series if one[1]], events, longest=3),
                 f"{text}, from the engine's statistics of the last repeat.")

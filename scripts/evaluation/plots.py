@@ -55,13 +55,24 @@ def _frame(title, height):
             f'<text x="{LEFT}" y="18" font-size="14" font-weight="bold">{escape(title)}</text>']
 
 
-def lines(title, across, up, series, events=(), is_log=False, top=None):
+def runs(values, longest):
+    """The points in pieces, apart where nothing was measured for longer than that; all together with None."""
+    pieces = [values[:1]]
+    for before, point in zip(values, values[1:]):
+        if longest is not None and point[0] - before[0] > longest:
+            pieces.append([])
+        pieces[-1].append(point)
+    return pieces
+
+
+def lines(title, across, up, series, events=(), is_log=False, top=None, longest=None):
     """A line for each series.
 
     - series: (name, [(x, y)]) in order of x
     - events: (x, text), a marked moment each
     - is_log: of the axis across
     - top: the highest value of the axis up, where it is known
+    - longest: the longest time that a line may bridge
     """
     points = [point for _, values in series for point in values]
     if not points:
@@ -88,8 +99,9 @@ def lines(title, across, up, series, events=(), is_log=False, top=None):
     for index, (name, values) in enumerate(series):
         colour = COLOURS[index % len(COLOURS)]
         dashes = ' stroke-dasharray="6 3"' if index >= len(COLOURS) else ""
-        path = " ".join(f"{x_axis.at(max(x, 1e-3) if is_log else x):.1f},{y_axis.at(y):.1f}" for x, y in values)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dashes}/>')
+        for piece in runs(values, longest):
+            path = " ".join(f"{x_axis.at(max(x, 1e-3) if is_log else x):.1f},{y_axis.at(y):.1f}" for x, y in piece)
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dashes}/>')
         y = TOP + 8 + index * 17
         parts.append(f'<path d="M{right + 12} {y - 4}h18" stroke="{colour}" stroke-width="3"{dashes}/>'
                      f'<text x="{right + 35}" y="{y}" font-size="11">{escape(name)}</text>')
@@ -123,4 +135,4 @@ def distribution(values, points=200):
     chosen = list(range(0, len(ordered), step))
     if ordered and chosen[-1] != len(ordered) - 1:
         chosen.append(len(ordered) - 1)
-    return [(ordered[index], (index + 1) / len(ordered)) for index in chosen]
+    return [(value, 0.0) for value in ordered[:1]] + [(ordered[index], (index + 1) / len(ordered)) for index in chosen]

@@ -25,7 +25,7 @@ def one_line(cell, result):
 
 
 def write(options, state):
-    """Writes the report into the folder; returns what it says is missing."""
+    """Writes the report into the folder; returns what it says is missing, and whether anything of that is a failure."""
     summary = Summary(state)
     document = build(options, state, summary)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -35,18 +35,19 @@ def write(options, state):
         (options.out / name).write_text(svg, encoding="utf-8")
     (options.out / TEXT).write_text(document.markdown(), encoding="utf-8")
     (options.out / PAGE).write_text(document.html(), encoding="utf-8")
-    return missing(options, state)
+    problems = missing(options, state)
+    return list(problems.values()), not all(state.is_impossible(name) for name in problems)
 
 
 def missing(options, state):
     """Cells of this run with fewer repeats than were asked for, and why."""
-    problems = []
+    problems = {}
     for cell in options.cells:
         done = len(state.results(cell.name))
         if done < options.repeats:
             why = state.problem(cell.name) or next((line["problem"] for line in reversed(state.lines) if line["cell"] == cell.name
                                                     and "problem" in line), "the run ended before")
-            problems.append(f"{cell.name}: {done} of {options.repeats} repeats: {why}")
+            problems[cell.name] = f"{cell.name}: {done} of {options.repeats} repeats: {why}"
     return problems
 
 
@@ -76,7 +77,7 @@ def build(options, state, summary):
     problems = missing(options, state)
     document.head("What is missing")
     if problems:
-        document.points(problems)
+        document.points(problems.values())
     else:
         document.text("Nothing: every cell of this run has all its repeats.")
     return document
@@ -102,7 +103,7 @@ def _setting(document, options, state, summary):
         f"**Factor: {given['factor']}.** The engine allows no limit above the machine's cores, and coordinator and client need some of their own: "
         "so every CPU limit, workers' and monoliths' alike, is the paper's times this factor; memory is not scaled. Absolute milliseconds "
         "are therefore those of smaller nodes than the paper's; ratios within this page are not touched by it.",
-        f"Windows of {times['window']} s after {times['warm_up']} s of warm-up, {options.repeats} repeats, all cells of a repeat before the next. "
+        f"Windows of {times['window']} s after {times['warm_up']} s of warm-up, repeats: {options.repeats}, all cells of a repeat before the next. "
         "Latencies are of all repeats together; everything else is the median of the repeats.",
         f"Processors busy outside our containers during the windows (the engine, the kernel, whatever else ran): "
         f"{show(_largest(summary, Window.others_cores), 2)} cores at most by cell; taken by the hypervisor: "

@@ -72,8 +72,8 @@ class Settings(unittest.TestCase):
 class Reading(unittest.TestCase):
     def test_timeline(self):
         begin, replies = read_timeline('{"concurrency":1,"started_unix_ms":2500}\n{"at_ms":1500,"items":32,"latency_ms":1499.5,"ok":true,'
-                                       '"queue_ms":0.25,"replays":2,"retries":0}\n')
-        self.assertEqual((begin, replies), (2.5, [[1.5, 1499.5, 0.25, 1, 0, 2]]))
+                                       '"queue_ms":0.25,"receive_ms":0.1,"replays":2,"retries":0}\n')
+        self.assertEqual((begin, replies), (2.5, [[1.5, 1499.5, 0.25, 1, 0, 2, 0.1]]))
 
     def test_links_of_a_worker_that_was_started_anew(self):
         def link(count):
@@ -111,14 +111,15 @@ class Rendering(unittest.TestCase):
     def test_ticks_cover_the_values(self):
         self.assertEqual(plots.nice_ticks(0, 97), [0, 20, 40, 60, 80, 100])
         self.assertEqual(plots.decade_ticks(30, 900), [20, 50, 100, 200, 500, 1000])
-        self.assertEqual(plots.distribution([3, 1, 2, 4]), [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0)])
+        self.assertEqual(plots.distribution([3, 1, 2, 4]), [(1, 0.0), (1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0)])
+        self.assertEqual(plots.runs([(0, 5), (1, 6), (9, 7)], 3), [[(0, 5), (1, 6)], [(9, 7)]])
 
 
-def window(latencies, every, batch=32, cached=0):
+def window(latencies, every, batch=32, cached=0, concurrency=1):
     """Replies at even distances."""
-    return {"begin": 0, "seconds": 10, "batch": batch, "containers": {"coordinator": {"cpu_s": 0.25, "cores": 0.025}},
+    return {"begin": 0, "seconds": 10, "batch": batch, "concurrency": concurrency, "containers": {"coordinator": {"cpu_s": 0.25, "cores": 0.025}},
             "counters": {"micro_batches_dispatched": 1000}, "host_cores": [1, 0], "replies": [
-                [every * (index + 1), took, 1.0, 1, cached, 0] for index, took in enumerate(latencies)]}
+                [every * (index + 1), took, 1.5, 1, cached, 0, 0.5] for index, took in enumerate(latencies)]}
 
 
 class Resuming(unittest.TestCase):
@@ -141,7 +142,9 @@ class Resuming(unittest.TestCase):
         state.add("eager-2", 1, problem="no room")
         again = self.begin()
         self.assertEqual([(repeat, cell.name) for repeat, cell in again.todo(cells, 1)], [(1, "eager-2")])
-        self.assertEqual(again.problem("eager-2"), "no room")
+        self.assertEqual((again.problem("eager-2"), again.is_impossible("eager-2")), ("no room", False))
+        again.add("cache", 1, problem="no such option", impossible=True)
+        self.assertTrue(self.begin().is_impossible("cache"))
         again.add("eager-2", 1, {"lone": 2})
         self.assertIsNone(self.begin().problem("eager-2"))
         self.assertEqual(self.begin().results("eager-2"), [{"lone": 2}])
@@ -166,7 +169,7 @@ class Resuming(unittest.TestCase):
     def test_verdicts_follow_from_numbers(self):
         state = self.begin()
         # The cluster: a lone request takes 0.2 s, and 10 come in a second. The monolith: 1 s, one in a second.
-        state.add("standard", 1, {"lone": window([200] * 40, 0.2), "load": window([300] * 90, 0.1), "start": {"workers_s": {"high": 0.5}}})
+        state.add("standard", 1, {"lone": window([200] * 40, 0.2), "load": window([300] * 90, 0.1, concurrency=3), "start": {"workers_s": {"high": 0.5}}})
         state.add("eager-2", 1, {"lone": window([1000] * 10, 1)})
         found = summary.Summary(state)
         self.assertAlmostEqual(found.throughput("standard"), 320)
@@ -186,7 +189,7 @@ class Resuming(unittest.TestCase):
     def test_hits_are_told_from_misses(self):
         state = self.begin()
         lone = window([10, 10, 10], 1, cached=1)
-        lone["replies"].append([4, 400, 2, 1, 0, 0])
+        lone["replies"].append([4, 400, 2, 1, 0, 0, 0])
         state.add("cache", 1, {"lone": lone})
         found = summary.Summary(state).window("cache", "lone")
         self.assertEqual((found.hit_share(), found.latency(1)["mean"], found.latency(0)["mean"]), (0.75, 10, 400))

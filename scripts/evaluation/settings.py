@@ -93,7 +93,8 @@ class Times:
     def expected(self, cell):
         """About how long the cell takes, with starting and ending everything."""
         if cell.kind == "monolith":
-            return 15 + self.warm_up + self.window
+            # Three runs come before the warm-up, of which an eager one takes many seconds.
+            return 35 + self.warm_up + self.window
         if cell.kind == "idle":
             return 45 + 2 * self.idle
         if cell.kind == "loss":

@@ -58,9 +58,10 @@ class State:
         self.machine = machine
         self._append({"machine": machine})
 
-    def add(self, cell, repeat, result=None, problem=None, took_s=0.0):
+    def add(self, cell, repeat, result=None, problem=None, impossible=False, took_s=0.0):
+        """- impossible: the image cannot do it, which is no failure."""
         entry = {"cell": cell, "repeat": repeat, "took_s": round(took_s, 1)}
-        entry.update({"problem": problem} if problem else {"result": result})
+        entry.update({"problem": problem, "impossible": impossible} if problem else {"result": result})
         self.lines.append(entry)
         self._append(entry)
 
@@ -75,6 +76,11 @@ class State:
         """Of each repeat, in order; one that was measured twice counts once."""
         found = {line["repeat"]: line["result"] for line in self.lines if line["cell"] == cell and "result" in line}
         return [found[repeat] for repeat in sorted(found)]
+
+    def is_impossible(self, cell):
+        """The last word on the cell is that this image cannot run it."""
+        last = next((line for line in reversed(self.lines) if line["cell"] == cell), {})
+        return last.get("impossible", False)
 
     def problem(self, cell):
         """Why the cell was not measured, if it never was."""

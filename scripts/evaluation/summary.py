@@ -4,7 +4,7 @@ import statistics
 
 from . import figures, settings
 
-AT, LATENCY, QUEUE, OK, CACHED, REPLAYS = range(6)
+AT, LATENCY, QUEUE, OK, CACHED, REPLAYS, RECEIVE = range(7)
 #: Windows that hold several requests even of a slow node.
 WIDE_S = 10
 
@@ -55,13 +55,21 @@ class Window:
         replies = self.replies()
         return sum(reply[CACHED] for reply in replies) / len(replies) if replies else None
 
+    def _scheduling(self):
+        return [reply[QUEUE] - reply[RECEIVE] for reply in self.replies(cached=0)]
+
     def scheduling_ms(self):
-        """Mean time from the coordinator's taking a request to its first micro-batch's dispatch."""
-        waits = [reply[QUEUE] for reply in self.replies(cached=0)]
+        """Mean time from a request's last byte at the coordinator to its first micro-batch's dispatch."""
+        waits = self._scheduling()
         return statistics.fmean(waits) if waits else None
 
     def scheduling_p95_ms(self):
-        return figures.percentile([reply[QUEUE] for reply in self.replies(cached=0)], 0.95)
+        return figures.percentile(self._scheduling(), 0.95)
+
+    def receive_ms(self):
+        """Mean time from a request's announcement to its last byte."""
+        waits = [reply[RECEIVE] for reply in self.replies(cached=0)]
+        return statistics.fmean(waits) if waits else None
 
     def communication_ms(self):
         """Receiving, decompressing and compressing on all nodes, for one request; most of it while others compute."""
@@ -106,7 +114,14 @@ def times(window):
 
 
 def throughput(window):
-    """Requests a second from the first reply to the last within the window, so that neither the filling of the pipeline nor its emptying counts."""
+    """Requests a second.
+
+    One after another: all of them by the time that they took. Several at once: from the first reply to the last within the window, so that
+    neither the filling of the pipeline nor its emptying counts.
+    """
+    if window["concurrency"] == 1:
+        answered = times(window)
+        return len(answered) / answered[-1] if answered else None
     inside = [time for time in times(window) if time <= window["seconds"]]
     if len(inside) < 2 or inside[-1] <= inside[0]:
         return None

@@ -769,10 +769,14 @@ struct  Amp4ec__RequestTiming
   uint64_t queue;
   uint64_t total;
   uint32_t replays;
+  /*
+   * Of `queue`, the part until the inputs were there.
+   */
+  uint64_t receive;
 };
 #define AMP4EC__REQUEST_TIMING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__request_timing__descriptor) \
-    , 0, 0, 0 }
+    , 0, 0, 0, 0 }
 
 
 /*

@@ -25,9 +25,10 @@ extension RequestTiming: WireConvertible {
         c.queue = queue
         c.total = total
         c.replays = replays
+        c.receive = receive
     }
 
-    init(reading c: Amp4ec__RequestTiming) { self.init(queue: c.queue, total: c.total, replays: c.replays) }
+    init(reading c: Amp4ec__RequestTiming) { self.init(queue: c.queue, total: c.total, replays: c.replays, receive: c.receive) }
 }
 
 extension InferReply: WireConvertible {
