@@ -26,6 +26,7 @@ test: build models ## the unit tests and the simulations
 test-cluster: build models ## the tests that start real processes
 	@scripts/run-tests --filter '^ClusterTests\.'
 	@scripts/test-shaped-link
+	@scripts/test-readings --skip-if-impossible
 
 chaos-short: build models ## five minutes of faults on real processes under load; fills in docs/recovery.md (root, iptables)
 	@scripts/chaos --duration 5m --faults 25 --markdown docs/recovery.md

@@ -32,6 +32,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -49,6 +50,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        // SQLite for the coordinator's history.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // C: system libraries, generated code, and the shim over libtorch.
@@ -89,6 +92,7 @@ let package = Package(
         pure("Images", ["Tensors", "CImages"]),
 
         pure("Health", ["Shell", "Transport", "Wire"]),
+        pure("History", ["Cluster", "Transport", "Wire", grdb]),
         pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
 
         // Products.
@@ -96,7 +100,7 @@ let package = Package(
             name: "Coordinator",
             dependencies: [
                 "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell",
-                "Topology", arguments, logging,
+                "History", "Topology", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
@@ -142,6 +146,7 @@ let package = Package(
         tests(
             "CoordinatorTests",
             ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
+        tests("HistoryTests", ["History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
         tests("TidyTests", []),

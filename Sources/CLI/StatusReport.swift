@@ -25,13 +25,15 @@ enum StatusReport {
     }
 
     private static func nodes(_ nodes: [ClusterStatus.Node]) -> [String] {
-        var table = TextTable(["node", "address", "state", "cores", "cpu", "memory", "process", "queue", "partitions", "weights"])
+        var table = TextTable([
+            "node", "address", "state", "cores", "cpu", "memory", "process", "in/s", "out/s", "queue", "partitions", "weights",
+        ])
         for node in nodes {
             let partitions = node.partitions.filter(\.isLoaded)
             table.add([
                 node.name.description, node.address, node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
                 decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes),
-                size(node.memory.processBytes),
+                size(node.memory.processBytes), rate(node.network?.receivedBytesPerSecond), rate(node.network?.sentBytesPerSecond),
                 "\(node.load)", partitions.map(\.layers).joined(separator: " "), size(partitions.reduce(0) { $0 + $1.weightBytes }),
             ])
         }
@@ -79,6 +81,10 @@ enum StatusReport {
             ])
         }
         return table.lines
+    }
+
+    private static func rate(_ bytesPerSecond: Double?) -> String {
+        bytesPerSecond.map { size(UInt64(min($0, 1e18))) } ?? "–"
     }
 
     static func size(_ bytes: UInt64) -> String { ByteSize(bytes: Int(clamping: bytes)).rounded }

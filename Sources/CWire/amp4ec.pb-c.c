@@ -1807,6 +1807,51 @@ void   amp4ec__cancel_request__free_unpacked
   assert(message->base.descriptor == &amp4ec__cancel_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   amp4ec__history_range__init
+                     (Amp4ec__HistoryRange         *message)
+{
+  static const Amp4ec__HistoryRange init_value = AMP4EC__HISTORY_RANGE__INIT;
+  *message = init_value;
+}
+size_t amp4ec__history_range__get_packed_size
+                     (const Amp4ec__HistoryRange *message)
+{
+  assert(message->base.descriptor == &amp4ec__history_range__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__history_range__pack
+                     (const Amp4ec__HistoryRange *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__history_range__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__history_range__pack_to_buffer
+                     (const Amp4ec__HistoryRange *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__history_range__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__HistoryRange *
+       amp4ec__history_range__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__HistoryRange *)
+     protobuf_c_message_unpack (&amp4ec__history_range__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__history_range__free_unpacked
+                     (Amp4ec__HistoryRange *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__history_range__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   amp4ec__status_request__init
                      (Amp4ec__StatusRequest         *message)
 {
@@ -5170,7 +5215,71 @@ const ProtobufCMessageDescriptor amp4ec__cancel_request__descriptor =
   (ProtobufCMessageInit) amp4ec__cancel_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__status_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor amp4ec__history_range__field_descriptors[3] =
+{
+  {
+    "node",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__HistoryRange, node),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "since_milliseconds",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__HistoryRange, since_milliseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "limit",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__HistoryRange, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__history_range__field_indices_by_name[] = {
+  2,   /* field[2] = limit */
+  0,   /* field[0] = node */
+  1,   /* field[1] = since_milliseconds */
+};
+static const ProtobufCIntRange amp4ec__history_range__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor amp4ec__history_range__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.HistoryRange",
+  "HistoryRange",
+  "Amp4ec__HistoryRange",
+  "amp4ec",
+  sizeof(Amp4ec__HistoryRange),
+  3,
+  amp4ec__history_range__field_descriptors,
+  amp4ec__history_range__field_indices_by_name,
+  1,  amp4ec__history_range__number_ranges,
+  (ProtobufCMessageInit) amp4ec__history_range__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__status_request__field_descriptors[2] =
 {
   {
     "id",
@@ -5184,14 +5293,27 @@ static const ProtobufCFieldDescriptor amp4ec__status_request__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "history",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__StatusRequest, history),
+    &amp4ec__history_range__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__status_request__field_indices_by_name[] = {
+  1,   /* field[1] = history */
   0,   /* field[0] = id */
 };
 static const ProtobufCIntRange amp4ec__status_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor amp4ec__status_request__descriptor =
 {
@@ -5201,7 +5323,7 @@ const ProtobufCMessageDescriptor amp4ec__status_request__descriptor =
   "Amp4ec__StatusRequest",
   "amp4ec",
   sizeof(Amp4ec__StatusRequest),
-  1,
+  2,
   amp4ec__status_request__field_descriptors,
   amp4ec__status_request__field_indices_by_name,
   1,  amp4ec__status_request__number_ranges,

@@ -106,7 +106,7 @@ public final class AMP4ECClient: Sendable {
         try await DocumentDecoder.decode(answer(kind))
     }
 
-    private func answer(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> TensorStorage {
+    func answer(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> TensorStorage {
         let id = session.nextNumber()
         let deadline = options.deadline
         let result: Result<TensorStorage, ClientError> = await withCheckedContinuation { continuation in

@@ -19,6 +19,7 @@ final class ClientSession: ConnectionHandler {
 
     enum DocumentKind: Sendable, Equatable {
         case model, status
+        case history(HistoryRange)
         case drain(node: String, undo: Bool, force: Bool)
     }
 
@@ -155,6 +156,7 @@ final class ClientSession: ConnectionHandler {
             switch question.kind {
             case .model: connection.send(.modelRequest(ModelRequest(id: id)))
             case .status: connection.send(.statusRequest(StatusRequest(id: id)))
+            case .history(let range): connection.send(.statusRequest(StatusRequest(id: id, history: range)))
             case .drain(let node, let undo, let force):
                 connection.send(.drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)))
             }

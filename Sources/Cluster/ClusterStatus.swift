@@ -78,6 +78,21 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         }
     }
 
+    /// Of the node's interfaces (of its network namespace), loopback left out where there is another.
+    public struct Network: Sendable, Hashable, Codable {
+        public var receivedBytes: UInt64
+        public var sentBytes: UInt64
+        public var receivedBytesPerSecond: Double
+        public var sentBytesPerSecond: Double
+
+        enum CodingKeys: String, CodingKey {
+            case receivedBytes = "received_bytes"
+            case sentBytes = "sent_bytes"
+            case receivedBytesPerSecond = "received_bytes_per_second"
+            case sentBytesPerSecond = "sent_bytes_per_second"
+        }
+    }
+
     public struct Node: Sendable, Hashable, Codable {
         public var name: NodeID
         public var address: String
@@ -86,6 +101,8 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var capability: Double
         public var cpu: CPU
         public var memory: Memory
+        /// `nil` while no heartbeat comes.
+        public var network: Network?
         /// Micro-batches reserved on the node now.
         public var load: Int
         public var queued: UInt32
@@ -96,7 +113,7 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var partitions: [Partition]
 
         enum CodingKeys: String, CodingKey {
-            case name, address, state, cause, capability, cpu, memory, load, queued, executing, completed
+            case name, address, state, cause, capability, cpu, memory, network, load, queued, executing, completed
             case roundTripMs = "round_trip_ms"
             case timing, partitions
         }

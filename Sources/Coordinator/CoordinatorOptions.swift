@@ -83,6 +83,12 @@ package struct CoordinatorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("For requests that name no deadline.", valueName: "time"))
     package var deadline = Duration.seconds(60)
 
+    @Option(
+        help: ArgumentHelp(
+            "Folder for the model's measured profile and the nodes' history, so that the next start need not begin anew.",
+            valueName: "folder"))
+    package var stateDir: String?
+
     @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
     package var clusterSecretFile: String?
 
@@ -102,7 +108,8 @@ package struct CoordinatorOptions: ParsableArguments {
         KnownOption("listen"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"),
         KnownOption("heartbeat-timeout"),
-        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("cluster-secret-file", .path),
+        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("state-dir", .path),
+        KnownOption("cluster-secret-file", .path),
         KnownOption("insecure", .flag),
         KnownOption("log-level"),
     ]

@@ -165,6 +165,7 @@ extension CoordinatorProcess: ConnectionHandler {
             if payload == nil, announced[key] == nil { step(.requestAnnounced(peer.id, request)) }
             guard let id = announced[key] else { return }
             requestArrived(id, request, payload)
+        case .statusRequest(let request) where request.history != nil: answerHistory(request, to: peer)
         case .statusRequest(let request):
             peer.connection.send(
                 .statusReply(StatusReply(id: request.id)), payload: statusDocument.map { OutgoingPayload($0) } ?? .empty)

@@ -1,6 +1,7 @@
 internal import Cluster
 internal import FoundationEssentials
 internal import Glibc
+internal import History
 internal import Inference
 internal import Logging
 internal import Planning
@@ -32,6 +33,9 @@ final class CoordinatorProcess {
     let logger: Logger
     let loop: EventLoop
     let service: ModelService
+    /// `--state-dir`, held until the end.
+    let stateFolder: StateFolder?
+    let history: HistoryRecorder
     let incarnation = IncarnationID(bits: RandomBits.next128())
     var machine: CoordinatorMachine
     var peers: [ConnectionID: PeerConnection] = [:]
@@ -64,6 +68,8 @@ final class CoordinatorProcess {
         case archive(PartitionKey, ConnectionID, Result<ReadyArchive, Failure>)
         case requestDecoded(RequestID, Result<[Tensor], WireError>)
         case resultDecoded(WorkResult, Result<[Tensor], WireError>)
+        /// For whom, under which number.
+        case history(ConnectionID, UInt64, HistoryRecorder.Answer)
         case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
         /// What the file looked like, and what stands in it; `nil` where it is as it was.
         case topology(FileStamp?, Result<Topology, Failure>?)
@@ -80,6 +86,7 @@ final class CoordinatorProcess {
         self.settings = settings
         options = settings.options
         self.logger = logger
+        stateFolder = try options.stateDir.map { path throws(CommandFailure) in try StateFolder(path: path) }
         loop = try EventLoop()
         // The reference node of the cost model is one core of this machine, as one executor of a worker is.
         try TorchEngine.configure(threads: 1)
@@ -89,7 +96,9 @@ final class CoordinatorProcess {
             path: settings.modelPath, inputs: settings.inputs, level: settings.level,
             choices: .init(
                 strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost,
-                maximumLoad: options.maximumLoad, microBatch: microBatch))
+                maximumLoad: options.maximumLoad, microBatch: microBatch),
+            profiles: Self.profiles(in: stateFolder, logger))
+        history = try Self.history(in: stateFolder, logger)
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
         var configuration = CoordinatorMachine.Configuration(
@@ -128,11 +137,13 @@ final class CoordinatorProcess {
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         startAnalysis()
         try startTopology()
+        loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }
         loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
         try loop.run()
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
         reader?.shutDown(discardingQueued: true)
+        history.close()
         loop.shutDown()
         // The log has the line too; the exit status is for scripts.
         if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
@@ -233,7 +244,9 @@ final class CoordinatorProcess {
             if !hasServed { StandardStream.output.writeLine("ready: \(stages) stages on \(nodes) nodes") }
             hasServed = true
         case .drained: finish()
-        case .log(let line): logger.log(line)
+        case .log(let line):
+            logger.log(line)
+            note(line)
         }
     }
 
@@ -286,6 +299,7 @@ final class CoordinatorProcess {
         case .prepared(.success(let prepared)):
             served = prepared.served
             manifestDocument = document(of: prepared.served)
+            logOrigin(of: prepared)
             if case .whole(let why) = prepared.served.batching {
                 logger.info("requests are not split", metadata: ["cause": "\(why)"])
             }
@@ -307,6 +321,7 @@ final class CoordinatorProcess {
         case .archive(let key, _, .failure(let failure)): step(.archiveUnavailable(key, failure.message))
         case .requestDecoded(let id, let result): requestDecoded(id, result)
         case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
+        case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
         case .topology(let stamp, let result): fileRead(stamp, result)
         case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
         }

@@ -19,7 +19,7 @@ public struct PlanRefinement: Sendable {
     private var request: PlanRequest
     private var measured: [LayerRange: Double] = [:]
     /// In the order in which they came: the newest is met exactly.
-    public private(set) var measurements: [RangeMeasurement] = []
+    private var measurements: [RangeMeasurement] = []
     private var proposed: [Plan] = []
     /// Ranges asked for and not answered, so that a measurement that fails does not make it ask for ever.
     private var asked: Set<LayerRange> = []

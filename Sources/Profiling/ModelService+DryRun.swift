@@ -28,23 +28,13 @@ extension ModelService {
     }
 
     /// A plan whose stages were timed as partitions where the cost model is measured, and the profile with what that showed.
-    public func refined(_ request: PlanRequest) throws -> (plan: Plan, profile: ModelProfile, measurements: [RangeMeasurement]) {
+    public func refined(_ request: PlanRequest) throws -> (plan: Plan, profile: ModelProfile) {
         var refinement = PlanRefinement(request)
         while true {
             switch try refinement.next() {
             case .measure(let ranges): refinement.record(measure(ranges, batch: request.profile.batch))
-            case .done(let plan): return (plan, refinement.profile, refinement.measurements)
+            case .done(let plan): return (plan, refinement.profile)
             }
-        }
-    }
-
-    func measure(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
-        ranges.compactMap { range in
-            guard let inputs = try? samples.make(batch: batch),
-                let times = try? model.time(range.indices, inputs: inputs, optimized: level == .o1, repetitions: Self.repetitions),
-                !times.isEmpty
-            else { return nil }
-            return RangeMeasurement(range: range, milliseconds: times.sorted()[times.count / 2])
         }
     }
 }

@@ -25,14 +25,16 @@ public final class ModelService: Sendable {
     public let level: OptimizationLevel
     public let manifest: ModelManifest
     public let samples: SampleInputs
-    private let choices: PlanChoices
-    private let state = Mutex(State())
+    let choices: PlanChoices
+    /// Where profiles outlive the process; `nil` measures at each start.
+    let profiles: ProfileFolder?
+    let state = Mutex(State())
 
     struct State {
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
-        /// Milliseconds of ranges that were timed as partitions on this machine.
-        var measured: [LayerRange: Double] = [:]
+        /// What is on disk, or will be at the next measurement.
+        var saved: SavedProfile?
         /// A plan to serve has been made.
         var hasPlanned = false
     }
@@ -46,6 +48,8 @@ public final class ModelService: Sendable {
         /// What crosses each cut, by the sizes that a micro-batch may have: known ahead, so that a plan in an emergency need not run the
         /// model. A size at which the model does not run is missing.
         var crossings: [Int: [[TensorDescription]]]
+        /// Whether the layers were timed now.
+        public var origin: ProfileOrigin
     }
 
     /// What the user chose about plans.
@@ -73,12 +77,17 @@ public final class ModelService: Sendable {
     }
 
     /// Opens and checks the file.
-    /// - Parameter inputs: what `--input` says; goes before the manifest.
-    public init(path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices) throws {
+    /// - Parameters:
+    ///   - inputs: what `--input` says; goes before the manifest.
+    ///   - profiles: where what was measured is kept and looked for.
+    public init(
+        path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices, profiles: ProfileFolder? = nil
+    ) throws {
         do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
         digest = try SHA256.hexDigest(ofFile: path)
         self.level = level
         self.choices = choices
+        self.profiles = profiles
         var manifest = model.manifest
         if !inputs.isEmpty {
             guard inputs.count == model.inputNames.count else {
@@ -114,36 +123,8 @@ public final class ModelService: Sendable {
 
     // MARK: Analysis
 
-    /// Measures layers and cuts, checks whether requests may be split, and finds out what the outputs look like.
-    public func prepare() throws -> Prepared {
-        let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
-        let batch = declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
-        // The sizes that a request's last micro-batch may have; the planned one comes last, because the layout that it shows counts.
-        var crossings: [Int: [[TensorDescription]]] = [:]
-        for size in 1..<max(2, batch) where size != batch {
-            guard let analysis = try? model.analyse(inputs: samples.make(batch: size), repetitions: 0) else { continue }
-            crossings[size] = analysis.cuts.map(\.tensors)
-        }
-        let inputs = try samples.make(batch: batch)
-        let analysis = try model.analyse(inputs: inputs, repetitions: Self.repetitions, optimized: level == .o1)
-        crossings[batch] = analysis.cuts.map(\.tensors)
-        let outputs = try outputSpecs(batch: batch)
-        let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
-            microBatch: batch)
-        let served = ServedModel(
-            name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: outputs, batching: batching,
-            weightBytes: UInt64(analysis.weightBytes))
-        let profile = profile(of: analysis, batch: batch)
-        let prepared = Prepared(
-            served: served, profile: profile, analysis: analysis, microBatch: batch,
-            crossings: crossings)
-        state.withLock { $0.prepared = prepared }
-        TorchEngine.trimMemory()
-        return prepared
-    }
-
     /// The manifest's outputs where it names them, else what two batch sizes show: the dimension that grows with the batch is `N`.
-    private func outputSpecs(batch: Int) throws -> [TensorSpec] {
+    func outputSpecs(batch: Int) throws -> [TensorSpec] {
         let small = try run(batch: batch)
         if manifest.outputs.count == small.count { return manifest.outputs }
         guard manifest.inputs.contains(where: { $0.batchDimension != nil }) else {
@@ -219,20 +200,19 @@ public final class ModelService: Sendable {
         let request = PlanRequest(
             profile: profile, nodes: order.nodes, links: links, costModel: choices.cost, strategy: choices.strategy,
             shape: choices.shape, objective: choices.objective, settings: settings)
-        return request.calibrated(by: order.observations, measured: state.withLock { $0.measured })
+        let measured = knownMeasurements(batch: profile.batch).map { ($0.range, $0.milliseconds) }
+        return request.calibrated(
+            by: order.observations, measured: Dictionary(measured, uniquingKeysWith: { _, last in last }))
     }
 
     private func bestPlan(
         _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable, _ prepared: Prepared, measures: Bool
     ) throws -> Plan {
         let request = calibrated(order, links, prepared.profile)
-        guard measures else { return try Planner.plan(request) }
-        let (plan, corrected, measurements) = try refined(request)
+        guard measures else { return try Planner.plan(informed(request)) }
+        let (plan, corrected) = try refined(request)
         // What was learnt serves the next plan too, which may have no time to measure.
-        state.withLock { state in
-            state.prepared?.profile = corrected
-            for measurement in measurements { state.measured[measurement.range] = measurement.milliseconds }
-        }
+        state.withLock { $0.prepared?.profile = corrected }
         return plan
     }
 

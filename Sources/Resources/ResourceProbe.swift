@@ -11,6 +11,10 @@ public struct ResourceProbe {
     /// Where the figures come from, for the log.
     public enum Scope: String, Sendable, Hashable { case cgroupV1 = "cgroup v1", cgroupV2 = "cgroup v2", host }
 
+    /// Samples that follow one another faster have the rates of the one before: over a few milliseconds a counter of 10 ms steps says
+    /// nothing, and the quota's periods are 100 ms long.
+    public static let shortestRateNanoseconds: UInt64 = 200_000_000
+
     private struct Counters {
         var atNanoseconds: UInt64
         var usedNanoseconds: UInt64
@@ -37,6 +41,7 @@ public struct ResourceProbe {
     private let nanosecondsPerTick: UInt64
     private let pageByteCount: UInt64
     private var before: Counters?
+    private var latest = ResourceSample()
 
     /// - Parameters:
     ///   - root: what stands before `/proc` and `/sys`; a test's own tree.
@@ -85,10 +90,15 @@ public struct ResourceProbe {
         let counters = Counters(
             atNanoseconds: now, usedNanoseconds: group?.usedNanoseconds ?? ticks * nanosecondsPerTick, level: group?.level,
             periods: group?.periods ?? 0, throttledPeriods: group?.throttledPeriods ?? 0, processNanoseconds: processNanoseconds())
-        if let before { Self.fillRates(&sample, from: before, to: counters) }
-        before = counters
+        if let before, now < before.atNanoseconds + Self.shortestRateNanoseconds, before.level == counters.level {
+            sample.takeRates(of: latest)
+        } else {
+            if let before { Self.fillRates(&sample, from: before, to: counters) }
+            before = counters
+        }
         fillMemory(&sample)
         fillNetwork(&sample)
+        latest = sample
         return sample
     }
 

@@ -66,7 +66,27 @@ public struct CancelRequest: Sendable, Hashable {
 
 public struct StatusRequest: Sendable, Hashable {
     public var id: UInt64
-    public init(id: UInt64) { self.id = id }
+    /// The history instead of the status. An older coordinator does not see it and answers with the status.
+    public var history: HistoryRange?
+    public init(id: UInt64, history: HistoryRange? = nil) {
+        self.id = id
+        self.history = history
+    }
+}
+
+/// Which part of the nodes' history is wanted.
+public struct HistoryRange: Sendable, Hashable {
+    /// Empty: every node.
+    public var node: String
+    /// How far back; 0: as far as there is.
+    public var sinceMilliseconds: UInt64
+    /// Newest samples of each node, at most ``WireLimits/historySamples``; 0: the coordinator's choice.
+    public var limit: UInt32
+    public init(node: String = "", sinceMilliseconds: UInt64 = 0, limit: UInt32 = 0) {
+        self.node = node
+        self.sinceMilliseconds = sinceMilliseconds
+        self.limit = limit
+    }
 }
 
 public struct StatusReply: Sendable, Hashable {

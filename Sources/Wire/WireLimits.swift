@@ -52,6 +52,8 @@ public enum WireLimits {
     public static let addresses = 16
     /// Micro-batch sizes that a partition is warmed up for.
     public static let warmups = 64
+    /// Samples of each node that one question about the history may ask for: more than are kept of one.
+    public static let historySamples = 100_000
     /// Layers of one model; a position beyond it is a mistake.
     public static let layers = 1 << 20
     /// Memory that one message's metadata may take once unpacked: 1 MiB of empty sub-messages would take a hundred times that.

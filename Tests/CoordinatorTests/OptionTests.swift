@@ -26,11 +26,12 @@ import Wire
             "--optimize", "O0", "--strategy", "ralos", "--shape", "auto", "--objective", "latency", "--cost", "macs",
             "--micro-batch", "8",
             "--compress", "never", "--heartbeat-timeout", "750ms", "--join-timeout", "1s", "--deadline", "2s", "--insecure",
+            "--state-dir", "state",
         ])
         let settings = try CoordinatorSettings(options)
         #expect(settings.inputs.map(\.name) == ["x", "y"] && settings.level == .o0 && settings.modelPath == "m.pt")
         #expect(options.microBatch == .items(8) && options.compress == .never && options.strategy == .ralos)
-        #expect(options.heartbeatTimeout == .milliseconds(750))
+        #expect(options.heartbeatTimeout == .milliseconds(750) && options.stateDir == "state")
         guard case .listed(let services) = settings.workers else {
             Issue.record("the workers are not listed")
             return
@@ -105,6 +106,7 @@ import Wire
               model: models/m.pt
               micro-batch: 2
               compress: always
+              state-dir: kept
             services:
               w1:
                 image: worker
@@ -123,6 +125,7 @@ import Wire
         let settings = try CoordinatorSettings(options)
         #expect(
             settings.modelPath == "\(files.folder)/models/m.pt" && options.microBatch == .items(2) && options.compress == .always)
+        #expect(options.stateDir == "\(files.folder)/kept")
         guard case .listed(let services) = settings.workers else {
             Issue.record("the workers are not listed")
             return

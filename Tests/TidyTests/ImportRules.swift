@@ -24,6 +24,7 @@ enum ImportRules {
         "Resources": system,
         "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Wire", "Tensors"]),
         "Profiling": system.union(["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
+        "History": system.union(["GRDB", "Cluster", "Transport", "Wire"]),
         "Arrays": system.union(["CZlib", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),
         "Digest": system.union(["CCrypto"]),
@@ -32,7 +33,8 @@ enum ImportRules {
 
         "Client": system.union(["Cluster", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
-            "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Topology",
+            "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "History",
+            "Topology",
         ]),
         "Worker": system.union(command).union([
             "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",

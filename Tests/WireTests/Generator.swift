@@ -170,7 +170,14 @@ extension Generator {
             .inferError(
                 InferError(id: number(), code: pick(StatusCode.allCases), message: name(), retryAfterMilliseconds: number32()))
         case .cancelRequest: .cancelRequest(CancelRequest(id: number()))
-        case .statusRequest: .statusRequest(StatusRequest(id: number()))
+        case .statusRequest:
+            .statusRequest(
+                StatusRequest(
+                    id: number(),
+                    history: flag()
+                        ? HistoryRange(
+                            node: name(), sinceMilliseconds: number(), limit: number32() % UInt32(WireLimits.historySamples + 1))
+                        : nil))
         case .statusReply: .statusReply(StatusReply(id: number()))
         case .modelRequest: .modelRequest(ModelRequest(id: number()))
         case .modelReply: .modelReply(ModelReply(id: number()))

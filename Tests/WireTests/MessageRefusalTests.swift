@@ -137,6 +137,11 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init(
             "17 addresses", .peerTable, empty.message(2, empty.text(1, "w").messages(4, ProtoWriter(bytes: [0x61]), count: 17)),
             .limitExceeded),
+        .init(
+            "100,001 samples of a history", .statusRequest, empty.number(1, 1).message(2, empty.number(3, 100_001)), .limitExceeded),
+        .init(
+            "a history of a name of 256 bytes", .statusRequest,
+            empty.message(2, empty.text(1, String(repeating: "n", count: 256))), .limitExceeded),
         .init("65 warm-ups", .loadPartition, empty.message(1, partition()).messages(3, empty, count: 65), .limitExceeded),
         .init("rank 9", .inferRequest, request([tensor(shape: [UInt64](repeating: 1, count: 9))]), .limitExceeded),
         .init("wire bytes over Int", .inferRequest, request([tensor(bytes: .max)]), .limitExceeded),

@@ -62,6 +62,15 @@ import Wire
         #expect(try decode(.heartbeat, encoded.metadata) == .heartbeat(Heartbeat(sequence: 3)))
     }
 
+    /// An older coordinator sees a question for its status, which is what it always was on the wire.
+    @Test func aQuestionAboutTheHistoryIsAFieldOfTheStatusRequest() throws {
+        let plain = try MessageCodec.encode(.statusRequest(StatusRequest(id: 7)))
+        #expect(plain.kind == 68 && plain.metadata == [0x08, 7])
+        let range = HistoryRange(node: "w1", sinceMilliseconds: 300, limit: 5)
+        let asked = try MessageCodec.encode(.statusRequest(StatusRequest(id: 7, history: range)))
+        #expect(asked.metadata == [0x08, 7, 0x12, 9, 0x0A, 2, 0x77, 0x31, 0x10, 0xAC, 0x02, 0x18, 5])
+    }
+
     @Test func aWarmUpIsOnlyDescribed() throws {
         var generator = Generator(seed: 5)
         let key = generator.partitionKey()

@@ -191,6 +191,26 @@ struct ResourceProbeTests {
         #expect(sample.networkReceivedBytes == 0)
     }
 
+    @Test("a sample that follows at once has the rates of the one before, and its time counts for the next")
+    func closeSamples() throws {
+        let tree = Self.v2()
+        var probe = try ResourceProbe(root: tree.path)
+        _ = probe.sample(at: 0)
+        func use(_ microseconds: Int, ofMemory bytes: Int) {
+            tree.write(
+                "usage_usec \(microseconds)\nnr_periods 100\nnr_throttled 10\n", to: "sys/fs/cgroup/pod/worker/cpu.stat")
+            tree.write("\(bytes)\n", to: "sys/fs/cgroup/pod/memory.current")
+        }
+        use(1_500_000, ofMemory: 1 << 30)
+        #expect(abs(probe.sample(at: Self.second).cpuUsedCores - 0.5) < 1e-9)
+        use(1_505_000, ofMemory: 1 << 29)
+        let close = probe.sample(at: Self.second + 5_000_000)
+        #expect(abs(close.cpuUsedCores - 0.5) < 1e-9, "5 ms of a core in 5 ms are no core")
+        #expect(close.memoryUsedBytes == 256 << 20, "what is no rate is read anew")
+        use(1_600_000, ofMemory: 1 << 29)
+        #expect(abs(probe.sample(at: 2 * Self.second).cpuUsedCores - 0.1) < 1e-9)
+    }
+
     @Test("without /proc it says what to do")
     func noProc() {
         let empty = TemporaryFolder()
@@ -241,11 +261,12 @@ struct ResourceProbeTests {
     func cost() throws {
         var probe = try ResourceProbe()
         _ = probe.sample(at: 0)
-        let count = 200
+        let count = 1_000
         let begin = SpeedProbe.threadNanoseconds()
         for index in 1...count { _ = probe.sample(at: UInt64(index) * Self.second) }
         let microseconds = Double(SpeedProbe.threadNanoseconds() - begin) / 1000 / Double(count)
-        print("one resource sample: \(microseconds) µs of CPU (\(probe.cpuScope.rawValue))")
+        print(
+            "one resource sample: \(microseconds) µs of CPU (\(probe.cpuScope.rawValue)), \(microseconds / 10_000) % of a core at 1 Hz")
         #expect(microseconds < 1000)
     }
 

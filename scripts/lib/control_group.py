@@ -1,4 +1,4 @@
-"""A control group with a CPU quota (version 1 or 2), for a worker that is to believe in a machine of its own."""
+"""A control group with a CPU quota, and a limit of memory where one is wanted (version 1 or 2), for a worker that is to believe in a machine of its own."""
 
 import os
 import time
@@ -15,38 +15,44 @@ class NoControlGroups(Exception):
 
 
 class ControlGroup:
-    def __init__(self, name, cores, comes_first=False):
+    def __init__(self, name, cores, comes_first=False, memory_bytes=None):
         """
         - cores: the quota; the whole machine's cores limit nothing, and the usage is still counted by itself.
         - comes_first: the quota is to stop the processes in it, not other programs of this machine.
+        - memory_bytes: what they may have in all; without it their memory is not looked at.
         """
-        is_v1 = (ROOT / "cpu" / "cgroup.procs").exists()
+        self.cores = cores
+        is_v1 = self._is_v1 = (ROOT / "cpu" / "cgroup.procs").exists()
+        controllers = ["cpu"] if memory_bytes is None else ["cpu", "memory"]
         # Version 1 counts the usage in a hierarchy of its own, often mounted with `cpu`.
-        roots = {(ROOT / controller).resolve() for controller in ("cpu", "cpuacct")} if is_v1 else {ROOT}
+        roots = {(ROOT / controller).resolve() for controller in (*controllers, "cpuacct")} if is_v1 else {ROOT}
         self.folders = [root / f"amp4ec-{os.getpid()}-{name}" for root in sorted(roots)]
-        self._cpu = (ROOT / "cpu").resolve() / self.folders[0].name if is_v1 else self.folders[0]
-        self._is_v1 = is_v1
+        own = self.folders[0].name
+        self._cpu = (ROOT / "cpu").resolve() / own if is_v1 else self.folders[0]
         try:
-            if not is_v1 and "cpu" not in (ROOT / "cgroup.subtree_control").read_text().split():
-                (ROOT / "cgroup.subtree_control").write_text("+cpu")
+            for controller in controllers:
+                if not is_v1 and controller not in (ROOT / "cgroup.subtree_control").read_text().split():
+                    (ROOT / "cgroup.subtree_control").write_text(f"+{controller}")
             for folder in self.folders:
                 folder.mkdir()
-            if is_v1:
-                (self._cpu / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-            self.set_cores(cores)
+            self.set_quota(cores)
+            if memory_bytes is not None:
+                file = (ROOT / "memory").resolve() / own / "memory.limit_in_bytes" if is_v1 else self._cpu / "memory.max"
+                file.write_text(str(memory_bytes))
             if comes_first:
                 (self._cpu / ("cpu.shares" if is_v1 else "cpu.weight")).write_text("8192" if is_v1 else "800")
         except OSError as error:
             self.remove()
             raise NoControlGroups(f"no control group with a CPU quota can be made ({error}): run it as root, outside a container") from None
 
-    def set_cores(self, cores):
-        """Also while processes run in it."""
-        quota = int(cores * PERIOD_US)
+    def set_quota(self, cores, period_us=PERIOD_US):
+        quota = int(cores * period_us)
         if self._is_v1:
+            (self._cpu / "cpu.cfs_period_us").write_text(str(period_us))
             (self._cpu / "cpu.cfs_quota_us").write_text(str(quota))
         else:
-            (self._cpu / "cpu.max").write_text(f"{quota} {PERIOD_US}")
+            (self._cpu / "cpu.max").write_text(f"{quota} {period_us}")
+        self.cores = cores
 
     def enter(self):
         """What to put before a command so that it runs in the group."""

@@ -55,6 +55,7 @@ typedef struct Amp4ec__RequestTiming Amp4ec__RequestTiming;
 typedef struct Amp4ec__InferReply Amp4ec__InferReply;
 typedef struct Amp4ec__InferError Amp4ec__InferError;
 typedef struct Amp4ec__CancelRequest Amp4ec__CancelRequest;
+typedef struct Amp4ec__HistoryRange Amp4ec__HistoryRange;
 typedef struct Amp4ec__StatusRequest Amp4ec__StatusRequest;
 typedef struct Amp4ec__StatusReply Amp4ec__StatusReply;
 typedef struct Amp4ec__ModelRequest Amp4ec__ModelRequest;
@@ -827,16 +828,41 @@ struct  Amp4ec__CancelRequest
 
 
 /*
- * Kind 68.
+ * Which part of the nodes' history is wanted.
+ */
+struct  Amp4ec__HistoryRange
+{
+  ProtobufCMessage base;
+  /*
+   * Empty: every node.
+   */
+  char *node;
+  /*
+   * How far back; 0: as far as there is.
+   */
+  uint64_t since_milliseconds;
+  /*
+   * Newest samples of each node; 0: the coordinator's choice.
+   */
+  uint32_t limit;
+};
+#define AMP4EC__HISTORY_RANGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__history_range__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0 }
+
+
+/*
+ * Kind 68. With a range the answer is the history instead of the status; older coordinators do not see it and answer with the status.
  */
 struct  Amp4ec__StatusRequest
 {
   ProtobufCMessage base;
   uint64_t id;
+  Amp4ec__HistoryRange *history;
 };
 #define AMP4EC__STATUS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__status_request__descriptor) \
-    , 0 }
+    , 0, NULL }
 
 
 /*
@@ -1671,6 +1697,25 @@ Amp4ec__CancelRequest *
 void   amp4ec__cancel_request__free_unpacked
                      (Amp4ec__CancelRequest *message,
                       ProtobufCAllocator *allocator);
+/* Amp4ec__HistoryRange methods */
+void   amp4ec__history_range__init
+                     (Amp4ec__HistoryRange         *message);
+size_t amp4ec__history_range__get_packed_size
+                     (const Amp4ec__HistoryRange   *message);
+size_t amp4ec__history_range__pack
+                     (const Amp4ec__HistoryRange   *message,
+                      uint8_t             *out);
+size_t amp4ec__history_range__pack_to_buffer
+                     (const Amp4ec__HistoryRange   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__HistoryRange *
+       amp4ec__history_range__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__history_range__free_unpacked
+                     (Amp4ec__HistoryRange *message,
+                      ProtobufCAllocator *allocator);
 /* Amp4ec__StatusRequest methods */
 void   amp4ec__status_request__init
                      (Amp4ec__StatusRequest         *message);
@@ -1907,6 +1952,9 @@ typedef void (*Amp4ec__InferError_Closure)
 typedef void (*Amp4ec__CancelRequest_Closure)
                  (const Amp4ec__CancelRequest *message,
                   void *closure_data);
+typedef void (*Amp4ec__HistoryRange_Closure)
+                 (const Amp4ec__HistoryRange *message,
+                  void *closure_data);
 typedef void (*Amp4ec__StatusRequest_Closure)
                  (const Amp4ec__StatusRequest *message,
                   void *closure_data);
@@ -1979,6 +2027,7 @@ extern const ProtobufCMessageDescriptor amp4ec__request_timing__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__infer_reply__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__infer_error__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__cancel_request__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__history_range__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__status_request__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__status_reply__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__model_request__descriptor;

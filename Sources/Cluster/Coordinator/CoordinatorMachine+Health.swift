@@ -100,6 +100,8 @@ extension CoordinatorMachine {
             nodes[id]?.pace.heard(
                 beat, executors: Int(max(1, profile.executors)), cores: beat.cpuQuotaCores, microBatch: microBatch, now)
         }
+        nodes[id]?.hasNewHeartbeat = true
+        nodes[id]?.network.note(received: beat.networkReceivedBytes, sent: beat.networkSentBytes, at: now)
         guard let stalledAt = nodes[id]?.progress.stalledAt, isIdle || beat.completed != stalledAt else { return }
         nodes[id]?.progress.stalledAt = nil
         if nodes[id]?.state == .suspect { clearSuspicion(of: id, "its executors work again", now, &out) }

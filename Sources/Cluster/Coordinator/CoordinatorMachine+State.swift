@@ -53,6 +53,9 @@ extension CoordinatorMachine {
         var pingSequence: UInt64 = 0
         var roundTrip: Duration?
         var heartbeat: Heartbeat?
+        var network = NetworkRate()
+        /// The history has not had it yet.
+        var hasNewHeartbeat = false
         var partitions: [PartitionKey: HeldState] = [:]
         /// Where the time of the micro-batches that came back went on this node.
         var timing = NodeTiming()

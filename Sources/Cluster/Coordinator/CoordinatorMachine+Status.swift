@@ -47,8 +47,15 @@ extension CoordinatorMachine {
             memory: .init(
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
-            load: node.flights.count, queued: beat?.queued ?? 0, executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
+            network: beat.map { network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
+            executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
             roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node))
+    }
+
+    private static func network(of node: Node, _ beat: Heartbeat) -> ClusterStatus.Network {
+        ClusterStatus.Network(
+            receivedBytes: beat.networkReceivedBytes, sentBytes: beat.networkSentBytes,
+            receivedBytesPerSecond: node.network.receivedBytesPerSecond, sentBytesPerSecond: node.network.sentBytesPerSecond)
     }
 
     /// What the node holds: loaded as soon as it has said so to us, with the counts of its last heartbeat, which may be older.

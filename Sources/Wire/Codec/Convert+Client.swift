@@ -74,8 +74,31 @@ extension CancelRequest: WireConvertible {
 
 extension StatusRequest: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__StatusRequest>) { amp4ec__status_request__init(pointer) }
-    func write(to c: inout Amp4ec__StatusRequest, in arena: WireArena) { c.id = id }
-    init(reading c: Amp4ec__StatusRequest) { self.init(id: c.id) }
+    func write(to c: inout Amp4ec__StatusRequest, in arena: WireArena) throws(WireError) {
+        c.id = id
+        if let history { c.history = try arena.make(history) }
+    }
+    init(reading c: Amp4ec__StatusRequest) throws(WireError) {
+        self.init(id: c.id, history: c.history == nil ? nil : try Field.required(c.history, "status_request.history"))
+    }
+}
+
+extension HistoryRange: WireConvertible {
+    static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__HistoryRange>) { amp4ec__history_range__init(pointer) }
+
+    func write(to c: inout Amp4ec__HistoryRange, in arena: WireArena) throws(WireError) {
+        c.node = try arena.name(node, "history.node")
+        c.since_milliseconds = sinceMilliseconds
+        c.limit = limit
+    }
+
+    init(reading c: Amp4ec__HistoryRange) throws(WireError) {
+        guard c.limit <= WireLimits.historySamples else {
+            throw WireError(
+                .limitExceeded, "history.limit is \(c.limit) samples of each node, over the limit of \(WireLimits.historySamples)")
+        }
+        self.init(node: try Field.name(c.node, "history.node"), sinceMilliseconds: c.since_milliseconds, limit: c.limit)
+    }
 }
 
 extension StatusReply: WireConvertible {

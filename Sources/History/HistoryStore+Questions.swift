@@ -1,0 +1,73 @@
+package import Cluster
+internal import Foundation
+internal import GRDB
+package import Wire
+
+extension HistoryStore {
+    /// The newest samples of one node or of all, and what happened meanwhile, oldest first.
+    /// - Parameter timeMs: now; the range's reach counts back from here.
+    /// - Throws: for a node that was never seen, an error that names those that were.
+    package func document(_ range: HistoryRange, timeMs: Int64) throws(HistoryFailure) -> Result<ClusterHistory, UnknownNode> {
+        let since = range.sinceMilliseconds == 0 ? Int64.min : timeMs - Int64(clamping: range.sinceMilliseconds)
+        let wanted = range.limit == 0 ? HistoryLimits.defaultSamples : Int(range.limit)
+        return try attempt { database in
+            let known = try Row.fetchAll(database, sql: "SELECT id, name FROM node ORDER BY name")
+                .map { row in (id: row[0] as Int64, name: row[1] as String) }
+            let asked = known.filter { range.node.isEmpty || $0.name == range.node }
+            if asked.isEmpty, !range.node.isEmpty { return .failure(UnknownNode(name: range.node, known: known.map(\.name))) }
+            let limit = min(wanted, HistoryLimits.answeredSamples / max(1, asked.count))
+            let nodes = try asked.map { node in
+                ClusterHistory.Node(name: node.name, samples: try samples(of: node.id, since: since, limit: limit, database))
+            }
+            return .success(
+                ClusterHistory(
+                    storage: path ?? "memory", limit: limit, nodes: nodes,
+                    events: try events(
+                        of: range.node, since: since, limit: min(wanted, HistoryLimits.answeredEvents), database)))
+        }
+    }
+
+    /// A question about a node that the history does not know.
+    package struct UnknownNode: Error, Sendable, Hashable, CustomStringConvertible {
+        package let name: String
+        package let known: [String]
+
+        package var description: String {
+            known.isEmpty
+                ? "there is no history of \"\(name)\": no node has been seen yet"
+                : "there is no history of \"\(name)\"; there is one of \(known.joined(separator: ", "))"
+        }
+    }
+
+    private func samples(of node: Int64, since: Int64, limit: Int, _ database: Database) throws -> [ClusterHistory.Sample] {
+        let sql = """
+            SELECT time_ms, state, cpu_used, cpu_quota, cpu_throttled, process_cpu, memory_used, memory_limit, process_bytes,
+                network_received, network_sent, queued, executing, completed, round_trip_ms
+            FROM sample WHERE node = ? AND time_ms >= ? ORDER BY id DESC LIMIT ?
+            """
+        return try Row.fetchAll(database, sql: sql, arguments: [node, since, limit]).reversed().map { row in
+            ClusterHistory.Sample(
+                timeMs: row[0], state: row[1], cpuUsedCores: row[2], cpuQuotaCores: row[3], cpuThrottledShare: row[4],
+                processCPUCores: row[5], memoryUsedBytes: bytes(row[6]), memoryLimitBytes: bytes(row[7]),
+                processBytes: bytes(row[8]),
+                networkReceivedBytes: bytes(row[9]), networkSentBytes: bytes(row[10]), queued: UInt32(clamping: row[11] as Int64),
+                executing: UInt32(clamping: row[12] as Int64), completed: bytes(row[13]), roundTripMs: row[14])
+        }
+    }
+
+    private func bytes(_ stored: Int64) -> UInt64 { UInt64(clamping: stored) }
+
+    /// Those of the node, and those of the cluster as a whole.
+    private func events(of node: String, since: Int64, limit: Int, _ database: Database) throws -> [ClusterHistory.Event] {
+        let sql = """
+            SELECT time_ms, level, event, node, details FROM event
+            WHERE time_ms >= ? AND (? = '' OR node IS NULL OR node = ?) ORDER BY id DESC LIMIT ?
+            """
+        return try Row.fetchAll(database, sql: sql, arguments: [since, node, node, limit]).reversed().map { row in
+            let details = Data((row[4] as String).utf8)
+            return ClusterHistory.Event(
+                timeMs: row[0], level: row[1], event: row[2], node: row[3],
+                details: try JSONDecoder().decode([String: String].self, from: details))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+internal import Cluster
+internal import Inference
+internal import Planning
+internal import Synchronization
+internal import Tensors
+internal import Wire
+
+/// Where a profile comes from.
+public enum ProfileOrigin: Sendable, Hashable {
+    case measured
+    /// An earlier start measured it, and this file kept it.
+    case read(file: String)
+}
+
+/// The analysis: measured once, and read from disk from then on.
+extension ModelService {
+    /// Measures layers and cuts, checks whether requests may be split, and finds out what the outputs look like; or reads all that where
+    /// an earlier start has kept it for the same model, libtorch, level, micro-batch, inputs and processor.
+    ///
+    /// The model runs once in either case, without being timed: how tensors lie in memory where they cross is observed before a partition
+    /// can be cut, and a saved profile must describe what that run shows.
+    public func prepare() throws -> Prepared {
+        let batch = preparedBatch
+        let key = profileKey(batch: batch)
+        if let known = profiles?.read(key) {
+            let structure = try model.analyse(inputs: samples.make(batch: batch), repetitions: 0)
+            if known.describes(structure) { return adopt(known, .read(file: profiles?.filePath(of: key) ?? "")) }
+            profiles?.reject(key, "its layers or cuts are not those that this libtorch sees in the model")
+        }
+        let measured = try measureProfile(key)
+        profiles?.write(measured)
+        return adopt(measured, .measured)
+    }
+
+    /// Items of a micro-batch; 1 for a model that declares no batch.
+    private var preparedBatch: Int {
+        let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
+        return declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
+    }
+
+    /// What a profile of this model must have been measured for.
+    public func profileKey(batch: Int) -> SavedProfile.Key {
+        SavedProfile.Key(
+            digest: digest, toolchain: engine.toolchain, level: level.name, microBatch: batch,
+            inputs: manifest.inputs.map(\.description), machine: ReferenceMachine.description)
+    }
+
+    /// The file that keeps it; `nil` where none does.
+    public func profilePath(of prepared: Prepared) -> String? {
+        profiles?.filePath(of: profileKey(batch: prepared.microBatch))
+    }
+
+    private func measureProfile(_ key: SavedProfile.Key) throws -> SavedProfile {
+        let batch = key.microBatch
+        // The sizes that a request's last micro-batch may have; the planned one comes last, because the layout that it shows counts.
+        var smaller: [Int: [[TensorDescription]]] = [:]
+        for size in 1..<max(2, batch) where size != batch {
+            guard let analysis = try? model.analyse(inputs: samples.make(batch: size), repetitions: 0) else { continue }
+            smaller[size] = analysis.cuts.map(\.tensors)
+        }
+        let analysis = try model.analyse(
+            inputs: samples.make(batch: batch), repetitions: Self.repetitions, optimized: level == .o1)
+        let outputs = try outputSpecs(batch: batch)
+        let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
+            microBatch: batch)
+        var wholeBecause: String?
+        if case .whole(let why) = batching { wholeBecause = why }
+        return SavedProfile(
+            key: key, analysis: analysis, smallerCrossings: smaller, outputs: outputs, wholeBecause: wholeBecause)
+    }
+
+    private func adopt(_ saved: SavedProfile, _ origin: ProfileOrigin) -> Prepared {
+        let batch = saved.key.microBatch
+        let served = ServedModel(
+            name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: saved.outputs,
+            batching: saved.wholeBecause.map { .whole($0) } ?? .splittable, weightBytes: UInt64(saved.analysis.weightBytes))
+        var crossings = saved.smallerCrossings
+        crossings[batch] = saved.analysis.cuts.map(\.tensors)
+        let prepared = Prepared(
+            served: served, profile: profile(of: saved.analysis, batch: batch), analysis: saved.analysis, microBatch: batch,
+            crossings: crossings, origin: origin)
+        state.withLock {
+            $0.prepared = prepared
+            $0.saved = saved
+        }
+        TorchEngine.trimMemory()
+        return prepared
+    }
+
+    // MARK: Partitions that were timed
+
+    /// The times of ranges as partitions: those that are known, and for the others now. What is measured is kept.
+    func measure(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
+        let known = knownMeasurements(batch: batch)
+        let missing = ranges.filter { range in !known.contains { $0.range == range } }
+        let measured = missing.compactMap { time($0, batch: batch) }
+        if !measured.isEmpty, let saved = keep(measured, batch: batch) { profiles?.write(saved) }
+        return ranges.compactMap { range in (known + measured).first { $0.range == range } }
+    }
+
+    private func time(_ range: LayerRange, batch: Int) -> RangeMeasurement? {
+        guard let inputs = try? samples.make(batch: batch),
+            let times = try? model.time(range.indices, inputs: inputs, optimized: level == .o1, repetitions: Self.repetitions),
+            !times.isEmpty
+        else { return nil }
+        return RangeMeasurement(range: range, milliseconds: times.sorted()[times.count / 2])
+    }
+
+    func knownMeasurements(batch: Int) -> [RangeMeasurement] {
+        state.withLock { $0.saved?.key.microBatch == batch ? $0.saved?.measurements ?? [] : [] }
+    }
+
+    private func keep(_ measured: [RangeMeasurement], batch: Int) -> SavedProfile? {
+        state.withLock { state in
+            guard state.saved?.key.microBatch == batch else { return nil }
+            state.saved?.add(measured)
+            return state.saved
+        }
+    }
+
+    /// The request with what partitions have shown before: for a first plan that has no time to measure.
+    func informed(_ request: PlanRequest) -> PlanRequest {
+        guard request.costModel == .profiled, !state.withLock({ $0.hasPlanned }) else { return request }
+        var informed = request
+        informed.profile = request.profile.corrected(by: knownMeasurements(batch: request.profile.batch))
+        return informed
+    }
+}
