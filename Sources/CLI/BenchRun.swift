@@ -147,22 +147,24 @@ actor BenchRun {
                 let result = try await client.infer(workload.batches[index].inputs)
                 let arrival = clock.now
                 let problem = finished(index, result, took: arrival - began)
-                await note(arrival, took: arrival - began, replays: Int(result.timing.replays), problem)
+                await note(arrival, took: arrival - began, timing: result.timing, problem)
             } catch {
                 let arrival = clock.now
-                await note(arrival, took: arrival - began, replays: 0, failed(error))
+                await note(arrival, took: arrival - began, timing: nil, failed(error))
             }
         }
     }
 
     /// Writes the reply into the timeline where there is one.
-    private func note(_ arrival: ContinuousClock.Instant, took: Duration, replays: Int, _ problem: String?) async {
+    private func note(_ arrival: ContinuousClock.Instant, took: Duration, timing: RequestTiming?, _ problem: String?) async {
         guard let timeline else { return }
         let retries = await client.retries()
         timeline.add(
             ReplyTimeline.Entry(
                 atMs: Self.milliseconds(arrival - start), ok: problem == nil, items: workload.batchSize,
-                latencyMs: Self.milliseconds(took), replays: replays, retries: retries, problem: problem))
+                latencyMs: Self.milliseconds(took), queueMs: Double(timing?.queue ?? 0) / 1e6, receiveMs: Double(timing?.receive ?? 0) / 1e6,
+                replays: Int(timing?.replays ?? 0),
+                retries: retries, problem: problem))
     }
 
     /// The next batch, or `nil` at the end.

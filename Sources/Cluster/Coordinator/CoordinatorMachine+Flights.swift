@@ -184,7 +184,8 @@ extension CoordinatorMachine {
                 id, request.client, clientNumber: request.clientNumber,
                 RequestTiming(
                     queue: UInt64(max(0, ((request.firstDispatchAt ?? now) - request.admittedAt).nanoseconds)),
-                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays)))
+                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays,
+                    receive: UInt64(max(0, ((request.arrivedAt ?? now) - request.admittedAt).nanoseconds)))))
     }
 
     mutating func workFailed(

@@ -151,6 +151,8 @@ extension CoordinatorMachine {
         var inputBytes: Int
         var deadline: Instant
         var admittedAt: Instant
+        /// When its inputs were complete.
+        var arrivedAt: Instant?
         var firstDispatchAt: Instant?
         var phase: Phase = .receiving
         /// Cut at the first dispatch, when the micro-batch size is known.
