@@ -88,15 +88,15 @@ extension ModelService {
         if let known = profiles?.read(key) { return known }
         guard let base = state.withLock({ $0.saved }) else { return try measureProfile(key) }
         let measured = SavedProfile(
-            key: key, analysis: try analysed(microBatch, repetitions: Self.sizeRepetitions),
+            key: key, analysis: try analysed(microBatch),
             smallerCrossings: smallerCrossings(than: microBatch, known: base.crossings), outputs: base.outputs,
             wholeBecause: base.wholeBecause)
         profiles?.write(measured)
         return measured
     }
 
-    private func analysed(_ batch: Int, repetitions: Int = ModelService.repetitions) throws -> ModelAnalysis {
-        try model.analyse(inputs: samples.make(batch: batch), repetitions: repetitions, optimized: level == .o1)
+    private func analysed(_ batch: Int) throws -> ModelAnalysis {
+        try model.analyse(inputs: samples.make(batch: batch), repetitions: Self.repetitions, optimized: level == .o1)
     }
 
     /// What crosses each cut at the sizes that a request's last micro-batch may have.

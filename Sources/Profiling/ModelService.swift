@@ -14,8 +14,6 @@ public import Wire
 public final class ModelService: Sendable {
     /// Timed passes of one analysis, and of one partition; the median counts.
     static let repetitions = 5
-    /// Timed passes at the sizes of micro-batch that are only compared: their totals count, and the chosen one's partitions are timed anew.
-    static let sizeRepetitions = 2
     /// Archives kept in memory, so that a node that returns is served at once.
     static let archiveCacheLimit = 16
     /// `--micro-batch auto` until a plan was made without haste: small enough to stay in the cache, large enough to hide the fixed costs

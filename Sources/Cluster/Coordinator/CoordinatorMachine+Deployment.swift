@@ -80,6 +80,11 @@ extension CoordinatorMachine {
         return (ready.filter { ($0.excludedUntil ?? .zero) <= now + earlier }, false)
     }
 
+    /// The kernel's CFS period, unless somebody has changed it.
+    static let quotaPeriodMs = 100.0
+    /// Micro-batches for each stage beyond this would only wait: a worker has room for twice as many.
+    static let waitingForQuotaLimit = 16
+
     /// With no plan that serves, another look after this long: memory may have been freed.
     static let planRetryInterval: Duration = .seconds(5)
 
@@ -323,9 +328,17 @@ extension CoordinatorMachine {
     }
 
     /// Enough under way to keep every executor busy with one more waiting, and one on each link; more would only queue at the bottleneck.
+    ///
+    /// A node with a part of a core stands still once its quota is used up, for most of a period, and must find work waiting when it may go
+    /// on, while its neighbours stand still at other times: then each stage is given what the bottleneck takes in one and a half periods.
     private func window(for deployment: PlannedDeployment) -> Int {
-        let executors = deployment.stages.flatMap(\.replicas).reduce(0) { $0 + Int(nodes[$1]?.profile?.executors ?? 1) }
-        return 2 * executors + deployment.stages.count
+        let replicas = deployment.stages.flatMap(\.replicas)
+        let executors = replicas.reduce(0) { $0 + Int(nodes[$1]?.profile?.executors ?? 1) }
+        let usual = 2 * executors + deployment.stages.count
+        guard replicas.contains(where: { (nodes[$0]?.profile?.cores ?? 1) < 1 }) else { return usual }
+        let waiting = 1.5 * Self.quotaPeriodMs / max(1, deployment.plan.bottleneckMilliseconds)
+        let perStage = min(Self.waitingForQuotaLimit, Int(waiting.rounded(.up)))
+        return max(usual, executors + deployment.stages.count * perStage)
     }
 
     /// A plan with replicas left in every stage goes on serving until the next one is loaded.
