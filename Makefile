@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -75,6 +75,15 @@ measure-plans: build models ## predicted and measured throughput on three worker
 
 bench-planning: setup ## how plans and node selection grow; writes docs/planning-growth.md
 	@scripts/bench-planning
+
+# As for bench: nothing else may run meanwhile. The image is made anew only where it is missing; `make image` brings it up to date.
+evaluate: build models ## the paper's evaluation in containers (root or docker group); takes over an hour and a half, and goes on where it stopped
+	@docker image inspect amp4ec:latest >/dev/null 2>&1 || scripts/image
+	@scripts/evaluate $(EVALUATE)
+
+evaluate-short: build models ## the same with short windows, under six minutes: shows that it works
+	@docker image inspect amp4ec:latest >/dev/null 2>&1 || scripts/image
+	@scripts/evaluate --short $(EVALUATE)
 
 lint: setup ## check formats, generated code and scripts; changes nothing
 	@scripts/lint

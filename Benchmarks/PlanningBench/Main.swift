@@ -4,6 +4,7 @@ internal import Planning
 /// `planning-bench`: how long a plan and a decision of node selection take, and how that grows.
 ///
 /// Prints a table in Markdown. With a folder as argument it writes `planning-growth.md` and `planning-growth.svg` there as well.
+/// `--decisions N,N` measures decisions of node selection alone and prints one JSON object.
 @main
 enum PlanningBench {
     static func main() throws {
@@ -15,8 +16,19 @@ enum PlanningBench {
             print(try PlanMeasurement.grownBytes(layers: layers, nodes: nodes, shape: shape))
             return
         }
+        if words.count == 2, words[0] == "--decisions" {
+            let sizes = words[1].split(separator: ",").compactMap { Int($0) }.filter { $0 > 0 }
+            guard !sizes.isEmpty else { return refuse("--decisions needs numbers of nodes: 10,1000") }
+            let entries = SelectionMeasurement.all(nodes: sizes).map {
+                "{\"nodes\":\($0.nodes),\"microseconds\":\($0.microseconds),\"plain_microseconds\":\($0.plainMicroseconds)}"
+            }
+            print("{\"decisions\":[\(entries.joined(separator: ","))]}")
+            return
+        }
         guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
-            print("usage: PlanningBench [FOLDER]\n\nMeasures plans and decisions; writes planning-growth.md and .svg into FOLDER.")
+            print(
+                "usage: PlanningBench [FOLDER]\n       PlanningBench --decisions N,N\n\n"
+                    + "Measures plans and decisions; writes planning-growth.md and .svg into FOLDER.")
             exit(arguments.first == "--help" || arguments.first == "-h" ? 0 : 64)
         }
         var plans: [PlanMeasurement] = []
@@ -38,5 +50,10 @@ enum PlanningBench {
             try GrowthPlot(plans: plans, decisions: decisions).text.write(
                 toFile: "\(folder)/planning-growth.svg", atomically: true, encoding: .utf8)
         }
+    }
+
+    private static func refuse(_ why: String) {
+        FileHandle.standardError.write(Data("error: \(why)\n".utf8))
+        exit(64)
     }
 }

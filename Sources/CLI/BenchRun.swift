@@ -10,6 +10,18 @@ struct BenchReport: Encodable, Sendable {
         var p95: Double
         var p99: Double
         var max: Double
+
+        /// Zeros where nothing was measured.
+        init(_ milliseconds: [Double]) {
+            let sorted = milliseconds.sorted()
+            func percentile(_ share: Double) -> Double {
+                sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int((Double(sorted.count) * share).rounded(.down)))]
+            }
+            p50 = percentile(0.5)
+            p95 = percentile(0.95)
+            p99 = percentile(0.99)
+            max = sorted.last ?? 0
+        }
     }
 
     var requests: Int
@@ -29,10 +41,16 @@ struct BenchReport: Encodable, Sendable {
     var coordinatorQueueMs: Double
     var coordinatorTotalMs: Double
     var meanLatencyMs: Double
+    /// Replies from the coordinator's result cache. They are in no other figure than `requests`, `errors`, `mismatches` and the gap.
+    var cached: Int
+    var cachedItemsPerSecond: Double
+    var cachedLatency: Latency
     var firstProblem: String?
 
     enum CodingKeys: String, CodingKey {
-        case requests, errors, retries, mismatches, tolerance
+        case requests, errors, retries, mismatches, tolerance, cached
+        case cachedItemsPerSecond = "cached_items_per_second"
+        case cachedLatency = "cached_latency_ms"
         case itemsPerSecond = "items_per_second"
         case latency = "latency_ms"
         case longestGapMs = "longest_gap_ms"
@@ -50,6 +68,9 @@ struct BenchReport: Encodable, Sendable {
         "\(requests) requests, \(errors) errors, \(mismatches) mismatches, \(StatusReport.decimal(itemsPerSecond)) items/s, "
             + "p50 \(StatusReport.decimal(latency.p50)) ms, p99 \(StatusReport.decimal(latency.p99)) ms, "
             + "longest gap \(StatusReport.decimal(longestGapMs)) ms"
+            + (cached > 0
+                ? "; \(cached) from the cache, \(StatusReport.decimal(cachedItemsPerSecond)) items/s, p50 \(StatusReport.decimal(cachedLatency.p50)) ms"
+                : "")
     }
 }
 
@@ -65,6 +86,7 @@ actor BenchRun {
     private var random: UInt64
     private var issued = 0
     private var latencies: [Double] = []
+    private var cachedLatencies: [Double] = []
     private var errors = 0
     private var mismatches = 0
     private var replays = 0
@@ -106,18 +128,15 @@ actor BenchRun {
         }
         let elapsed = clock.now - start
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-        let sorted = latencies.sorted()
         let count = Double(max(1, latencies.count))
-        func percentile(_ share: Double) -> Double {
-            sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int((Double(sorted.count) * share).rounded(.down)))]
-        }
+        func rate(_ replies: Int) -> Double { Double(replies * workload.batchSize) / max(seconds, 1e-9) }
         return BenchReport(
             requests: issued, errors: errors, retries: await client.retries(),
-            itemsPerSecond: Double(latencies.count * workload.batchSize) / max(seconds, 1e-9),
-            latency: .init(p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99), max: sorted.last ?? 0),
+            itemsPerSecond: rate(latencies.count), latency: .init(latencies),
             longestGapMs: Self.milliseconds(longestGap), mismatches: mismatches, distinctInputs: workload.batches.count,
             tolerance: tolerance, largestRelativeError: largestError, durationSeconds: seconds, replayedMicroBatches: replays,
             coordinatorQueueMs: queueMs / count, coordinatorTotalMs: totalMs / count, meanLatencyMs: latencies.reduce(0, +) / count,
+            cached: cachedLatencies.count, cachedItemsPerSecond: rate(cachedLatencies.count), cachedLatency: .init(cachedLatencies),
             firstProblem: firstProblem)
     }
 
@@ -128,22 +147,25 @@ actor BenchRun {
                 let result = try await client.infer(workload.batches[index].inputs)
                 let arrival = clock.now
                 let problem = finished(index, result, took: arrival - began)
-                await note(arrival, took: arrival - began, replays: Int(result.timing.replays), problem)
+                await note(arrival, took: arrival - began, timing: result.timing, problem)
             } catch {
                 let arrival = clock.now
-                await note(arrival, took: arrival - began, replays: 0, failed(error))
+                await note(arrival, took: arrival - began, timing: nil, failed(error))
             }
         }
     }
 
     /// Writes the reply into the timeline where there is one.
-    private func note(_ arrival: ContinuousClock.Instant, took: Duration, replays: Int, _ problem: String?) async {
+    private func note(_ arrival: ContinuousClock.Instant, took: Duration, timing: RequestTiming?, _ problem: String?) async {
         guard let timeline else { return }
         let retries = await client.retries()
         timeline.add(
             ReplyTimeline.Entry(
                 atMs: Self.milliseconds(arrival - start), ok: problem == nil, items: workload.batchSize,
-                latencyMs: Self.milliseconds(took), replays: replays, retries: retries, problem: problem))
+                latencyMs: Self.milliseconds(took), queueMs: Double(timing?.queue ?? 0) / 1e6,
+                receiveMs: Double(timing?.receive ?? 0) / 1e6,
+                replays: Int(timing?.replays ?? 0),
+                retries: retries, problem: problem))
     }
 
     /// The next batch, or `nil` at the end.
@@ -160,12 +182,16 @@ actor BenchRun {
 
     /// - Returns: what is wrong with the reply, if anything.
     private func finished(_ index: Int, _ result: InferenceResult, took: Duration) -> String? {
-        latencies.append(Self.milliseconds(took))
         longestGap = max(longestGap, clock.now - lastReply)
         lastReply = clock.now
-        replays += Int(result.timing.replays)
-        queueMs += Double(result.timing.queue) / 1e6
-        totalMs += Double(result.timing.total) / 1e6
+        if result.timing.isCached {
+            cachedLatencies.append(Self.milliseconds(took))
+        } else {
+            latencies.append(Self.milliseconds(took))
+            replays += Int(result.timing.replays)
+            queueMs += Double(result.timing.queue) / 1e6
+            totalMs += Double(result.timing.total) / 1e6
+        }
         let expected = workload.batches[index].expected ?? firstReplies[index]
         guard let expected else {
             firstReplies[index] = result.outputs

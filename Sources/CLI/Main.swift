@@ -9,7 +9,7 @@ struct AMP4ECCommand: AsyncParsableCommand {
         version: ProductVersion.current,
         subcommands: [
             InferCommand.self, BenchCommand.self, StatusCommand.self, DrainCommand.self, PlanCommand.self, ReferenceCommand.self,
-            SimulateCommand.self,
+            BaselineCommand.self, SimulateCommand.self,
         ])
 
     static func main() async { await runCommand(AMP4ECCommand.self) }

@@ -25,6 +25,10 @@ final class ReplyTimeline {
         var ok: Bool
         var items: Int
         var latencyMs: Double
+        /// From the coordinator's admission to the first dispatch; 0 where there is no right reply.
+        var queueMs: Double
+        /// The part of it until the coordinator had the inputs.
+        var receiveMs: Double
         /// Micro-batches of this request that were sent again.
         var replays: Int
         /// Requests that the client has sent again, since the start.
@@ -34,6 +38,8 @@ final class ReplyTimeline {
         enum CodingKeys: String, CodingKey {
             case atMs = "at_ms"
             case latencyMs = "latency_ms"
+            case queueMs = "queue_ms"
+            case receiveMs = "receive_ms"
             case ok, items, replays, retries, problem
         }
     }

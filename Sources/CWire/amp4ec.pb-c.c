@@ -4945,7 +4945,7 @@ const ProtobufCMessageDescriptor amp4ec__infer_request__descriptor =
   (ProtobufCMessageInit) amp4ec__infer_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__request_timing__field_descriptors[3] =
+static const ProtobufCFieldDescriptor amp4ec__request_timing__field_descriptors[5] =
 {
   {
     "queue",
@@ -4983,16 +4983,42 @@ static const ProtobufCFieldDescriptor amp4ec__request_timing__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "cached",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__RequestTiming, cached),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "receive",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__RequestTiming, receive),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__request_timing__field_indices_by_name[] = {
+  3,   /* field[3] = cached */
   0,   /* field[0] = queue */
+  4,   /* field[4] = receive */
   2,   /* field[2] = replays */
   1,   /* field[1] = total */
 };
 static const ProtobufCIntRange amp4ec__request_timing__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor amp4ec__request_timing__descriptor =
 {
@@ -5002,7 +5028,7 @@ const ProtobufCMessageDescriptor amp4ec__request_timing__descriptor =
   "Amp4ec__RequestTiming",
   "amp4ec",
   sizeof(Amp4ec__RequestTiming),
-  3,
+  5,
   amp4ec__request_timing__field_descriptors,
   amp4ec__request_timing__field_indices_by_name,
   1,  amp4ec__request_timing__number_ranges,

@@ -221,6 +221,15 @@ import Wire
             #expect(driver.machine.requestCount == 0 && driver.machine.heldByteCount == 0 && driver.machine.flightCount == 0)
             #expect(driver.machine.counters.requestsCompleted == 1)
         },
+        Case("its timing tells the wait for the inputs from the wait for a dispatch") {
+            var driver = D.serving()
+            let id = try #require(driver.announce(1).accepted.first)
+            driver.wait(.milliseconds(300))
+            let sent = driver.step(.requestArrived(id)).dispatched
+            driver.wait(.milliseconds(200))
+            let replies = driver.finish(sent[0]).compactMap { if case .reply(_, _, _, let timing) = $0 { timing } else { nil } }
+            #expect(replies == [RequestTiming(queue: 300_000_000, total: 500_000_000, replays: 0, receive: 300_000_000)])
+        },
         Case("a result of an unknown micro-batch is dropped") {
             var driver = D.serving()
             let key = WorkKey(session: SessionID(bits: 5), client: 1, request: 1, microBatch: 0, attempt: 1)

@@ -178,12 +178,14 @@ extension CoordinatorMachine {
         requests[id]?.phase = .replying
         count { $0.requestsCompleted += 1 }
         guard let request = requests[id] else { return }
+        latencies.add(now - request.admittedAt)
         out.append(
             .reply(
                 id, request.client, clientNumber: request.clientNumber,
                 RequestTiming(
                     queue: UInt64(max(0, ((request.firstDispatchAt ?? now) - request.admittedAt).nanoseconds)),
-                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays)))
+                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays,
+                    receive: UInt64(max(0, ((request.arrivedAt ?? now) - request.admittedAt).nanoseconds)))))
     }
 
     mutating func workFailed(

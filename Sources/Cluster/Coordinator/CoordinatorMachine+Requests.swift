@@ -90,6 +90,7 @@ extension CoordinatorMachine {
     mutating func requestArrived(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
         guard requests[id]?.phase == .receiving else { return }
         requests[id]?.phase = .running
+        requests[id]?.arrivedAt = now
         enterRotation(id)
     }
 

@@ -3,7 +3,7 @@ internal import Planning
 internal import Wire
 
 /// Where a node stands (DESIGN section 6).
-public enum NodeState: Sendable, Hashable {
+public enum NodeState: Sendable, Hashable, CaseIterable {
     /// Listed; not yet answering, or answering and not yet with both connections.
     case joining
     case ready
@@ -151,6 +151,8 @@ extension CoordinatorMachine {
         var inputBytes: Int
         var deadline: Instant
         var admittedAt: Instant
+        /// When its inputs were complete.
+        var arrivedAt: Instant?
         var firstDispatchAt: Instant?
         var phase: Phase = .receiving
         /// Cut at the first dispatch, when the micro-batch size is known.

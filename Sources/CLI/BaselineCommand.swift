@@ -1,0 +1,151 @@
+internal import ArgumentParser
+internal import Inference
+internal import Profiling
+internal import Shell
+internal import Tensors
+internal import Wire
+
+/// The monolith that distributed figures are compared with. It is in the command and not a program of its own, so that the image and the
+/// tarball that hold the cluster hold what it is measured against, with the same libtorch.
+struct BaselineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "baseline",
+        abstract: "Measures the whole model in this process, without coordinator or workers, and prints one JSON object.",
+        discussion: """
+            Requests of --batch items run one after another; with --micro-batch each is cut up, and --executors run parts of it at once. \
+            --optimize O0 --default-allocator is the model as PyTorch runs it; O1 with the tuned allocator is what a worker does with its part.
+            """)
+
+    @Option(help: ArgumentHelp("TorchScript file.", valueName: "file"))
+    var model: String
+
+    @Option(help: ArgumentHelp("Input of a model without a manifest, once for each.", valueName: "spec"))
+    var spec: [String] = []
+
+    @Option(help: "Items in each request.")
+    var batch = 32
+
+    @Option(help: ArgumentHelp("Items that run together; the whole request unless given.", valueName: "items"))
+    var microBatch: Int?
+
+    @Option(help: "Micro-batches of a request that run at once, each on a thread of its own.")
+    var executors = 1
+
+    @Option(help: "Threads inside one operator.")
+    var threads = 1
+
+    @Option(help: ArgumentHelp("O0 runs the model as saved, O1 folds and fuses.", valueName: "level"))
+    var optimize = "O1"
+
+    @Flag(help: "Leave malloc as it is; otherwise it is tuned as in a worker.")
+    var defaultAllocator = false
+
+    @Option(help: ArgumentHelp("How long to run before measuring.", valueName: "time"))
+    var warmUp = Duration.seconds(2)
+
+    @Option(help: ArgumentHelp("How long to measure; the request under way at the end is finished.", valueName: "time"))
+    var duration = Duration.seconds(10)
+
+    @Option(help: "Distinct made-up requests that run in turn.")
+    var distinct = 4
+
+    @Option(help: ArgumentHelp("Write one JSON line for each request, as `amp4ec bench --timeline` does.", valueName: "file"))
+    var timeline: String?
+
+    private struct Report: Encodable {
+        var model: String
+        var batch: Int
+        var microBatch: Int
+        var executors: Int
+        var threads: Int
+        var optimize: String
+        var tunedAllocator: Bool
+        var loadMs: Double
+        var requests: Int
+        var itemsPerSecond: Double
+        var meanLatencyMs: Double
+        var latency: BenchReport.Latency
+        var durationSeconds: Double
+
+        enum CodingKeys: String, CodingKey {
+            case model, batch, executors, threads, optimize, requests
+            case microBatch = "micro_batch"
+            case tunedAllocator = "tuned_allocator"
+            case loadMs = "load_ms"
+            case itemsPerSecond = "items_per_second"
+            case meanLatencyMs = "mean_latency_ms"
+            case latency = "latency_ms"
+            case durationSeconds = "duration_seconds"
+        }
+    }
+
+    mutating func validate() throws {
+        guard batch >= 1, distinct >= 1, executors >= 1 else {
+            throw ValidationError("--batch, --distinct and --executors must be at least 1")
+        }
+        guard (1...batch).contains(microBatch ?? batch) else {
+            throw ValidationError("--micro-batch must be between 1 and --batch \(batch), not \(microBatch ?? batch)")
+        }
+        guard optimize == "O0" || optimize == "O1" else { throw ValidationError("--optimize is O0 or O1, not \(optimize)") }
+        guard duration > .zero, warmUp >= .zero else { throw ValidationError("--duration must be above 0, --warm-up not below it") }
+    }
+
+    func run() throws {
+        do { try TorchEngine.configure(threads: threads, tunesAllocator: !defaultAllocator) } catch {
+            throw CommandFailure(.failure, error.message)
+        }
+        let clock = ContinuousClock()
+        let began = clock.now
+        let specs: [TensorSpec]
+        do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
+            throw CommandFailure(.usage, "\(error)")
+        }
+        let service = try ModelService(path: model, inputs: specs, level: optimize == "O1" ? .o1 : .o0, choices: .init())
+        let whole = try Self.bad {
+            try TorchEngine().loadPartition(
+                archive: service.model.cut(0..<service.model.layerCount), optimized: optimize == "O1")
+        }
+        let loadMs = (clock.now - began) / .milliseconds(1)
+        let requests = try Self.bad {
+            try (0..<distinct).map { index in
+                try BaselineRun.parts(
+                    of: service.samples.make(batch: batch, seed: UInt64(index + 1)), service.manifest.inputs,
+                    size: microBatch ?? batch)
+            }
+        }
+        var run = BaselineRun(partition: whole, requests: requests, executors: executors)
+        let timeline = try timeline.map { path throws(CommandFailure) in try ReplyTimeline(path: path) }
+        // In any case: a module's first runs make its plan of execution.
+        for _ in 0..<3 { _ = try Self.bad { try run.next() } }
+        let ready = clock.now
+        while clock.now - ready < warmUp { _ = try Self.bad { try run.next() } }
+
+        timeline?.start(concurrency: 1)
+        var latencies: [Double] = []
+        let start = clock.now
+        while clock.now - start < duration {
+            let took = try Self.bad { try run.next() } / .milliseconds(1)
+            latencies.append(took)
+            timeline?.add(
+                ReplyTimeline.Entry(
+                    atMs: (clock.now - start) / .milliseconds(1), ok: true, items: batch, latencyMs: took, queueMs: 0, receiveMs: 0,
+                    replays: 0,
+                    retries: 0))
+        }
+        let seconds = (clock.now - start) / .seconds(1)
+        if let failure = timeline?.failure { throw failure }
+        try JSONOutput.print(
+            Report(
+                model: service.manifest.name, batch: batch, microBatch: microBatch ?? batch, executors: executors, threads: threads,
+                optimize: optimize, tunedAllocator: !defaultAllocator, loadMs: loadMs, requests: latencies.count,
+                itemsPerSecond: Double(latencies.count * batch) / seconds,
+                meanLatencyMs: latencies.reduce(0, +) / Double(max(1, latencies.count)), latency: .init(latencies),
+                durationSeconds: seconds))
+    }
+
+    private static func bad<Value>(_ body: () throws -> Value) throws(CommandFailure) -> Value {
+        do { return try body() } catch let failure as CommandFailure { throw failure } catch {
+            throw CommandFailure(.badData, "\(error)")
+        }
+    }
+}
