@@ -162,7 +162,8 @@ actor BenchRun {
         timeline.add(
             ReplyTimeline.Entry(
                 atMs: Self.milliseconds(arrival - start), ok: problem == nil, items: workload.batchSize,
-                latencyMs: Self.milliseconds(took), queueMs: Double(timing?.queue ?? 0) / 1e6, receiveMs: Double(timing?.receive ?? 0) / 1e6,
+                latencyMs: Self.milliseconds(took), queueMs: Double(timing?.queue ?? 0) / 1e6,
+                receiveMs: Double(timing?.receive ?? 0) / 1e6,
                 replays: Int(timing?.replays ?? 0),
                 retries: retries, problem: problem))
     }
