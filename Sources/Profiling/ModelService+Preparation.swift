@@ -85,8 +85,11 @@ extension ModelService {
     /// The profile at another size; what does not depend on the size is as it is known.
     private func savedProfile(microBatch: Int) throws -> SavedProfile {
         let key = profileKey(batch: microBatch)
-        if let known = profiles?.read(key) { return known }
         guard let base = state.withLock({ $0.saved }) else { return try measureProfile(key) }
+        if let known = profiles?.read(key) {
+            if known.hasLayers(of: base) { return known }
+            profiles?.reject(key, "its layers are not those of the model")
+        }
         let measured = SavedProfile(
             key: key, analysis: try analysed(microBatch),
             smallerCrossings: smallerCrossings(than: microBatch, known: base.crossings), outputs: base.outputs,

@@ -171,6 +171,17 @@ extension SavedProfile {
         }
     }
 
+    /// Whether both are of the same model, at whatever size of micro-batch.
+    func hasLayers(of other: SavedProfile) -> Bool {
+        func isSame(_ left: LayerInfo, _ right: LayerInfo) -> Bool {
+            left.name == right.name && left.operator == right.operator && left.parameterBytes == right.parameterBytes
+                && left.kernel == right.kernel
+        }
+        let (own, others) = (analysis.layers, other.analysis.layers)
+        return own.count == others.count && zip(own, others).allSatisfy(isSame)
+            && analysis.weightBytes == other.analysis.weightBytes
+    }
+
     /// Whether the model that lies before us has these layers and cuts: the last proof that the profile is its own.
     /// - Parameter structure: an analysis without times.
     public func describes(_ structure: ModelAnalysis) -> Bool {

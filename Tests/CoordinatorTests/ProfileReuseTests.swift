@@ -115,6 +115,28 @@ import Wire
         #expect(store.warnings.count == 1)
     }
 
+    @Test("a file of another size is looked at too: one of other layers is measured again") func otherSizes() throws {
+        let store = Store()
+        _ = try TestModels.service("cnn")
+        func service() throws -> ModelService {
+            try ModelService(path: TestModels.path("cnn"), inputs: [], level: .o1, choices: .init(), profiles: store.folder)
+        }
+        let first = try service()
+        _ = try first.prepare()
+        _ = try Self.stages(first)
+        let size = try #require(ModelService.microBatchChoices.first { $0 != ModelService.automaticMicroBatch })
+        var saved = try #require(store.folder.read(first.profileKey(batch: size)))
+        saved.analysis = try Self.service("residual", Store()).prepare().analysis
+        saved.smallerCrossings = [:]
+        saved.measurements = []
+        store.folder.write(saved)
+        let second = try service()
+        _ = try second.prepare()
+        _ = try Self.stages(second)
+        #expect(store.warnings.count == 1 && store.warnings[0].contains(store.folder.filePath(of: saved.key)), "\(store.warnings)")
+        #expect(store.folder.read(saved.key)?.analysis.layers.count != saved.analysis.layers.count)
+    }
+
     @Test("each level and size has a file of its own; the least used go when there are too many") func files() throws {
         let store = Store()
         let service = try Self.service("cnn", store)
