@@ -4,12 +4,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo bench bench-planning measure-plans evaluate evaluate-short lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: ## install what is missing: packages, libtorch (.libtorch/); quick when all is there
 	@scripts/setup
@@ -46,6 +46,25 @@ simulate: build ## run the cluster's decisions over simulated faults from fresh 
 demo: build ## photos in, labels out, over three worker processes on this machine
 	@scripts/demo
 
+dist: setup ## a tarball in dist/ that runs wherever it is unpacked: the programs, and every library beside them
+	@scripts/dist
+
+image: setup ## the container image amp4ec:VERSION (and amp4ec:latest), from dist's tarball (a Docker engine)
+	@scripts/image
+
+demo-files: setup
+	@[ -f .models/efficientnet-lite0.pt ] || scripts/export-model efficientnet-lite0 .models/efficientnet-lite0.pt
+	@scripts/fetch-photos .models/photos
+
+test-containers: build demo-files ## compose/demo.yaml in containers of that image, workers lost and added under load (a Docker engine)
+	@scripts/test-containers
+
+containers-ci: build demo-files ## image and test-containers in one, with an engine of their own where none runs (root); else skipped
+	@scripts/test-containers --install --build --skip-if-impossible
+
+validate-manifests: ## check deploy/kubernetes/ against the schemas of two versions of Kubernetes
+	@scripts/validate-manifests
+
 bench: build ## measure this machine; prints a table
 	@scripts/bench
 
@@ -76,4 +95,4 @@ mutants: setup models ## break the sources in each known way (Mutants/) and see 
 	@scripts/mutants
 
 clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv)
-	@rm -rf .build .build-mutants .models dist
+	@rm -rf .build .build-dist .build-manifests .build-mutants .models dist

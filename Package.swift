@@ -34,6 +34,16 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+/// Hummingbird, and of what it stands on the types that its interface is written in.
+let http: [Target.Dependency] = [
+    .product(name: "Hummingbird", package: "hummingbird"),
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+]
 
 let package = Package(
     name: "amp4ec",
@@ -50,6 +60,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        // Without its traits: neither swift-configuration nor the whole of Foundation.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
         // SQLite for the coordinator's history.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
@@ -92,6 +108,9 @@ let package = Package(
         pure("Images", ["Tensors", "CImages"]),
 
         pure("Health", ["Shell", "Transport", "Wire"]),
+        // The coordinator's HTTP server, the only user of Hummingbird.
+        pure("Gateway", ["Cluster", "Planning", "Shell", logging] + http),
+
         pure("History", ["Cluster", "Transport", "Wire", grdb]),
         pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
 
@@ -100,16 +119,18 @@ let package = Package(
             name: "Coordinator",
             dependencies: [
                 "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell",
-                "History", "Topology", arguments, logging,
+                "History", "Topology", "Gateway", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments, logging,
+                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments,
+                logging,
             ],
             swiftSettings: swift),
-        .executableTarget(name: "Check", dependencies: ["Health", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
+        .executableTarget(
+            name: "Check", dependencies: ["Health", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
         .target(
             name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
             swiftSettings: swift),
@@ -146,9 +167,12 @@ let package = Package(
         tests(
             "CoordinatorTests",
             ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
+        tests("GatewayTests", ["Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
         tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
+        // compose/ and deploy/ against the options of the programs.
+        tests("DeploymentTests", ["Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
         tests("TidyTests", []),
     ],
     swiftLanguageModes: [.v6],

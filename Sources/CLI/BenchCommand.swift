@@ -11,7 +11,8 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Sends requests as fast as they are answered, checks every reply, and prints one JSON object.",
         discussion: """
             A reply is right when it is within --tolerance (largest difference by largest magnitude) of the reference: the items' rows of \
-            --verify, else the first reply to the same input.
+            --verify, else the first reply to the same input. Replies from the coordinator's result cache (--result-cache) are counted and \
+            timed apart: cached, cached_items_per_second, cached_latency_ms.
 
             SIGINT (Ctrl-C) ends it early: what is under way is waited for, and the report is printed. A second one ends it at once.
 

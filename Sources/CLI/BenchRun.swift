@@ -41,10 +41,16 @@ struct BenchReport: Encodable, Sendable {
     var coordinatorQueueMs: Double
     var coordinatorTotalMs: Double
     var meanLatencyMs: Double
+    /// Replies from the coordinator's result cache. They are in no other figure than `requests`, `errors`, `mismatches` and the gap.
+    var cached: Int
+    var cachedItemsPerSecond: Double
+    var cachedLatency: Latency
     var firstProblem: String?
 
     enum CodingKeys: String, CodingKey {
-        case requests, errors, retries, mismatches, tolerance
+        case requests, errors, retries, mismatches, tolerance, cached
+        case cachedItemsPerSecond = "cached_items_per_second"
+        case cachedLatency = "cached_latency_ms"
         case itemsPerSecond = "items_per_second"
         case latency = "latency_ms"
         case longestGapMs = "longest_gap_ms"
@@ -62,6 +68,9 @@ struct BenchReport: Encodable, Sendable {
         "\(requests) requests, \(errors) errors, \(mismatches) mismatches, \(StatusReport.decimal(itemsPerSecond)) items/s, "
             + "p50 \(StatusReport.decimal(latency.p50)) ms, p99 \(StatusReport.decimal(latency.p99)) ms, "
             + "longest gap \(StatusReport.decimal(longestGapMs)) ms"
+            + (cached > 0
+                ? "; \(cached) from the cache, \(StatusReport.decimal(cachedItemsPerSecond)) items/s, p50 \(StatusReport.decimal(cachedLatency.p50)) ms"
+                : "")
     }
 }
 
@@ -77,6 +86,7 @@ actor BenchRun {
     private var random: UInt64
     private var issued = 0
     private var latencies: [Double] = []
+    private var cachedLatencies: [Double] = []
     private var errors = 0
     private var mismatches = 0
     private var replays = 0
@@ -119,13 +129,14 @@ actor BenchRun {
         let elapsed = clock.now - start
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
         let count = Double(max(1, latencies.count))
+        func rate(_ replies: Int) -> Double { Double(replies * workload.batchSize) / max(seconds, 1e-9) }
         return BenchReport(
             requests: issued, errors: errors, retries: await client.retries(),
-            itemsPerSecond: Double(latencies.count * workload.batchSize) / max(seconds, 1e-9),
-            latency: .init(latencies),
+            itemsPerSecond: rate(latencies.count), latency: .init(latencies),
             longestGapMs: Self.milliseconds(longestGap), mismatches: mismatches, distinctInputs: workload.batches.count,
             tolerance: tolerance, largestRelativeError: largestError, durationSeconds: seconds, replayedMicroBatches: replays,
             coordinatorQueueMs: queueMs / count, coordinatorTotalMs: totalMs / count, meanLatencyMs: latencies.reduce(0, +) / count,
+            cached: cachedLatencies.count, cachedItemsPerSecond: rate(cachedLatencies.count), cachedLatency: .init(cachedLatencies),
             firstProblem: firstProblem)
     }
 
@@ -170,12 +181,16 @@ actor BenchRun {
 
     /// - Returns: what is wrong with the reply, if anything.
     private func finished(_ index: Int, _ result: InferenceResult, took: Duration) -> String? {
-        latencies.append(Self.milliseconds(took))
         longestGap = max(longestGap, clock.now - lastReply)
         lastReply = clock.now
-        replays += Int(result.timing.replays)
-        queueMs += Double(result.timing.queue) / 1e6
-        totalMs += Double(result.timing.total) / 1e6
+        if result.timing.isCached {
+            cachedLatencies.append(Self.milliseconds(took))
+        } else {
+            latencies.append(Self.milliseconds(took))
+            replays += Int(result.timing.replays)
+            queueMs += Double(result.timing.queue) / 1e6
+            totalMs += Double(result.timing.total) / 1e6
+        }
         let expected = workload.batches[index].expected ?? firstReplies[index]
         guard let expected else {
             firstReplies[index] = result.outputs

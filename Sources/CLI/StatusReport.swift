@@ -21,6 +21,12 @@ enum StatusReport {
             "requests: \(counters.requestsCompleted) completed, \(counters.requestsFailed) failed, \(counters.requestsRejected) rejected, \(status.requestsInFlight) in flight",
             "micro-batches: \(counters.microBatchesDispatched) dispatched, \(counters.microBatchesReplayed) replayed; plans: \(counters.plans)",
         ]
+        // Nothing of a cache that is off.
+        if counters.cacheHits + counters.cacheMisses > 0 {
+            lines.append(
+                "result cache: \(counters.requestsCached) requests answered; \(counters.cacheHits) hits, \(counters.cacheMisses) misses; "
+                    + "\(counters.cacheEntries) results, \(size(counters.cacheBytes))")
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 

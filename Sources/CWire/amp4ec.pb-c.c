@@ -4945,7 +4945,7 @@ const ProtobufCMessageDescriptor amp4ec__infer_request__descriptor =
   (ProtobufCMessageInit) amp4ec__infer_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__request_timing__field_descriptors[4] =
+static const ProtobufCFieldDescriptor amp4ec__request_timing__field_descriptors[5] =
 {
   {
     "queue",
@@ -4984,6 +4984,18 @@ static const ProtobufCFieldDescriptor amp4ec__request_timing__field_descriptors[
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "cached",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__RequestTiming, cached),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "receive",
     5,
     PROTOBUF_C_LABEL_NONE,
@@ -4997,16 +5009,16 @@ static const ProtobufCFieldDescriptor amp4ec__request_timing__field_descriptors[
   },
 };
 static const unsigned amp4ec__request_timing__field_indices_by_name[] = {
+  3,   /* field[3] = cached */
   0,   /* field[0] = queue */
-  3,   /* field[3] = receive */
+  4,   /* field[4] = receive */
   2,   /* field[2] = replays */
   1,   /* field[1] = total */
 };
-static const ProtobufCIntRange amp4ec__request_timing__number_ranges[2 + 1] =
+static const ProtobufCIntRange amp4ec__request_timing__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 5, 3 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor amp4ec__request_timing__descriptor =
 {
@@ -5016,10 +5028,10 @@ const ProtobufCMessageDescriptor amp4ec__request_timing__descriptor =
   "Amp4ec__RequestTiming",
   "amp4ec",
   sizeof(Amp4ec__RequestTiming),
-  4,
+  5,
   amp4ec__request_timing__field_descriptors,
   amp4ec__request_timing__field_indices_by_name,
-  2,  amp4ec__request_timing__number_ranges,
+  1,  amp4ec__request_timing__number_ranges,
   (ProtobufCMessageInit) amp4ec__request_timing__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

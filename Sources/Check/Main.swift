@@ -14,29 +14,18 @@ struct CheckCommand: ParsableCommand {
             Exit: 0 it answered, 64 wrong usage, 69 nobody did.
             """, version: ProductVersion.current)
 
-    @Option(help: ArgumentHelp("Address of a worker.", valueName: "addr"))
-    var worker: HostPort?
-
-    @Option(help: ArgumentHelp("Address of a coordinator.", valueName: "addr"))
-    var coordinator: HostPort?
-
-    @Option(help: ArgumentHelp("Time that each may take to answer.", valueName: "time"))
-    var deadline = HealthCheck.usualDeadline
-
-    func validate() throws {
-        guard deadline > .zero else { throw ValidationError("--deadline must be above zero") }
-        if let address = [worker, coordinator].compactMap({ $0 }).first(where: { $0.port == 0 }) {
-            throw ValidationError("\(address): port 0 cannot be dialled")
-        }
-    }
+    @OptionGroup var options: CheckOptions
 
     func run() throws {
         var checks: [HealthCheck] = []
-        if let worker { checks.append(HealthCheck(.worker, at: worker, deadline: deadline)) }
-        if let coordinator { checks.append(HealthCheck(.coordinator, at: coordinator, deadline: deadline)) }
+        if let worker = options.worker { checks.append(HealthCheck(.worker, at: worker, deadline: options.deadline)) }
+        if let coordinator = options.coordinator {
+            checks.append(HealthCheck(.coordinator, at: coordinator, deadline: options.deadline))
+        }
         guard checks.isEmpty else { return try checks.forEach(report) }
-        do { try report(HealthCheck(.worker, at: HostPort(host: nil, port: 9000), deadline: deadline)) } catch let noWorker {
-            do { try report(HealthCheck(.coordinator, at: HostPort(host: nil, port: 9100), deadline: deadline)) } catch {
+        do { try report(HealthCheck(.worker, at: HostPort(host: nil, port: 9000), deadline: options.deadline)) } catch let noWorker
+        {
+            do { try report(HealthCheck(.coordinator, at: HostPort(host: nil, port: 9100), deadline: options.deadline)) } catch {
                 throw CommandFailure(.unreachable, "\(noWorker); \(error)")
             }
         }

@@ -58,11 +58,14 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var usedCores: Double
         public var quotaCores: Double
         public var throttledShare: Double
+        /// Of the worker's process alone.
+        public var processCores: Double
 
         enum CodingKeys: String, CodingKey {
             case usedCores = "used_cores"
             case quotaCores = "quota_cores"
             case throttledShare = "throttled_share"
+            case processCores = "process_cores"
         }
     }
 
@@ -203,10 +206,12 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
     public var microBatchesInFlight: Int
     public var heldBytes: Int
     public var counters: Counters
+    public var latencies: LatencyHistogram
     public var standby: [Standby]
 
     enum CodingKeys: String, CodingKey {
         case state, cause, model, nodes, plan, links, counters, standby
+        case latencies = "request_latency"
         case requestsInFlight = "requests_in_flight"
         case microBatchesInFlight = "micro_batches_in_flight"
         case heldBytes = "held_bytes"

@@ -48,6 +48,11 @@ package struct CoordinatorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Address for clients; port 0 takes a free one.", valueName: "addr"))
     package var listen = HostPort(host: nil, port: 9100)
 
+    @Option(
+        help: ArgumentHelp(
+            "Also serve HTTP there: /healthz, /readyz, /metrics (Prometheus), /status. Off unless given.", valueName: "addr"))
+    package var http: HostPort?
+
     @Option(help: ArgumentHelp("O0 runs the model as saved (bit-exact), O1 folds and fuses.", valueName: "level"))
     package var optimize = "O1"
 
@@ -85,6 +90,12 @@ package struct CoordinatorOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Keep up to that many bytes of results and answer equal requests from them (256MiB). Off unless given.",
+            valueName: "size"))
+    package var resultCache: ByteSize?
+
+    @Option(
+        help: ArgumentHelp(
             "Folder for the model's measured profile and the nodes' history, so that the next start need not begin anew.",
             valueName: "folder"))
     package var stateDir: String?
@@ -105,7 +116,8 @@ package struct CoordinatorOptions: ParsableArguments {
     /// What a compose file's `x-amp4ec` and a `--config` file may set.
     package static let known: [KnownOption] = [
         KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
-        KnownOption("listen"), KnownOption("optimize"), KnownOption("strategy"), KnownOption("shape"), KnownOption("objective"),
+        KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"),
+        KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"),
         KnownOption("heartbeat-timeout"),
         KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("state-dir", .path),

@@ -18,6 +18,10 @@ extension CoordinatorProcess {
         var inputs: [Tensor] = []
         var names: [String] = []
         var pieces: [Int: [Tensor]] = [:]
+        /// Under which its outputs are kept; `nil` where there is no cache.
+        var cacheKey: ResultCacheKey?
+        /// The result of an earlier equal request, instead of pieces.
+        var cachedOutputs: [Tensor]?
     }
 
     /// The coordinator's own direction of one link, with its measured codec policy.
@@ -56,7 +60,7 @@ extension CoordinatorProcess {
                 return step(
                     .requestBroken(id, "the request carries \(tensors.count) tensors, the model takes \(served.inputs.count)"))
             }
-            step(.requestArrived(id))
+            inputsComplete(id)
         case .failure(let error): step(.requestBroken(id, error.message))
         }
     }
@@ -157,10 +161,11 @@ extension CoordinatorProcess {
         guard let client = peers[connection]?.connection else { return step(.replySent(id)) }
         do {
             let parts = payload.pieces.sorted { $0.key < $1.key }.map(\.value)
-            let outputs = try Batching.join(parts, served.outputs)
+            let outputs = try payload.cachedOutputs ?? Batching.join(parts, served.outputs)
             let outgoing = try OutgoingPayload.raw(outputs)
             let message = Message.inferReply(
                 InferReply(id: number, names: served.outputs.map(\.name), tensors: outgoing.headers, timing: timing))
+            if payload.cachedOutputs == nil { remember(outputs, for: payload.cacheKey) }
             client.send(message, payload: outgoing.payload) { [weak self] outcome in
                 if case .refused(let error) = outcome {
                     let failure = InferError(

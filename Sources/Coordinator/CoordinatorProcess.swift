@@ -1,5 +1,6 @@
 internal import Cluster
-internal import FoundationEssentials
+internal import Foundation
+internal import Gateway
 internal import Glibc
 internal import History
 internal import Inference
@@ -60,6 +61,8 @@ final class CoordinatorProcess {
     var topology = TopologyState()
     /// Reads the topology file again.
     var reader: TaskQueue?
+    var gateway: GatewayServer?
+    var caching: ResultCaching?
 
     /// What a thread has done.
     enum Answer: Sendable {
@@ -67,6 +70,7 @@ final class CoordinatorProcess {
         case planned(UInt64, CoordinatorMachine.PlanOutcome)
         case archive(PartitionKey, ConnectionID, Result<ReadyArchive, Failure>)
         case requestDecoded(RequestID, Result<[Tensor], WireError>)
+        case inputsHashed(RequestID, ResultCacheKey)
         case resultDecoded(WorkResult, Result<[Tensor], WireError>)
         /// For whom, under which number.
         case history(ConnectionID, UInt64, HistoryRecorder.Answer)
@@ -101,6 +105,7 @@ final class CoordinatorProcess {
         history = try Self.history(in: stateFolder, logger)
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
+        caching = try Self.makeCaching(byteLimit: options.resultCache?.bytes ?? 0)
         var configuration = CoordinatorMachine.Configuration(
             name: "coordinator@\(HostName.current)", software: ProductVersion.current, incarnation: incarnation,
             compression: options.compress)
@@ -123,11 +128,18 @@ final class CoordinatorProcess {
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] in stop($0) }
-        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) { [unowned self] in
-            accept($0)
+        let listener = try Listener(
+            loop: loop, address: try address(of: options.listen, option: "--listen"), options: connectionOptions
+        ) {
+            [unowned self] in accept($0)
         }
         self.listener = listener
+        try startGateway()
         StandardStream.output.writeLine("listening on \(listener.address)")
+        if let gateway {
+            StandardStream.output.writeLine("http on \(gateway.address)")
+            logger.info("http listening", metadata: ["address": "\(gateway.address)"])
+        }
         logger.info(
             "coordinator started",
             metadata: [
@@ -142,6 +154,8 @@ final class CoordinatorProcess {
         try loop.run()
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
+        caching?.hasher.shutDown(discardingQueued: true)
+        gateway?.stop()
         reader?.shutDown(discardingQueued: true)
         history.close()
         loop.shutDown()
@@ -149,10 +163,11 @@ final class CoordinatorProcess {
         if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
     }
 
-    private func listenAddress() throws -> SocketAddress {
-        guard let host = options.listen.host else { return .any(port: options.listen.port) }
-        guard let address = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)).first else {
-            throw CommandFailure(.failure, "--listen: \(host) has no address")
+    /// Where to listen: on all addresses where no host was named.
+    func address(of place: HostPort, option: String) throws -> SocketAddress {
+        guard let host = place.host else { return .any(port: place.port) }
+        guard let address = try Resolver.lookUp(Endpoint(host: host, port: place.port)).first else {
+            throw CommandFailure(.failure, "\(option): \(host) has no address")
         }
         return address
     }
@@ -320,6 +335,7 @@ final class CoordinatorProcess {
                 .partitionData(PartitionData(key: key, contentDigest: archive.digest)), payload: OutgoingPayload(archive.storage))
         case .archive(let key, _, .failure(let failure)): step(.archiveUnavailable(key, failure.message))
         case .requestDecoded(let id, let result): requestDecoded(id, result)
+        case .inputsHashed(let id, let key): inputsHashed(id, key)
         case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
         case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
         case .topology(let stamp, let result): fileRead(stamp, result)
@@ -345,15 +361,21 @@ final class CoordinatorProcess {
         }
     }
 
-    var statusDocument: TensorStorage? {
+    var status: ClusterStatus {
         let own = links.sorted { $0.key < $1.key }.map { node, link in
             ClusterStatus.Link(
                 from: "coordinator", to: node.description, connected: machine.state(of: node) == .ready, messages: link.messages,
                 rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
                 compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0)
         }
+        var status = machine.status(ownLinks: own)
+        fillCacheCounters(&status.counters)
+        return status
+    }
+
+    var statusDocument: TensorStorage? {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        return (try? encoder.encode(machine.status(ownLinks: own))).map { TensorStorage(copying: Array($0)) }
+        return (try? encoder.encode(status)).map { TensorStorage(copying: Array($0)) }
     }
 }

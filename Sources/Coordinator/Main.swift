@@ -11,8 +11,8 @@ struct CoordinatorCommand: ParsableCommand {
         commandName: "amp4ec-coordinator",
         abstract: "Partitions one model over the workers of a topology and serves clients.",
         discussion: """
-            Prints "listening on HOST:PORT" once it takes connections and "ready: N stages on M nodes" once the model serves. Every option \
-            may also stand in the compose file's top-level x-amp4ec or in a --config file; the command line wins.
+            Prints "listening on HOST:PORT" once it takes connections (and "http on HOST:PORT" with --http) and "ready: N stages on M nodes" \
+            once the model serves. Every option may also stand in the compose file's top-level x-amp4ec or in a --config file; the command line wins.
 
             Workers come from --topology or --workers, and any worker may register itself besides (amp4ec-worker --coordinator ADDR): with \
             neither option the coordinator waits for such. A changed topology file counts at once; one that cannot be read leaves the old one \

@@ -52,14 +52,9 @@ extension ModelService {
 
     private func measureProfile(_ key: SavedProfile.Key) throws -> SavedProfile {
         let batch = key.microBatch
-        // The sizes that a request's last micro-batch may have; the planned one comes last, because the layout that it shows counts.
-        var smaller: [Int: [[TensorDescription]]] = [:]
-        for size in 1..<max(2, batch) where size != batch {
-            guard let analysis = try? model.analyse(inputs: samples.make(batch: size), repetitions: 0) else { continue }
-            smaller[size] = analysis.cuts.map(\.tensors)
-        }
-        let analysis = try model.analyse(
-            inputs: samples.make(batch: batch), repetitions: Self.repetitions, optimized: level == .o1)
+        // The planned size comes last, because the layout that it shows counts.
+        let smaller = smallerCrossings(than: batch)
+        let analysis = try analysed(batch)
         let outputs = try outputSpecs(batch: batch)
         let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
             microBatch: batch)
@@ -69,16 +64,61 @@ extension ModelService {
             key: key, analysis: analysis, smallerCrossings: smaller, outputs: outputs, wholeBecause: wholeBecause)
     }
 
+    /// The size of the micro-batch as the planner's decision (`--micro-batch auto`): made once, with the first plan that is made without
+    /// haste, because a request that is under way stays cut as it was.
+    /// - Returns: `nil` where the user has decided, or the model cannot be cut.
+    func microBatchChoice(
+        _ prepared: Prepared, _ request: (ModelProfile) -> PlanRequest
+    ) throws -> (prepared: Prepared, reason: String?)? {
+        guard choices.microBatch == nil, prepared.served.batching == .splittable else { return nil }
+        let others = Self.microBatchChoices.filter { $0 != prepared.microBatch }.compactMap { try? savedProfile(microBatch: $0) }
+        var whole = request(prepared.profile)
+        whole.otherProfiles = others.map { profile(of: $0.analysis, batch: $0.key.microBatch) }
+        let plan = try Planner.plan(whole)
+        let reason = plan.reasons.last { $0.hasPrefix("micro-batches of") }
+        // How tensors lie in memory where they cross is what the last run showed: that must be one of the chosen size.
+        _ = try model.analyse(inputs: samples.make(batch: plan.microBatch), repetitions: 0)
+        guard let chosen = others.first(where: { $0.key.microBatch == plan.microBatch }) else { return (prepared, reason) }
+        return (adopt(chosen, prepared.origin), reason)
+    }
+
+    /// The profile at another size; what does not depend on the size is as it is known.
+    private func savedProfile(microBatch: Int) throws -> SavedProfile {
+        let key = profileKey(batch: microBatch)
+        if let known = profiles?.read(key) { return known }
+        guard let base = state.withLock({ $0.saved }) else { return try measureProfile(key) }
+        let measured = SavedProfile(
+            key: key, analysis: try analysed(microBatch, repetitions: Self.sizeRepetitions),
+            smallerCrossings: smallerCrossings(than: microBatch, known: base.crossings), outputs: base.outputs,
+            wholeBecause: base.wholeBecause)
+        profiles?.write(measured)
+        return measured
+    }
+
+    private func analysed(_ batch: Int, repetitions: Int = ModelService.repetitions) throws -> ModelAnalysis {
+        try model.analyse(inputs: samples.make(batch: batch), repetitions: repetitions, optimized: level == .o1)
+    }
+
+    /// What crosses each cut at the sizes that a request's last micro-batch may have.
+    private func smallerCrossings(
+        than batch: Int, known: [Int: [[TensorDescription]]] = [:]
+    ) -> [Int: [[TensorDescription]]] {
+        var smaller = known.filter { $0.key < batch }
+        for size in 1..<max(2, batch) where size != batch && smaller[size] == nil {
+            guard let analysis = try? model.analyse(inputs: samples.make(batch: size), repetitions: 0) else { continue }
+            smaller[size] = analysis.cuts.map(\.tensors)
+        }
+        return smaller
+    }
+
     private func adopt(_ saved: SavedProfile, _ origin: ProfileOrigin) -> Prepared {
         let batch = saved.key.microBatch
         let served = ServedModel(
             name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: saved.outputs,
             batching: saved.wholeBecause.map { .whole($0) } ?? .splittable, weightBytes: UInt64(saved.analysis.weightBytes))
-        var crossings = saved.smallerCrossings
-        crossings[batch] = saved.analysis.cuts.map(\.tensors)
         let prepared = Prepared(
             served: served, profile: profile(of: saved.analysis, batch: batch), analysis: saved.analysis, microBatch: batch,
-            crossings: crossings, origin: origin)
+            crossings: saved.crossings, origin: origin)
         state.withLock {
             $0.prepared = prepared
             $0.saved = saved

@@ -14,9 +14,12 @@ public import Wire
 public final class ModelService: Sendable {
     /// Timed passes of one analysis, and of one partition; the median counts.
     static let repetitions = 5
+    /// Timed passes at the sizes of micro-batch that are only compared: their totals count, and the chosen one's partitions are timed anew.
+    static let sizeRepetitions = 2
     /// Archives kept in memory, so that a node that returns is served at once.
     static let archiveCacheLimit = 16
-    /// `--micro-batch auto`: small enough to stay in the cache, large enough to hide the fixed costs (DESIGN section 9).
+    /// `--micro-batch auto` until a plan was made without haste: small enough to stay in the cache, large enough to hide the fixed costs
+    /// (DESIGN section 9).
     public static let automaticMicroBatch = 4
 
     public let model: TorchModel
@@ -60,7 +63,7 @@ public final class ModelService: Sendable {
         public var cost: CostModel
         /// Algorithm 1: see ``Planning/PlanSettings/maximumLoad``.
         public var maximumLoad: Double
-        /// `nil` leaves it to ``automaticMicroBatch``.
+        /// `nil` leaves it to the planner, and to ``automaticMicroBatch`` where there is no time to measure.
         public var microBatch: Int?
 
         public init(
@@ -151,10 +154,16 @@ public final class ModelService: Sendable {
     /// Plans, and says what to deploy. Nothing is measured where it is urgent, nor after the first plan: a worker that joins shall not
     /// wait for it, and what the first plan's measurements corrected stays corrected.
     public func plan(_ order: CoordinatorMachine.PlanOrder, links: LinkTable) -> CoordinatorMachine.PlanOutcome {
-        guard let prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
+        guard var prepared = state.withLock({ $0.prepared }) else { return .failure("the model is not analysed yet") }
         do {
             if case .drift(let serving) = order.purpose { return .comparison(try compare(serving, order, links)) }
-            let plan = try bestPlan(order, links, prepared, measures: measures(for: order))
+            var sizeReason: String?
+            if measures(for: order), let choice = try microBatchChoice(prepared, { calibrated(order, links, $0) }) {
+                prepared = choice.prepared
+                sizeReason = choice.reason
+            }
+            var plan = try bestPlan(order, links, prepared, measures: measures(for: order))
+            if let sizeReason { plan.reasons.append(sizeReason) }
             let chosen = reused(plan, order, links) ?? plan
             if order.purpose == .serve { state.withLock { $0.hasPlanned = true } }
             return .plan(deployment(of: chosen, prepared))
@@ -219,13 +228,13 @@ public final class ModelService: Sendable {
     /// The assignment that serves beside the best one, both under the newest measurements.
     private func compare(
         _ serving: [StageAssignment], _ order: CoordinatorMachine.PlanOrder, _ links: LinkTable
-    ) throws -> PlanComparison {
+    ) throws -> ServingComparison {
         guard let prepared = state.withLock({ $0.prepared }) else {
             throw CommandFailure(.failure, "the model is not analysed yet")
         }
         let request = calibrated(order, links, prepared.profile)
         let (current, best) = try Planner.compare(serving.map { ($0.layers, $0.replicas) }, request)
-        return PlanComparison(
+        return ServingComparison(
             servingMs: current.bottleneckMilliseconds, bestMs: best.bottleneckMilliseconds,
             best: best.hasSameAssignment(as: current) ? nil : deployment(of: best, prepared))
     }

@@ -64,6 +64,11 @@ public struct SavedProfile: Sendable, Hashable {
         self.measurements = measurements
     }
 
+    /// What crosses each cut at every size that is known.
+    public var crossings: [Int: [[TensorDescription]]] {
+        smallerCrossings.merging([key.microBatch: analysis.cuts.map(\.tensors)]) { _, planned in planned }
+    }
+
     /// With more measurements; one of a range that is known takes the older one's place.
     public mutating func add(_ more: [RangeMeasurement]) {
         let ranges = Set(more.map(\.range))

@@ -24,18 +24,18 @@ public struct ResourceSample: Sendable, Hashable {
 
     public init() {}
 
-    mutating func takeRates(of other: ResourceSample) {
-        cpuUsedCores = other.cpuUsedCores
-        throttledShare = other.throttledShare
-        processCPUCores = other.processCPUCores
-    }
-
     /// What the process may have resident in all: what it has and what may still be taken, but never more than the limit. The planner's
     /// free memory. Containers of one image share the pages of its libraries, and only the first of them is charged for those: without
     /// the limit the others would seem to have room for more than they may ever take.
     public var memoryForProcessBytes: UInt64 {
         let sum = processResidentBytes + memoryAvailableBytes
         return memoryLimitBytes == 0 ? sum : min(sum, memoryLimitBytes)
+    }
+
+    mutating func takeRates(of other: ResourceSample) {
+        cpuUsedCores = other.cpuUsedCores
+        throttledShare = other.throttledShare
+        processCPUCores = other.processCPUCores
     }
 
     /// Share of our cores that others use, 0…1: our own work is left out. The planner's load.

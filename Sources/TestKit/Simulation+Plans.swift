@@ -29,9 +29,9 @@ extension Simulation {
         var dice = SeededRandom(seed: SeededRandom.mix(seed ^ spell &* 0x9E37_79B9_7F4A_7C15))
         let looksWorse = now < lastFaultStart && dice.chance(Self.driftChance)
         guard looksWorse, let best = try? usesPlanner ? bestPlan(order) : anyPlan(order, salt: spell) else {
-            return .comparison(PlanComparison(servingMs: 1, bestMs: 1, best: nil))
+            return .comparison(ServingComparison(servingMs: 1, bestMs: 1, best: nil))
         }
-        return .comparison(PlanComparison(servingMs: 2, bestMs: 1, best: deployment(of: best)))
+        return .comparison(ServingComparison(servingMs: 2, bestMs: 1, best: deployment(of: best)))
     }
 
     private func bestPlan(_ order: CoordinatorMachine.PlanOrder) throws(PlanningError) -> Plan {

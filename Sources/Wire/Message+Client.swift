@@ -37,7 +37,10 @@ public struct RequestTiming: Sendable, Hashable {
     public var replays: UInt32
     /// From admission until the inputs were complete: the part of `queue` that is the network's, not the scheduler's.
     public var receive: UInt64
-    public init(queue: UInt64 = 0, total: UInt64 = 0, replays: UInt32 = 0, receive: UInt64 = 0) {
+    /// The reply is that of an earlier equal request: no worker ran anything for this one.
+    public var isCached: Bool
+    public init(queue: UInt64 = 0, total: UInt64 = 0, replays: UInt32 = 0, isCached: Bool = false, receive: UInt64 = 0) {
+        self.isCached = isCached
         self.queue = queue
         self.total = total
         self.replays = replays

@@ -1,13 +1,13 @@
-internal import ArgumentParser
-internal import Shell
+package import ArgumentParser
+package import Shell
 
 /// What the command line sets (DESIGN section 12).
-struct WorkerOptions: ParsableArguments {
+package struct WorkerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Address to listen on; port 0 takes a free one.", valueName: "addr"))
-    var listen = HostPort(host: nil, port: 9000)
+    package var listen = HostPort(host: nil, port: 9000)
 
     @Option(help: "Name of this node; without it the coordinator's topology gives one.")
-    var name: String?
+    package var name: String?
 
     @Option(
         help: ArgumentHelp(
@@ -27,7 +27,7 @@ struct WorkerOptions: ParsableArguments {
     var executors: Int?
 
     @Option(help: ArgumentHelp("Folder that keeps partitions over a restart.", valueName: "dir"))
-    var cacheDir: String?
+    package var cacheDir: String?
 
     @Option(help: ArgumentHelp("Most bytes of partition archives to keep; least recently used ones go first.", valueName: "size"))
     var cacheLimit = ByteSize(bytes: 2 << 30)
@@ -47,7 +47,9 @@ struct WorkerOptions: ParsableArguments {
 
     @OptionGroup var logging: LoggingOptions
 
-    mutating func validate() throws {
+    package init() {}
+
+    package mutating func validate() throws {
         guard threads >= 1, threads <= 256 else { throw ValidationError("--threads takes 1 to 256, not \(threads)") }
         if let executors, executors < 1 || executors > 256 { throw ValidationError("--executors takes 1 to 256, not \(executors)") }
         if let coordinator, coordinator.port == 0 { throw ValidationError("--coordinator needs a port, such as gateway:9100") }

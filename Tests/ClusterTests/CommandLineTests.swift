@@ -167,7 +167,9 @@ struct CommandLineTests {
         #expect(run.output.split(separator: "\n").allSatisfy { $0.hasPrefix("listening on ") }, "\(run)")
     }
 
-    @Test("--help and --version: stdout, exit 0", arguments: [Product.worker, .coordinator, .command, .check], ["--help", "--version"])
+    @Test(
+        "--help and --version: stdout, exit 0", arguments: [Product.worker, .coordinator, .command, .check],
+        ["--help", "--version"])
     func information(product: Product, option: String) async throws {
         let run = try await CommandRun.run(product, [option], in: TemporaryFolder())
         #expect(run.ending == .exited(0) && run.errors.isEmpty, "\(run)")

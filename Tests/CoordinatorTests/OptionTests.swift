@@ -17,6 +17,8 @@ import Wire
         #expect(options.strategy == .optimal && options.shape == .pipeline && options.objective == .throughput)
         #expect(options.cost == .profiled && options.microBatch == .auto && options.compress == .auto)
         #expect(options.heartbeatTimeout == .seconds(2) && options.joinTimeout == .seconds(5) && options.deadline == .seconds(60))
+        // Both are off unless given.
+        #expect(options.http == nil && options.resultCache == nil)
     }
 
     @Test func everyOptionIsRead() throws {
@@ -26,11 +28,13 @@ import Wire
             "--optimize", "O0", "--strategy", "ralos", "--shape", "auto", "--objective", "latency", "--cost", "macs",
             "--micro-batch", "8",
             "--compress", "never", "--heartbeat-timeout", "750ms", "--join-timeout", "1s", "--deadline", "2s", "--insecure",
+            "--http", ":9101", "--result-cache", "256MiB",
             "--state-dir", "state",
         ])
         let settings = try CoordinatorSettings(options)
         #expect(settings.inputs.map(\.name) == ["x", "y"] && settings.level == .o0 && settings.modelPath == "m.pt")
         #expect(options.microBatch == .items(8) && options.compress == .never && options.strategy == .ralos)
+        #expect(options.http == HostPort(host: nil, port: 9_101) && options.resultCache == ByteSize(bytes: 256 << 20))
         #expect(options.heartbeatTimeout == .milliseconds(750) && options.stateDir == "state")
         guard case .listed(let services) = settings.workers else {
             Issue.record("the workers are not listed")

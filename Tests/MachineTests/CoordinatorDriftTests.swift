@@ -59,7 +59,7 @@ struct CoordinatorDriftTests {
                 guard case .drift(let serving) = order.purpose else { return .plan(deployment(try Planner.plan(request))) }
                 let (current, best) = try Planner.compare(serving.map { ($0.layers, $0.replicas) }, request)
                 return .comparison(
-                    PlanComparison(
+                    ServingComparison(
                         servingMs: current.bottleneckMilliseconds, bestMs: best.bottleneckMilliseconds, best: deployment(best)))
             } catch { return .failure("\(error)") }
         }

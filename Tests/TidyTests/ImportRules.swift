@@ -30,11 +30,16 @@ enum ImportRules {
         "Digest": system.union(["CCrypto"]),
         "Topology": system.union(["Shell", "Yams"]),
         "Health": ["Shell", "Transport", "Wire"],
+        // The only user of Hummingbird; the coordinator alone links it.
+        "Gateway": system.union([
+            "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "ServiceLifecycle", "Logging",
+            "Shell", "Cluster", "Planning",
+        ]),
 
         "Client": system.union(["Cluster", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
             "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "History",
-            "Topology",
+            "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
             "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",

@@ -266,7 +266,8 @@ struct ResourceProbeTests {
         for index in 1...count { _ = probe.sample(at: UInt64(index) * Self.second) }
         let microseconds = Double(SpeedProbe.threadNanoseconds() - begin) / 1000 / Double(count)
         print(
-            "one resource sample: \(microseconds) µs of CPU (\(probe.cpuScope.rawValue)), \(microseconds / 10_000) % of a core at 1 Hz")
+            "one resource sample: \(microseconds) µs of CPU (\(probe.cpuScope.rawValue)), \(microseconds / 10_000) % of a core at 1 Hz"
+        )
         #expect(microseconds < 1000)
     }
 

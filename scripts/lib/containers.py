@@ -42,6 +42,21 @@ def wait_until(what, condition, limit_s=WAIT_LIMIT_S):
     return found
 
 
+def install():
+    """The packages of an engine, with apt, where something of it is missing and apt may be used."""
+    if os.environ.get("AMP4EC_NO_PACKAGES") == "1" or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    if (Engine.answers() or shutil.which("dockerd")) and Compose.command() and shutil.which("debootstrap"):
+        return
+    install_them = ["apt-get", "install", "--yes", "-qq", "--no-install-recommends", "docker.io", "docker-compose", "debootstrap"]
+    for command in (install_them, ["apt-get", "update", "-qq"], install_them):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              timeout=600, check=False, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        if done.returncode == 0 and command is install_them:
+            return
+    raise Impossible(f"apt does not bring an engine: {done.stderr.strip()[-300:]}")
+
+
 class Engine:
     """The Docker engine: the one that answers, else one that is started for the block, which needs root."""
 
@@ -51,8 +66,9 @@ class Engine:
 
     @staticmethod
     def answers():
-        return subprocess.run(["docker", "version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, timeout=60, check=False).returncode == 0
+        return shutil.which("docker") is not None and subprocess.run(
+            ["docker", "version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+            check=False).returncode == 0
 
     def __enter__(self):
         if not shutil.which("docker"):

@@ -10,10 +10,12 @@ release_version() {
     echo "$version"
 }
 
-# The commit, marked where files differ from it; "unknown" outside a clone.
+# The commit, marked where files differ from it; "unknown" outside a clone, where the caller may say it.
 release_revision() {
     local revision
-    if ! revision="$(git -C "$root" rev-parse HEAD 2>/dev/null)"; then
+    if [ -n "${AMP4EC_REVISION:-}" ]; then
+        echo "$AMP4EC_REVISION"
+    elif ! revision="$(git -C "$root" rev-parse HEAD 2>/dev/null)"; then
         echo unknown
     elif [ -n "$(git -C "$root" status --porcelain 2>/dev/null)" ]; then
         echo "$revision-modified"

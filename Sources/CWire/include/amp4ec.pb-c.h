@@ -771,13 +771,17 @@ struct  Amp4ec__RequestTiming
   uint64_t total;
   uint32_t replays;
   /*
+   * The reply is that of an earlier equal request.
+   */
+  protobuf_c_boolean cached;
+  /*
    * Of `queue`, the part until the inputs were there.
    */
   uint64_t receive;
 };
 #define AMP4EC__REQUEST_TIMING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__request_timing__descriptor) \
-    , 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0 }
 
 
 /*

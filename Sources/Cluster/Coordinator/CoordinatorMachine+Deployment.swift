@@ -330,11 +330,7 @@ extension CoordinatorMachine {
 
     /// A plan with replicas left in every stage goes on serving until the next one is loaded.
     mutating func retireActiveIfBroken() {
-        guard let active else { return }
-        let isServing = active.deployment.stages.allSatisfy { stage in
-            stage.replicas.contains { nodes[$0]?.takesWork == true && isLoaded(stage.partition, on: $0) }
-        }
-        if !isServing { self.active = nil }
+        if let active, !hasLivingReplicas(active.deployment) { self.active = nil }
     }
 }
 

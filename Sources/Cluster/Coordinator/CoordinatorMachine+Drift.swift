@@ -122,7 +122,7 @@ public struct MeasuredLink: Sendable, Hashable {
 }
 
 /// What serves beside the best plan, both under the newest measurements. Bottlenecks in milliseconds for each micro-batch.
-public struct PlanComparison: Sendable {
+public struct ServingComparison: Sendable {
     public var servingMs: Double
     public var bestMs: Double
     /// `nil` where it is the plan that serves.

@@ -65,6 +65,8 @@ extension CoordinatorMachine {
         case requestAnnounced(ConnectionID, InferRequest)
         /// The payload is complete and decoded.
         case requestArrived(RequestID)
+        /// The same, and the shell has its result already: it is to be answered at once, without work for anybody.
+        case requestCached(RequestID)
         case requestBroken(RequestID, String)
         case resultArrived(WorkKey, [HopTrace])
         case resultBroken(WorkKey, String)
@@ -172,7 +174,7 @@ extension CoordinatorMachine {
     public enum PlanOutcome: Sendable {
         case plan(PlannedDeployment)
         case failure(String)
-        case comparison(PlanComparison)
+        case comparison(ServingComparison)
     }
 }
 

@@ -178,6 +178,7 @@ extension CoordinatorMachine {
         requests[id]?.phase = .replying
         count { $0.requestsCompleted += 1 }
         guard let request = requests[id] else { return }
+        latencies.add(now - request.admittedAt)
         out.append(
             .reply(
                 id, request.client, clientNumber: request.clientNumber,

@@ -3,7 +3,7 @@ internal import Planning
 internal import Wire
 
 /// Where a node stands (DESIGN section 6).
-public enum NodeState: Sendable, Hashable {
+public enum NodeState: Sendable, Hashable, CaseIterable {
     /// Listed; not yet answering, or answering and not yet with both connections.
     case joining
     case ready

@@ -12,7 +12,8 @@ extension CoordinatorMachine {
             state: isDraining ? "draining" : active != nil ? "serving" : "waiting", cause: active == nil ? waitingCause : nil,
             model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
-            heldBytes: heldBytes, counters: counters, standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
+            heldBytes: heldBytes, counters: counters, latencies: latencies,
+            standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
     }
 
     /// Why no plan serves.
@@ -43,7 +44,7 @@ extension CoordinatorMachine {
             capability: cores * (node.profile?.speed ?? 0),
             cpu: .init(
                 usedCores: beat?.cpuUsedCores ?? 0, quotaCores: beat?.cpuQuotaCores ?? cores,
-                throttledShare: beat?.cpuThrottledShare ?? 0),
+                throttledShare: beat?.cpuThrottledShare ?? 0, processCores: beat?.processCPUCores ?? 0),
             memory: .init(
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
@@ -124,8 +125,6 @@ extension CoordinatorMachine {
         }
     }
 
-    /// Whether a plan serves now (readiness).
-    public var isServing: Bool { active != nil && !isDraining }
     /// For the shell's and the simulator's checks.
     public var requestCount: Int { requests.count }
     public var flightCount: Int { flights.count }

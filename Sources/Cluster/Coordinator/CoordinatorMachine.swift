@@ -85,6 +85,8 @@ public struct CoordinatorMachine: Sendable {
     var isDraining = false
 
     public private(set) var counters = Counters()
+    /// Of the completed requests, from admission to the reply.
+    var latencies = LatencyHistogram()
 
     public init(configuration: Configuration, session: SessionID) {
         self.configuration = configuration
@@ -113,6 +115,7 @@ public struct CoordinatorMachine: Sendable {
         case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, now, &out)
         case .requestAnnounced(let connection, let request): announced(connection, request, now, &out)
         case .requestArrived(let id): requestArrived(id, now, &out)
+        case .requestCached(let id): requestCached(id, now, &out)
         case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, now, &out)
         case .resultArrived(let key, let traces): resultArrived(key, traces, now, &out)
         case .resultBroken(let key, let message): workFailed(key, node: nil, .internalError, message, now, &out)
@@ -155,7 +158,9 @@ public struct CoordinatorMachine: Sendable {
 
 /// Totals since the start, for `status` and metrics.
 public struct Counters: Sendable, Hashable, Codable {
+    /// Computed by the workers; a request that the cache answers counts as cached alone.
     public var requestsCompleted: UInt64 = 0
+    public var requestsCached: UInt64 = 0
     public var requestsFailed: UInt64 = 0
     public var requestsRejected: UInt64 = 0
     public var requestsCancelled: UInt64 = 0
@@ -168,9 +173,17 @@ public struct Counters: Sendable, Hashable, Codable {
     public var nodesLost: UInt64 = 0
     /// Partitions that were sent to workers which did not hold them.
     public var archivesSent: UInt64 = 0
+    /// The result cache, which the shell holds: look-ups, and what is in it now.
+    public var cacheHits: UInt64 = 0
+    public var cacheMisses: UInt64 = 0
+    public var cacheBytes: UInt64 = 0
+    public var cacheEntries: UInt64 = 0
+
+    public init() {}
 
     enum CodingKeys: String, CodingKey {
         case requestsCompleted = "requests_completed"
+        case requestsCached = "requests_cached"
         case requestsFailed = "requests_failed"
         case requestsRejected = "requests_rejected"
         case requestsCancelled = "requests_cancelled"
@@ -181,5 +194,9 @@ public struct Counters: Sendable, Hashable, Codable {
         case driftPlans = "drift_plans"
         case nodesLost = "nodes_lost"
         case archivesSent = "archives_sent"
+        case cacheHits = "cache_hits"
+        case cacheMisses = "cache_misses"
+        case cacheBytes = "cache_bytes"
+        case cacheEntries = "cache_entries"
     }
 }

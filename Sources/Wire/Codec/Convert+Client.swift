@@ -26,9 +26,12 @@ extension RequestTiming: WireConvertible {
         c.total = total
         c.replays = replays
         c.receive = receive
+        c.cached = isCached ? 1 : 0
     }
 
-    init(reading c: Amp4ec__RequestTiming) { self.init(queue: c.queue, total: c.total, replays: c.replays, receive: c.receive) }
+    init(reading c: Amp4ec__RequestTiming) {
+        self.init(queue: c.queue, total: c.total, replays: c.replays, isCached: c.cached != 0, receive: c.receive)
+    }
 }
 
 extension InferReply: WireConvertible {

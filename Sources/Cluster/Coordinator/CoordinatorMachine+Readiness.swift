@@ -1,0 +1,76 @@
+public import Planning
+
+/// Whether requests are answered now, and if not, what is missing.
+public struct Readiness: Sendable, Hashable, Codable {
+    public struct MissingNode: Sendable, Hashable, Codable {
+        public var name: NodeID
+        public var state: String
+        public var cause: String
+
+        public init(name: NodeID, state: String, cause: String) {
+            self.name = name
+            self.state = state
+            self.cause = cause
+        }
+    }
+
+    public var isReady: Bool
+    /// Why not, in one sentence; `nil` when ready.
+    public var cause: String?
+    /// Why the last plan was not possible.
+    public var planFailure: String?
+    /// The nodes that could serve and do not; empty when ready, because then none is missed.
+    public var missing: [MissingNode]
+
+    enum CodingKeys: String, CodingKey {
+        case isReady = "ready"
+        case cause
+        case planFailure = "plan_failure"
+        case missing
+    }
+
+    public init(isReady: Bool, cause: String?, planFailure: String?, missing: [MissingNode]) {
+        self.isReady = isReady
+        self.cause = cause
+        self.planFailure = planFailure
+        self.missing = missing
+    }
+}
+
+extension CoordinatorMachine {
+    /// Whether a plan serves now: nothing is being shut down, and every stage has a living node with its partition loaded.
+    ///
+    /// A plan alone is not enough: between the silence of a stage's only node and its loss the plan is still there, and no request would be
+    /// answered.
+    public var isServing: Bool {
+        guard let active, !isDraining else { return false }
+        return hasLivingReplicas(active.deployment)
+    }
+
+    /// Whether each stage has a node that takes work and holds the stage's partition.
+    func hasLivingReplicas(_ deployment: PlannedDeployment) -> Bool { deployment.stages.allSatisfy(hasLivingReplica) }
+
+    private func hasLivingReplica(_ stage: PlannedDeployment.Stage) -> Bool {
+        stage.replicas.contains { nodes[$0]?.takesWork == true && isLoaded(stage.partition, on: $0) }
+    }
+
+    public var readiness: Readiness {
+        guard !isServing else { return Readiness(isReady: true, cause: nil, planFailure: nil, missing: []) }
+        let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
+        return Readiness(
+            isReady: false, cause: unreadyCause, planFailure: planFailure,
+            missing: missing.map { node in
+                .init(
+                    name: node.id, state: node.state.name,
+                    cause: node.state == .ready ? node.exclusionCause : node.cause)
+            })
+    }
+
+    private var unreadyCause: String {
+        if isDraining { return "the coordinator is shutting down" }
+        guard let active else { return waitingCause }
+        let stages = active.deployment.stages
+        let dead = stages.indices.filter { !hasLivingReplica(stages[$0]) }
+        return "no living node for stage \(dead.map(String.init).joined(separator: ", ")) of plan \(active.generation)"
+    }
+}

@@ -1,0 +1,19 @@
+/// The bounds of the HTTP side, each with its reason.
+public struct GatewayLimits: Sendable, Hashable {
+    /// How long the coordinator's loop may take for an answer. It needs less than a millisecond; probes usually wait one to ten seconds.
+    public static let answerLimit: Duration = .seconds(2)
+
+    /// All of a request's header lines. Ours need a few hundred bytes, browsers send some thousand.
+    public var headerBytes = 16 << 10
+    public var headerCount = 100
+    /// Connections at once: scrapers, probes and people. More wait in the kernel's queue.
+    public var connections = 256
+    /// A connection on which nothing moves for so long, between requests or in the middle of one, is closed.
+    public var idle: Duration = .seconds(30)
+    /// From a request's head to its last byte, however steadily it drips.
+    public var body: Duration = .seconds(30)
+    /// How long a refused sender's further bytes are read, so that the refusal reaches it before the connection's end.
+    public var linger: Duration = .seconds(1)
+
+    public init() {}
+}

@@ -1,0 +1,97 @@
+internal import Hummingbird
+internal import HummingbirdCore
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import ServiceLifecycle
+
+/// The coordinator's HTTP server: routes on one address, from its making until ``stop()`` or the process' end.
+///
+/// ## Concurrency model
+/// Connections live on one thread of NIO, handlers run on Swift's own pool; the coordinator's loop is reached only through the
+/// ``GatewaySource`` that the handlers hold. `Sendable` because nothing of it changes.
+public final class GatewayServer: Sendable {
+    /// `HOST:PORT`, with the actual port where 0 was asked for.
+    public let address: String
+    private let services: ServiceGroup
+
+    /// Listens from now on. Waits for that: not from a thread of Swift's own pool, which the start needs.
+    /// - Parameters:
+    ///   - host: numeric.
+    ///   - port: 0 takes a free one.
+    ///   - allowsPublicPeers: `--insecure` was given; otherwise peers with public addresses are refused, as by every listener of the cluster.
+    /// - Throws: ``GatewayError`` that names `--http`, the address and what to do.
+    public init(
+        host: String, port: UInt16, routes: RouteTable, allowsPublicPeers: Bool, limits: GatewayLimits = GatewayLimits(),
+        logger: Logger
+    )
+        throws(GatewayError)
+    {
+        var quiet = logger
+        // Hummingbird's own words on start and end say nothing that ours do not.
+        quiet.logLevel = max(logger.logLevel, .warning)
+        // One thread carries thousands of small replies a second; what is heavy is done by the handlers.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let started = group.next().makePromise(of: String.self)
+        let application = Application(
+            responder: GatewayResponder(routes: routes, allowsPublicPeers: allowsPublicPeers, bodyLimit: limits.body),
+            server: .http1(configuration: Self.connectionConfiguration(limits)),
+            configuration: ApplicationConfiguration(
+                address: .hostname(host, port: Int(port)), availableConnectionsDelegate: .maximum(limits.connections, logger: quiet)
+            ),
+            onServerRunning: { started.succeed(Self.describe($0.localAddress)) },
+            eventLoopGroupProvider: .shared(group), logger: quiet)
+        let services = ServiceGroup(configuration: .init(services: [application], logger: quiet))
+        self.services = services
+        Task {
+            do {
+                try await services.run()
+                started.fail(GatewayError(message: "the server ended before it began"))
+            } catch {
+                // After the start this changes nothing: a promise keeps its first answer.
+                started.fail(error)
+            }
+        }
+        do { address = try started.futureResult.wait() } catch {
+            throw GatewayError(host: host, port: port, error)
+        }
+    }
+
+    /// Takes no more connections, closes the idle ones, and lets the others have their reply. Does not wait for that.
+    public func stop() {
+        Task { [services] in await services.triggerGracefulShutdown() }
+    }
+
+    private static func connectionConfiguration(_ limits: GatewayLimits) -> HTTP1Channel.Configuration {
+        HTTP1Channel.Configuration(
+            additionalChannelHandlers: [CloseAfterReply(linger: limits.linger)], idleTimeout: TimeAmount(limits.idle),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
+                maxHeaderFieldCount: limits.headerCount))
+    }
+
+    private static func describe(_ address: SocketAddress?) -> String {
+        guard let address, let host = address.ipAddress, let port = address.port else { return "?" }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}
+
+/// Why there is no HTTP server.
+public struct GatewayError: Error, Sendable, CustomStringConvertible {
+    public let message: String
+    public var description: String { message }
+
+    init(message: String) { self.message = message }
+
+    init(host: String, port: UInt16, _ cause: any Error) {
+        let place = "--http: cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port)"
+        switch (cause as? IOError)?.errnoCode {
+        case Self.addressInUse?:
+            message =
+                "\(place): port \(port) is in use; stop the process that listens there (ss -ltnp 'sport = :\(port)' shows it), "
+                + "or choose another port, or 0 for any free one"
+        case Self.notPermitted?: message = "\(place): port \(port) needs a privilege; choose one from 1024 on"
+        default: message = "\(place): \(cause)"
+        }
+    }
+}

@@ -1,0 +1,61 @@
+internal import Cluster
+
+/// The pages for operators and their tools: liveness, readiness, metrics, status.
+public enum OperatorRoutes {
+    public static let livenessPath = "/healthz"
+    public static let readinessPath = "/readyz"
+    public static let metricsPath = "/metrics"
+    public static let statusPath = "/status"
+
+    /// The version of the text format that the metrics are in.
+    static let metricsType = "text/plain; version=0.0.4; charset=utf-8"
+
+    public static func all(_ source: any GatewaySource) -> [Route] {
+        [
+            Route(.get, livenessPath) { _ in await liveness(source) },
+            Route(.get, readinessPath) { _ in await readiness(source) },
+            Route(.get, metricsPath) { _ in await metrics(source) },
+            Route(.get, statusPath) { _ in await status(source) },
+        ]
+    }
+
+    private static var silence: HTTPReply {
+        .error(503, "the coordinator's loop has not answered within \(GatewayLimits.answerLimit.components.seconds) s")
+    }
+
+    private static func liveness(_ source: any GatewaySource) async -> HTTPReply {
+        struct Body: Encodable { let live: Bool }
+        return await source.isAlive() ? .json(Body(live: true)) : silence
+    }
+
+    private static func readiness(_ source: any GatewaySource) async -> HTTPReply {
+        guard let report = await source.report() else { return silence }
+        guard !report.readiness.isReady else { return .json(report.readiness) }
+        return .json(Unready(readiness: report.readiness, error: report.readiness.cause ?? "no plan serves"), status: 503)
+    }
+
+    private static func metrics(_ source: any GatewaySource) async -> HTTPReply {
+        guard let report = await source.report() else { return silence }
+        let families = ClusterMetrics.families(report, process: ProcessUsage.current())
+        return HTTPReply(contentType: metricsType, body: Array(PrometheusText.render(families).utf8))
+    }
+
+    private static func status(_ source: any GatewaySource) async -> HTTPReply {
+        guard let report = await source.report() else { return silence }
+        return .json(report.status)
+    }
+
+    /// The readiness with the sentence under the name that every error of this server has.
+    private struct Unready: Encodable {
+        let readiness: Readiness
+        let error: String
+
+        enum CodingKeys: String, CodingKey { case error }
+
+        func encode(to encoder: any Encoder) throws {
+            try readiness.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(error, forKey: .error)
+        }
+    }
+}

@@ -1,0 +1,168 @@
+import Coordinator
+import Foundation
+import Shell
+import Testing
+import Worker
+
+/// The manifests: what the schema cannot know, that names, ports, probes, volumes and selectors mean each other and the programs.
+@Suite("Kubernetes manifests")
+struct KubernetesTests {
+    private static let folder = "deploy/kubernetes"
+
+    /// Every object of the folder but the kustomization, by kind and name.
+    private func objects() throws -> [String: Document] {
+        var objects: [String: Document] = [:]
+        for file in try Document.files(in: Self.folder) where file != "kustomization.yaml" {
+            for document in try Document.load("\(Self.folder)/\(file)") {
+                let name = "\(document["kind"].string ?? "?")/\(document["metadata/name"].string ?? "?")"
+                #expect(objects.updateValue(document, forKey: name) == nil, "\(name) stands there twice")
+            }
+        }
+        return objects
+    }
+
+    private func object(_ name: String) throws -> Document { try #require(try objects()[name], "there is no \(name)") }
+
+    private static let workloads = ["StatefulSet/amp4ec-worker", "Deployment/amp4ec-coordinator"]
+
+    private func command(_ workload: String) throws -> (CommandLine, Document) {
+        let pod = try object(workload)["spec/template/spec"]
+        let container = try #require(pod["containers"].list.first)
+        #expect(pod["containers"].list.count == 1)
+        return (try CommandLine(container["args"].words), container)
+    }
+
+    @Test("the kustomization names every file, and the image by the product's version")
+    func kustomization() throws {
+        let file = try #require(try Document.load("\(Self.folder)/kustomization.yaml").first)
+        #expect(file["resources"].strings.sorted() == (try Document.files(in: Self.folder)).filter { $0 != "kustomization.yaml" })
+        let images = file["images"].list
+        #expect(images.map { $0["name"].string } == ["amp4ec"])
+        #expect(images.first?["newTag"].string == ProductVersion.current)
+        #expect(try objects()["Namespace/\(file["namespace"].string ?? "")"] != nil)
+    }
+
+    @Test("ports and probes are those of the process", arguments: workloads)
+    func ports(workload: String) throws {
+        let (command, container) = try command(workload)
+        let ports = container["ports"].list
+        #expect(Set(ports.compactMap { $0["containerPort"].string.flatMap { UInt16($0) } }) == command.ports, "\(workload)")
+        let names = ports.compactMap { $0["name"].string }
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] where container[probe].isPresent {
+            let what = "\(workload): \(probe)"
+            if container["\(probe)/exec"].isPresent {
+                try CommandLine(container["\(probe)/exec/command"].words).expectAsks(command, what)
+                // A check that is not given its own deadline in time would count as a failure of the process.
+                #expect((container["\(probe)/timeoutSeconds"].string.flatMap { Int($0) } ?? 1) > 2, "\(what)")
+            } else {
+                #expect(names.contains(container["\(probe)/httpGet/port"].string ?? ""), "\(what)")
+                let path = container["\(probe)/httpGet/path"].string
+                #expect(path == (probe == "readinessProbe" ? "/readyz" : "/healthz"), "\(what)")
+            }
+        }
+        #expect(container["readinessProbe"].isPresent && container["livenessProbe"].isPresent, "\(workload)")
+    }
+
+    @Test("services select the pods and name their ports", arguments: ["worker", "coordinator"])
+    func services(component: String) throws {
+        let workload = try object(Self.workloads.first { $0.hasSuffix(component) } ?? "")
+        let labels = workload["spec/template/metadata/labels"].labels
+        let service = try object(component == "worker" ? "Service/amp4ec-worker" : "Service/amp4ec")
+        #expect(!labels.isEmpty && service["spec/selector"].labels == labels)
+        #expect(workload["spec/selector/matchLabels"].labels == labels)
+        let ports = workload["spec/template/spec/containers"].list.flatMap { $0["ports"].list }
+        for port in service["spec/ports"].list {
+            let target = ports.first { $0["name"].string == port["targetPort"].string }
+            #expect(target?["containerPort"].string == port["port"].string && target != nil, "\(port)")
+        }
+        #expect(service["spec/ports"].list.count == ports.count)
+    }
+
+    @Test("the coordinator's topology is the headless service")
+    func topology() throws {
+        guard case .coordinator(let options) = try command("Deployment/amp4ec-coordinator").0.program else {
+            Issue.record("the coordinator's pod runs something else")
+            return
+        }
+        let service = try object("Service/amp4ec-worker")
+        let name = try #require(service["metadata/name"].string)
+        let port = try #require(service["spec/ports"].list.first?["port"].string)
+        #expect(options.topology == "dns:\(name):\(port)")
+        #expect(service["spec/clusterIP"].string == "None" && service["spec/publishNotReadyAddresses"].string == "true")
+        #expect(try object("StatefulSet/amp4ec-worker")["spec/serviceName"].string == name)
+        let deployment = try object("Deployment/amp4ec-coordinator")
+        #expect(deployment["spec/replicas"].string == "1" && deployment["spec/strategy/type"].string == "Recreate")
+        #expect(
+            Duration.seconds(deployment["spec/template/spec/terminationGracePeriodSeconds"].string.flatMap { Int($0) } ?? 0)
+                > options.deadline)
+    }
+
+    @Test("a worker takes its pod's name, which stays over a restart")
+    func name() throws {
+        let (command, container) = try command("StatefulSet/amp4ec-worker")
+        guard case .worker(let options) = command.program else {
+            Issue.record("the worker's pod runs something else")
+            return
+        }
+        let variable = try #require(container["env"].list.first { "$(\($0["name"].string ?? ""))" == options.name })
+        #expect(variable["valueFrom/fieldRef/fieldPath"].string == "metadata.name")
+    }
+
+    @Test("what is read and written is mounted, and every mount has a volume", arguments: workloads)
+    func volumes(workload: String) throws {
+        let (command, container) = try command(workload)
+        let mounts = container["volumeMounts"].list
+        let paths = { (readOnly: Bool) in
+            Set(mounts.filter { ($0["readOnly"].string == "true") == readOnly }.compactMap { $0["mountPath"].string })
+        }
+        #expect(Set(command.writtenFolders) == paths(false), "\(workload)")
+        #expect(Set(command.readFiles.map { ($0 as NSString).deletingLastPathComponent }) == paths(true), "\(workload)")
+        let object = try object(workload)
+        let templates = object["spec/volumeClaimTemplates"].list.compactMap { $0["metadata/name"].string }
+        let volumes = object["spec/template/spec/volumes"].list
+        #expect(Set(mounts.compactMap { $0["name"].string }) == Set(templates + volumes.compactMap { $0["name"].string }))
+        for volume in volumes {
+            let claim = volume["persistentVolumeClaim/claimName"].string ?? "?"
+            #expect(try objects()["PersistentVolumeClaim/\(claim)"] != nil, "\(claim)")
+        }
+    }
+
+    @Test("nobody is root, nothing can be gained, and limits are there", arguments: workloads)
+    func confined(workload: String) throws {
+        let pod = try object(workload)["spec/template/spec"]
+        #expect(pod["securityContext/runAsNonRoot"].string == "true" && pod["securityContext/runAsUser"].string == "65532")
+        #expect(pod["securityContext/seccompProfile/type"].string == "RuntimeDefault")
+        #expect(pod["automountServiceAccountToken"].string == "false")
+        let container = try command(workload).1
+        let security = container["securityContext"]
+        #expect(security["readOnlyRootFilesystem"].string == "true" && security["allowPrivilegeEscalation"].string == "false")
+        #expect(security["capabilities/drop"].strings == ["ALL"])
+        for resource in ["cpu", "memory"] {
+            #expect(container["resources/limits/\(resource)"].isPresent && container["resources/requests/\(resource)"].isPresent)
+        }
+        if workload.hasPrefix("StatefulSet") {
+            #expect(container["resources/limits"].labels == container["resources/requests"].labels)
+        }
+    }
+
+    @Test("a worker's port is open to the coordinator and the workers alone, and one worker at a time may be moved")
+    func access() throws {
+        let labels = try Self.workloads.map { try object($0)["spec/template/metadata/labels"].labels }
+        let policy = try object("NetworkPolicy/amp4ec-worker")["spec"]
+        #expect(policy["podSelector/matchLabels"].labels == labels[0])
+        #expect(policy["policyTypes"].strings == ["Ingress", "Egress"])
+        let rule = try #require(policy["ingress"].list.first)
+        #expect(policy["ingress"].list.count == 1)
+        #expect(Set(rule["from"].list.map { $0["podSelector/matchLabels"].labels }) == Set(labels))
+        let port = try #require(try command("StatefulSet/amp4ec-worker").0.ports.first)
+        for rule in policy["ingress"].list + policy["egress"].list {
+            #expect(rule["ports"].list.map { $0["port"].string } == ["\(port)"])
+        }
+        let clients = try object("NetworkPolicy/amp4ec-coordinator")["spec"]
+        #expect(clients["podSelector/matchLabels"].labels == labels[1])
+        let open = clients["ingress"].list.flatMap { $0["ports"].list }.compactMap { $0["port"].string.flatMap { UInt16($0) } }
+        #expect(Set(open) == (try command("Deployment/amp4ec-coordinator").0.ports))
+        let budget = try object("PodDisruptionBudget/amp4ec-worker")["spec"]
+        #expect(budget["selector/matchLabels"].labels == labels[0] && budget["maxUnavailable"].string == "1")
+    }
+}

@@ -1,0 +1,87 @@
+import Foundation
+import Glibc
+
+/// A connection of one test to the server, byte by byte.
+final class RawHTTP {
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    /// What a hung server must not outlast.
+    private static let receiveLimitSeconds = 10
+
+    private let descriptor: Int32
+
+    init(_ address: String) throws {
+        guard let port = address.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+            throw Failure(description: "\(address) has no port")
+        }
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var limit = timeval(tv_sec: Self.receiveLimitSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var place = sockaddr_in()
+        place.sin_family = sa_family_t(AF_INET)
+        place.sin_port = port.bigEndian
+        place.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let status = withUnsafePointer(to: &place) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard status == 0 else { throw Failure(description: "cannot connect to \(address): \(String(cString: strerror(errno)))") }
+    }
+
+    deinit { close(descriptor) }
+
+    /// - Returns: `false` when the other end has closed.
+    @discardableResult func send(_ bytes: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if count <= 0 { return false }
+            sent += count
+        }
+        return true
+    }
+
+    @discardableResult func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+
+    /// Whether something can be read, or the other end has closed, within the time.
+    func hears(within limitMs: Int32) -> Bool {
+        var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&wait, 1, limitMs) > 0
+    }
+
+    /// All that comes until the other end closes.
+    func readToEnd() throws -> String {
+        var text: [UInt8] = []
+        while let more = try read() { text += more }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Until `isEnough` of what has come so far.
+    func read(until isEnough: (String) -> Bool) throws -> String {
+        var text: [UInt8] = []
+        while !isEnough(String(decoding: text, as: UTF8.self)) {
+            guard let more = try read() else {
+                throw Failure(description: "closed after \(String(decoding: text, as: UTF8.self))")
+            }
+            text += more
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private func read() throws -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        if count > 0 { return Array(buffer[..<count]) }
+        // A reset after the reply is an end too.
+        if count == 0 || errno == ECONNRESET { return nil }
+        throw Failure(description: "nothing came: \(String(cString: strerror(errno)))")
+    }
+
+    /// One request on a connection of its own, to the connection's end.
+    static func once(_ address: String, _ request: String) throws -> String {
+        let connection = try RawHTTP(address)
+        connection.send(request)
+        return try connection.readToEnd()
+    }
+}
