@@ -128,7 +128,8 @@ struct BaselineCommand: ParsableCommand {
             latencies.append(took)
             timeline?.add(
                 ReplyTimeline.Entry(
-                    atMs: (clock.now - start) / .milliseconds(1), ok: true, items: batch, latencyMs: took, queueMs: 0, receiveMs: 0, replays: 0,
+                    atMs: (clock.now - start) / .milliseconds(1), ok: true, items: batch, latencyMs: took, queueMs: 0, receiveMs: 0,
+                    cached: false, replays: 0,
                     retries: 0))
         }
         let seconds = (clock.now - start) / .seconds(1)

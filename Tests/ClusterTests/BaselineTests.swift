@@ -33,7 +33,10 @@ struct BaselineTests {
         let path = folder.path("timeline.jsonl")
         let run = try await CommandRun.run(
             .command,
-            ["baseline", "--model", Places.testModel("cnn.pt"), "--batch", "6", "--duration", "300ms", "--warm-up", "0s", "--timeline", path]
+            [
+                "baseline", "--model", Places.testModel("cnn.pt"), "--batch", "6", "--duration", "300ms", "--warm-up", "0s",
+                "--timeline", path,
+            ]
                 + options, in: folder)
         #expect(run.ending == .exited(0), "\(run)")
         let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))

@@ -165,7 +165,8 @@ extension Generator {
             .inferReply(
                 InferReply(
                     id: number(), names: list(0...3) { $0.name() }, tensors: list(0...3) { $0.tensorHeader() },
-                    timing: RequestTiming(queue: number(), total: number(), replays: number32(), isCached: flag(), receive: number())))
+                    timing: RequestTiming(
+                        queue: number(), total: number(), replays: number32(), isCached: flag(), receive: number())))
         case .inferError:
             .inferError(
                 InferError(id: number(), code: pick(StatusCode.allCases), message: name(), retryAfterMilliseconds: number32()))
