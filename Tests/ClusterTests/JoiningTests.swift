@@ -53,17 +53,22 @@ struct JoiningTests {
         }
     }
 
+    private static func twoFreePorts() throws -> (UInt16, UInt16) {
+        let taken = [try TakenPort(), try TakenPort()]
+        return (taken[0].port, taken[1].port)
+    }
+
     @Test("--advertise is where the coordinator dials")
     func advertise() async throws {
         try await withProcesses { processes in
             let (_, address) = try await processes.coordinator(LooseProcesses.steady)
             // Bound to every address; the second one said is the one that answers.
-            let port = try TakenPort().port
+            let (port, open) = try Self.twoFreePorts()
             let worker = try ProcessUnderTest(
                 .worker,
                 [
-                    "--listen", "0.0.0.0:\(port + 1)", "--name", "w", "--coordinator", address, "--advertise", "127.0.0.1:\(port)",
-                    "--advertise", "localhost:\(port + 1)",
+                    "--listen", "0.0.0.0:\(open)", "--name", "w", "--coordinator", address, "--advertise", "127.0.0.1:\(port)",
+                    "--advertise", "localhost:\(open)",
                 ], name: "w", in: processes.folder)
             _ = try await TestCluster.listeningAddress(worker)
             let client = try processes.client(address)

@@ -112,12 +112,19 @@ final class TakenPort {
     let port: UInt16
     private let descriptor: Int32
 
+    /// Below the ports that the kernel gives to connections, so that one that was let go stays free for who is to listen there.
+    private static let range: Range<UInt16> = 20_000..<32_000
+    private static let tries = 100
+
     init() throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         self.descriptor = descriptor
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = RawPeer.withLoopback(port: 0) { bind(descriptor, $0, $1) }
+        var bound: Int32 = -1
+        for _ in 0..<Self.tries where bound != 0 {
+            bound = RawPeer.withLoopback(port: Self.range.randomElement() ?? 0) { bind(descriptor, $0, $1) }
+        }
         let named = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
         }
