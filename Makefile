@@ -77,7 +77,7 @@ bench-planning: setup ## how plans and node selection grow; writes docs/planning
 	@scripts/bench-planning
 
 # As for bench: nothing else may run meanwhile. The image is made anew only where it is missing; `make image` brings it up to date.
-evaluate: build models ## the paper's evaluation in containers (root or docker group); takes over an hour and a half, and goes on where it stopped
+evaluate: build models ## the paper's evaluation in containers (root or docker group); takes about two hours and goes on where it stopped
 	@docker image inspect amp4ec:latest >/dev/null 2>&1 || scripts/image
 	@scripts/evaluate $(EVALUATE)
 

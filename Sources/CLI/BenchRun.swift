@@ -164,8 +164,7 @@ actor BenchRun {
                 atMs: Self.milliseconds(arrival - start), ok: problem == nil, items: workload.batchSize,
                 latencyMs: Self.milliseconds(took), queueMs: Double(timing?.queue ?? 0) / 1e6,
                 receiveMs: Double(timing?.receive ?? 0) / 1e6,
-                replays: Int(timing?.replays ?? 0),
-                retries: retries, problem: problem))
+                cached: timing?.isCached ?? false, replays: Int(timing?.replays ?? 0), retries: retries, problem: problem))
     }
 
     /// The next batch, or `nil` at the end.

@@ -29,6 +29,8 @@ final class ReplyTimeline {
         var queueMs: Double
         /// The part of it until the coordinator had the inputs.
         var receiveMs: Double
+        /// From the coordinator's result cache.
+        var cached: Bool
         /// Micro-batches of this request that were sent again.
         var replays: Int
         /// Requests that the client has sent again, since the start.
@@ -40,7 +42,7 @@ final class ReplyTimeline {
             case latencyMs = "latency_ms"
             case queueMs = "queue_ms"
             case receiveMs = "receive_ms"
-            case ok, items, replays, retries, problem
+            case ok, items, cached, replays, retries, problem
         }
     }
 
