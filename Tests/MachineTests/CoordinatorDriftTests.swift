@@ -196,6 +196,8 @@ struct CoordinatorDriftTests {
         let back = try #require(seenBack)
         cluster.run(.seconds(60))
         #expect(cluster.plans == first + 2)
+        #expect(cluster.stages.map(\.firstLayer) == firstStages.map(\.firstLayer))
+        #expect(cluster.stages.map(\.replicas) == firstStages.map(\.replicas))
         print("\(change.name): new plans after \(there) s and \(back) s")
         #expect(cluster.driver.machine.status().counters.driftPlans == drifts + 2)
     }

@@ -18,6 +18,8 @@ struct NodePace: Sendable {
     static let busyShare = 0.5
     /// Runs that got less than this part of what the quota allows are disturbed by somebody; above it the quota's own accounting blurs it.
     static let disturbedShare = 0.75
+    /// Another quota, and not the rounding of the same one.
+    static let quotaChange = 0.01
     /// A neighbour that was seen is believed for so long after the node has too little work to show him.
     static let disturbanceMemory: Duration = .seconds(60)
 
@@ -27,6 +29,8 @@ struct NodePace: Sendable {
     }
 
     private var samples: Deque<Sample> = []
+    /// The quota under which they were taken.
+    private var quota = 0.0
     private struct Run: Sendable {
         var milliseconds: Double
         var at: Instant
@@ -62,6 +66,12 @@ struct NodePace: Sendable {
     ///   - cores: what the quota allows.
     ///   - microBatch: the items of a full one.
     mutating func heard(_ beat: Heartbeat, executors: Int, cores: Double, microBatch: Int, _ now: Instant) {
+        if abs(cores - quota) > Self.quotaChange * quota {
+            // What was seen under another quota says nothing about neighbours: runs that were stopped by a smaller one look disturbed.
+            samples = []
+            disturbed = nil
+            quota = cores
+        }
         if let last = samples.last, now - last.at < Self.sampleInterval { return }
         let sample = Sample(
             at: now, partitions: Dictionary(beat.partitions.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }))
