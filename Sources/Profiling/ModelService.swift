@@ -237,10 +237,22 @@ public final class ModelService: Sendable {
             best: best.hasSameAssignment(as: current) ? nil : deployment(of: best, prepared))
     }
 
+    /// Sizes that are run once before a stage counts as ready: the planned one, and of those that a request's last micro-batch may have the
+    /// powers of two. All of them would make a worker that joins under load wait for several times as long as the sizes are worth.
+    private static func warmupSizes(upTo microBatch: Int) -> [Int] {
+        var sizes: [Int] = []
+        var size = 1
+        while size < microBatch {
+            sizes.append(size)
+            size *= 2
+        }
+        return sizes + [microBatch]
+    }
+
     private func deployment(of plan: Plan, _ prepared: Prepared) -> PlannedDeployment {
-        let sizes = prepared.served.batching == .splittable ? Array(1...prepared.microBatch) : [prepared.microBatch]
+        let sizes = prepared.served.batching == .splittable ? Self.warmupSizes(upTo: prepared.microBatch) : [prepared.microBatch]
         let stages = plan.stages.map { stage in
-            // Every size that a request's last micro-batch may have is run once before the stage counts as ready.
+            // The planned size comes last: its time is what the node reports.
             let warmups = sizes.compactMap { size in
                 prepared.crossings[size]?[stage.layers.first].compactMap { tensor in
                     tensor.dtype.map {

@@ -12,7 +12,7 @@ extension WorkerProcess {
     static let idlePartitionLimit = 4
     /// Timed runs of a partition that was just loaded, while they take no longer than this in all: its route waits for them.
     static let calibrationRuns = 3
-    static let calibrationNanoseconds: UInt64 = 100_000_000
+    static let calibrationNanoseconds: UInt64 = 20_000_000
 
     /// A partition that can run.
     struct Loaded {
