@@ -3936,7 +3936,7 @@ const ProtobufCMessageDescriptor amp4ec__warmup__descriptor =
   (ProtobufCMessageInit) amp4ec__warmup__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__load_partition__field_descriptors[3] =
+static const ProtobufCFieldDescriptor amp4ec__load_partition__field_descriptors[4] =
 {
   {
     "key",
@@ -3974,16 +3974,29 @@ static const ProtobufCFieldDescriptor amp4ec__load_partition__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "standby",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__LoadPartition, standby),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__load_partition__field_indices_by_name[] = {
   0,   /* field[0] = key */
   1,   /* field[1] = resident_bytes */
+  3,   /* field[3] = standby */
   2,   /* field[2] = warmups */
 };
 static const ProtobufCIntRange amp4ec__load_partition__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor amp4ec__load_partition__descriptor =
 {
@@ -3993,7 +4006,7 @@ const ProtobufCMessageDescriptor amp4ec__load_partition__descriptor =
   "Amp4ec__LoadPartition",
   "amp4ec",
   sizeof(Amp4ec__LoadPartition),
-  3,
+  4,
   amp4ec__load_partition__field_descriptors,
   amp4ec__load_partition__field_indices_by_name,
   1,  amp4ec__load_partition__number_ranges,

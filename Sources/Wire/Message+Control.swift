@@ -141,10 +141,13 @@ public struct LoadPartition: Sendable, Hashable {
     public var residentBytes: UInt64
     /// Shapes and types to run once before it counts as ready (every micro-batch size that will come).
     public var warmups: [[TensorHeader]]
-    public init(key: PartitionKey, residentBytes: UInt64, warmups: [[TensorHeader]]) {
+    /// Loaded ahead, for a plan that may never serve: what runs goes first.
+    public var isStandby: Bool
+    public init(key: PartitionKey, residentBytes: UInt64, warmups: [[TensorHeader]], isStandby: Bool = false) {
         self.key = key
         self.residentBytes = residentBytes
         self.warmups = warmups
+        self.isStandby = isStandby
     }
 }
 

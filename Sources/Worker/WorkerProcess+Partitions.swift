@@ -89,7 +89,7 @@ extension WorkerProcess {
         let store = store
         let engine = engine
         let answers = answers
-        let isTaken = loader.submit {
+        let isTaken = (order.isStandby ? standbyLoader : loader).submit {
             let start = LoopTime.current()
             let result = Result { () throws(StoreRefusal) in try Self.load(order, from: store, with: engine, since: start) }
             _ = answers?.post(.loaded(order.key, result))

@@ -48,7 +48,10 @@ final class WorkerProcess {
     var deferredLoads: [LoadPartition] = []
     let executors: TaskQueue
     let codec: CodecQueue
+    /// Loads what a plan waits for.
     let loader: TaskQueue
+    /// Loads standbys, which give way to the executors.
+    let standbyLoader: TaskQueue
     var answers: Mailbox<Answer>?
     var listener: Listener?
     var heartbeatSequence: UInt64 = 0
@@ -77,7 +80,8 @@ final class WorkerProcess {
         }
         executors = try TaskQueue(name: "executor", threadCount: executorCount, capacity: Self.mailboxCapacity)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
-        loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024, nice: 10)
+        loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024)
+        standbyLoader = try TaskQueue(name: "standbys", threadCount: 1, capacity: 1_024, nice: 10)
         machine = WorkerMachine(
             configuration: .init(
                 name: options.name, fallbackName: "unnamed", software: ProductVersion.current, incarnation: incarnation,
@@ -110,6 +114,7 @@ final class WorkerProcess {
         executors.shutDown(discardingQueued: true)
         codec.shutDown()
         loader.shutDown(discardingQueued: true)
+        standbyLoader.shutDown(discardingQueued: true)
         loop.shutDown()
     }
 

@@ -10,9 +10,9 @@ struct ConcurrencyTests {
     /// About a second of work on one core; each of the model's other requests takes a fraction of a millisecond.
     static let slowRounds: Int64 = 100_000
 
-    static func slowInputs(_ manifest: ModelManifest, seed: UInt64 = 1) throws -> [Tensor] {
+    static func slowInputs(_ manifest: ModelManifest, seed: UInt64 = 1, rounds: Int64 = slowRounds) throws -> [Tensor] {
         var inputs = try TestInputs.make(manifest, items: 1, seed: seed)
-        inputs[1] = try Tensor(shape: [1], values: [slowRounds])
+        inputs[1] = try Tensor(shape: [1], values: [rounds])
         return inputs
     }
 

@@ -131,7 +131,8 @@ extension Generator {
         case .loadPartition:
             .loadPartition(
                 LoadPartition(
-                    key: partitionKey(), residentBytes: number(), warmups: list(0...3) { $0.list(0...2) { $0.warmup() } }))
+                    key: partitionKey(), residentBytes: number(), warmups: list(0...3) { $0.list(0...2) { $0.warmup() } },
+                    isStandby: flag()))
         case .partitionReport:
             .partitionReport(
                 PartitionReport(

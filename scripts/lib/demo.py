@@ -15,7 +15,7 @@ WORKERS = 3
 REQUESTS = 48
 #: The stream in which a worker dies, and the one in which it comes back, last about this long at the rate that the machine has just
 #: shown: to see the worker at work, and later to plan it in, takes a second or two on any machine.
-STREAM_S = 6
+STREAM_S = 3
 #: Photos of such a stream: enough that all stages have some under way; at most what the coordinator holds for all clients, with room to spare.
 STREAM_LEAST, STREAM_MOST = 72, 900
 #: The worker in the middle: its work comes from one worker and goes to another.
@@ -241,14 +241,16 @@ def demonstrate(model, photos, folder):
     with LocalCluster(folder, model, WORKERS) as cluster:
         demo = Demo(cluster, model, photos)
         demo.run_reference()
-        demo.show_plan(cluster.serve())
+        # Its measurements of the model stay for the second coordinator, which so starts in a moment.
+        state = ["--state-dir", Path(folder) / "state"]
+        demo.show_plan(cluster.serve(*state))
         demo.show_photos()
         demo.send_many(f"{REQUESTS} requests at once, compression by measurement (--compress auto, the default)")
         demo.show_memory()
         demo.lose_and_regain()
         cluster.stop_coordinator()
         # The workers stay, with their partitions: a new coordinator need not send them again if it cuts at the same places.
-        cluster.serve("--compress", "always")
+        cluster.serve("--compress", "always", *state)
         raw, wire = demo.send_many(f"{REQUESTS} requests at once, every activation compressed (--compress always, new coordinator)")
         check(wire < raw, f"--compress always put {wire} bytes on the wire for {raw} raw ones")
         cluster.stop()

@@ -492,10 +492,14 @@ struct  Amp4ec__LoadPartition
   uint64_t resident_bytes;
   size_t n_warmups;
   Amp4ec__Warmup **warmups;
+  /*
+   * Loaded ahead, for a plan that may never serve: what runs goes first.
+   */
+  protobuf_c_boolean standby;
 };
 #define AMP4EC__LOAD_PARTITION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__load_partition__descriptor) \
-    , NULL, 0, 0,NULL }
+    , NULL, 0, 0,NULL, 0 }
 
 
 /*

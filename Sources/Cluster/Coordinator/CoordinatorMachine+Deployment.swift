@@ -187,7 +187,9 @@ extension CoordinatorMachine {
         for id in loading.sorted() { release(on: id, keeping: wanted[id] ?? [], &out) }
     }
 
-    mutating func order(_ stage: PlannedDeployment.Stage, on id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func order(
+        _ stage: PlannedDeployment.Stage, on id: NodeID, asStandby isStandby: Bool = false, _ now: Instant, _ out: inout [Directive]
+    ) {
         guard let node = nodes[id], let control = node.control else { return }
         switch node.partitions[stage.partition] {
         case .ordered, .sendingArchive, .ready: return
@@ -200,7 +202,8 @@ extension CoordinatorMachine {
             .send(
                 control,
                 .loadPartition(
-                    LoadPartition(key: stage.partition, residentBytes: stage.residentBytes, warmups: stage.warmups))))
+                    LoadPartition(
+                        key: stage.partition, residentBytes: stage.residentBytes, warmups: stage.warmups, isStandby: isStandby))))
     }
 
     mutating func reported(_ id: NodeID, _ report: PartitionReport, _ now: Instant, _ out: inout [Directive]) {

@@ -125,7 +125,7 @@ extension CoordinatorMachine {
                         nodes[id]?.recentLoads.append((now, stage.residentBytes - runtime))
                     }
                     busy.insert(id)
-                    order(stage, on: id, now, &out)
+                    order(stage, on: id, asStandby: true, now, &out)
                 }
             }
         }

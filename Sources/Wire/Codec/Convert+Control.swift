@@ -134,12 +134,14 @@ extension LoadPartition: WireConvertible {
         c.resident_bytes = residentBytes
         (c.n_warmups, c.warmups) = try arena.list(
             warmups.map { Warmup(inputs: $0) }, atMost: WireLimits.warmups, "load_partition.warmups")
+        c.standby = isStandby ? 1 : 0
     }
 
     init(reading c: Amp4ec__LoadPartition) throws(WireError) {
         let warmups: [Warmup] = try Field.list(c.n_warmups, c.warmups, atMost: WireLimits.warmups, "load_partition.warmups")
         self.init(
-            key: try Field.required(c.key, "load_partition.key"), residentBytes: c.resident_bytes, warmups: warmups.map(\.inputs))
+            key: try Field.required(c.key, "load_partition.key"), residentBytes: c.resident_bytes, warmups: warmups.map(\.inputs),
+            isStandby: c.standby != 0)
     }
 }
 
