@@ -19,7 +19,7 @@ struct PlanPicture {
         self.plan = plan
         self.request = request
         self.title = title
-        costs = request.costModel.milliseconds(of: request.profile.layers)
+        costs = request.profile.milliseconds(by: request.costModel)
     }
 
     private var plotWidth: Double { Self.width - 2 * Self.margin }

@@ -43,6 +43,8 @@ public struct ModelProfile: Sendable, Hashable, Codable {
     /// Items in a micro-batch, for which all figures hold.
     public var batch: Int
     public var level: PlanningLevel
+    /// Where the layers' milliseconds come from: measurements, or another cost model's estimate (``priced(by:)``).
+    public private(set) var pricedBy: CostModel = .profiled
 
     public init(
         layers: [Layer], cuts: [Cut], inputBytes: ByteCount, outputBytes: ByteCount, batch: Int, level: PlanningLevel = .o1
@@ -53,6 +55,20 @@ public struct ModelProfile: Sendable, Hashable, Codable {
         self.outputBytes = outputBytes
         self.batch = batch
         self.level = level
+    }
+
+    /// The profile with `costModel`'s estimate as the layers' milliseconds, so that it can be corrected by what partitions show.
+    public func priced(by costModel: CostModel) -> ModelProfile {
+        guard costModel != pricedBy else { return self }
+        var priced = self
+        for (index, milliseconds) in milliseconds(by: costModel).enumerated() { priced.layers[index].milliseconds = milliseconds }
+        priced.pricedBy = costModel
+        return priced
+    }
+
+    /// Each layer's cost in milliseconds of the reference node: what is written there where `costModel` wrote it, else its estimate.
+    public func milliseconds(by costModel: CostModel) -> [Double] {
+        costModel == pricedBy ? layers.map { $0.milliseconds ?? 0 } : costModel.milliseconds(of: layers)
     }
 
     public var parameterBytes: ByteCount { layers.reduce(.zero) { $0 + $1.parameterBytes } }

@@ -49,7 +49,7 @@ struct PipelineModel {
     init(request: PlanRequest, nodes: [PlanningNode]) {
         let profile = request.profile
         let links = request.links
-        let costs = request.costModel.milliseconds(of: profile.layers)
+        let costs = profile.milliseconds(by: request.costModel)
         let boundaryLayers = [0] + profile.cuts.map(\.layer) + [profile.layers.count]
         self.nodes = nodes
         self.settings = request.settings

@@ -9,6 +9,10 @@
 public struct PlanRefinement: Sendable {
     /// In each round the cutter cuts and times one partition for each node: four rounds stay within a start's patience.
     public static let maximumRounds = 4
+    /// … and with estimates instead of measured layers these, because there is more to learn.
+    public static let maximumRoundsFromEstimates = 8
+    /// Estimates may be off by orders of magnitude: what was measured of ranges that overlap has to agree before it says much.
+    private static let passesOverEstimates = 16
 
     public enum Step: Sendable, Hashable {
         /// Time these ranges as partitions on the reference node, then ``record(_:)`` them.
@@ -31,18 +35,31 @@ public struct PlanRefinement: Sendable {
     }
 
     /// The profile with every measurement so far in it.
-    public var profile: ModelProfile { request.profile.corrected(by: measurements) }
+    public var profile: ModelProfile {
+        request.profile.corrected(by: measurements, passes: isEstimated ? Self.passesOverEstimates : 1)
+    }
 
-    /// Only the profiled cost model can be corrected: the other two are done at once.
+    private var isEstimated: Bool { request.costModel != .profiled }
+
+    /// A cost model other than `profiled` can be corrected where the profile was priced by it (``ModelProfile/priced(by:)``); else the
+    /// plan by its bare estimates is done at once.
     public mutating func next() throws(PlanningError) -> Step {
         var current = request
         current.profile = profile
         let plan = try Planner.plan(current)
-        guard request.costModel == .profiled else { return .done(plan) }
-        let missing = plan.stages.map(\.layers).filter { measured[$0] == nil && !asked.contains($0) }
-        if missing.isEmpty || proposed.count >= Self.maximumRounds { return .done(try best(or: plan)) }
-        proposed.append(plan)
-        asked.formUnion(missing)
+        guard request.costModel == request.profile.pricedBy else { return .done(plan) }
+        let rounds = isEstimated ? Self.maximumRoundsFromEstimates : Self.maximumRounds
+        var plans = [plan]
+        // Under costs that are only estimated the exact plan is no better a guess than the greedy one: both are measured.
+        if isEstimated, proposed.isEmpty, request.strategy == .optimal, let greedy = try? Planner.plan(request.greedy) {
+            plans.append(greedy)
+        }
+        var missing: [LayerRange] = []
+        for range in plans.flatMap(\.stages).map(\.layers) where measured[range] == nil && asked.insert(range).inserted {
+            missing.append(range)
+        }
+        if missing.isEmpty || proposed.count >= rounds { return .done(try best(or: plan)) }
+        proposed += plans
         return .measure(missing)
     }
 
@@ -70,5 +87,15 @@ public struct PlanRefinement: Sendable {
             if best.map({ result.bottleneckMilliseconds < $0.bottleneckMilliseconds }) ?? true { best = result }
         }
         return best ?? plan
+    }
+}
+
+extension PlanRequest {
+    /// The same by the paper's strategy, which knows pipelines only.
+    fileprivate var greedy: PlanRequest {
+        var request = self
+        request.strategy = .ralos
+        request.shape = .pipeline
+        return request
     }
 }

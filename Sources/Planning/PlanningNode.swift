@@ -17,10 +17,12 @@ public struct PlanningNode: Sendable, Hashable, Codable {
     public var pinnedStage: Int?
     /// The topology's `x-amp4ec: {exclude: true}`: the node takes no part, however good it is.
     public var isExcluded: Bool
+    /// Nodes of one machine have cores of one speed; empty where it is not known.
+    public var machine: String
 
     public init(
         id: NodeID, effectiveCores: Double, speed: Double = 1, freeMemory: ByteCount, load: Double = 0, latencyMs: Double = 0,
-        isEligible: Bool = true, pinnedStage: Int? = nil, isExcluded: Bool = false
+        isEligible: Bool = true, pinnedStage: Int? = nil, isExcluded: Bool = false, machine: String = ""
     ) {
         self.id = id
         self.effectiveCores = effectiveCores
@@ -31,6 +33,7 @@ public struct PlanningNode: Sendable, Hashable, Codable {
         self.isEligible = isEligible
         self.pinnedStage = pinnedStage
         self.isExcluded = isExcluded
+        self.machine = machine
     }
 
     /// C_i: reference cores that are there for us; the work of one reference millisecond takes 1 / C_i ms of a busy node.

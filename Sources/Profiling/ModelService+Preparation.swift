@@ -163,7 +163,7 @@ extension ModelService {
 
     /// The request with what partitions have shown before: for a first plan that has no time to measure.
     func informed(_ request: PlanRequest) -> PlanRequest {
-        guard request.costModel == .profiled, !state.withLock({ $0.hasPlanned }) else { return request }
+        guard request.costModel == request.profile.pricedBy, !state.withLock({ $0.hasPlanned }) else { return request }
         var informed = request
         informed.profile = request.profile.corrected(by: knownMeasurements(batch: request.profile.batch))
         return informed

@@ -188,7 +188,7 @@ public final class ModelService: Sendable {
             of: held, layerCount: prepared.profile.layers.count, stageCount: best.stages.count)
         guard !assignments.isEmpty else { return nil }
         var profile = prepared.profile
-        if choices.cost == .profiled, measures(for: order) {
+        if profile.pricedBy == choices.cost, measures(for: order) {
             let ranges = Set(assignments.flatMap { $0.map(\.layers) }).sorted()
             profile = profile.corrected(by: measure(ranges, batch: prepared.microBatch))
         }
@@ -204,6 +204,8 @@ public final class ModelService: Sendable {
     private func calibrated(_ order: CoordinatorMachine.PlanOrder, _ links: LinkTable, _ profile: ModelProfile) -> PlanRequest {
         var settings = PlanSettings()
         settings.maximumLoad = choices.maximumLoad
+        // `ralos` is the baseline: it takes a cost model's estimates as they are.
+        let profile = choices.strategy == .optimal ? profile.priced(by: choices.cost) : profile
         let request = PlanRequest(
             profile: profile, nodes: order.nodes, links: links, costModel: choices.cost, strategy: choices.strategy,
             shape: choices.shape, objective: choices.objective, settings: settings)

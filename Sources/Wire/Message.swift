@@ -141,6 +141,9 @@ public struct WorkerProfile: Sendable, Hashable {
     /// Workers with the same one share their processors, so that each one's CPU time is no stranger's load to the others; empty: unknown.
     public var processorGroup: String
 
+    /// The boot of the machine, from ``processorGroup``; empty where it is not known.
+    public var machine: String { String(processorGroup.prefix { $0 != "/" }) }
+
     public init(
         cores: Double, speed: Double, memoryLimitBytes: UInt64, memoryAvailableBytes: UInt64, executors: UInt32, slots: UInt32,
         slotBytes: UInt64, toolchain: String, inventory: [HeldPartition], processorGroup: String = ""

@@ -25,13 +25,17 @@ struct CoordinatorDriftTests {
         private var dice: SplitMix
         private var counts: [NodeID: [PartitionKey: PartitionStatistics]] = [:]
 
-        init(seed: UInt64 = 1) {
+        /// What the planner was asked last.
+        private(set) var lastOrder: CoordinatorMachine.PlanOrder?
+
+        init(seed: UInt64 = 1, processorGroups: [String: String] = [:]) {
             dice = SplitMix(seed)
             profile = ModelProfile(
                 layers: (0..<Self.layers).map { Layer(name: "l\($0)", operatorName: "op", milliseconds: 4 + Double($0 % 3)) },
                 cuts: (1..<Self.layers).map { Cut(before: $0, bytes: ByteCount(1_000)) }, inputBytes: ByteCount(1_000),
                 outputBytes: ByteCount(1_000), batch: Self.microBatch)
             driver = CoordinatorDriver(Self.names)
+            driver.processorGroups = processorGroups
             driver.step(.modelReady(D.model()))
             for name in Self.names { answerOrders(driver.join(name)) }
         }
@@ -43,7 +47,9 @@ struct CoordinatorDriftTests {
             var left = directives[...]
             while let directive = left.popFirst() {
                 switch directive {
-                case .plan(let order): left += driver.step(.planned(order.generation, outcome(of: order)))
+                case .plan(let order):
+                    lastOrder = order
+                    left += driver.step(.planned(order.generation, outcome(of: order)))
                 case .send(let connection, .loadPartition(let load)): left += driver.report(connection, load.key, .ready)
                 default: break
                 }
@@ -155,6 +161,21 @@ struct CoordinatorDriftTests {
         #expect(cluster.plans == before, "seed \(seed)")
         #expect(cluster.driver.machine.status().state == "serving", "\(cluster.driver.logs)")
         #expect(cluster.driver.machine.status().plan?.correctedItemsPerSecond != nil)
+    }
+
+    @Test("a node that has just come to a machine whose nodes share processors is planned with what they get, not with all that it may use")
+    func newcomerOnABusyMachine() {
+        var cluster = Cluster(processorGroups: ["w0": "boot/a", "w1": "boot/b", "w2": "boot/c"])
+        cluster.quota = ["w0": 1, "w1": 1, "w2": 1]
+        cluster.disturbance = ["w0": 0.6, "w1": 0.6, "w2": 0.6]
+        cluster.run(.seconds(20))
+        func cores(_ node: NodeID) -> Double { cluster.lastOrder?.nodes.first { $0.id == node }?.effectiveCores ?? 0 }
+        #expect(abs(cores("w1") - 0.4) < 0.01 && abs(cores("w2") - 0.4) < 0.01)
+        cluster.answerOrders(cluster.driver.close("w2"))
+        cluster.answerOrders(cluster.driver.join("w2", incarnation: 2))
+        cluster.driver.now += .milliseconds(250)
+        cluster.answerOrders(cluster.driver.step(.tick))
+        #expect(cluster.lastOrder?.nodes.count == 3 && abs(cores("w2") - 0.4) < 0.01, "\(cores("w2"))")
     }
 
     struct Change: Sendable, CustomTestStringConvertible {

@@ -16,6 +16,8 @@ struct CoordinatorDriver {
     /// What the workers say of themselves.
     var slots: UInt32 = 16
     var slotBytes: UInt64 = 1 << 20
+    /// What each says of its processors; nothing where it is not here.
+    var processorGroups: [String: String] = [:]
     /// What the machine wants an operator to read.
     private(set) var logs: [LogLine] = []
     private var nextConnection: UInt64 = 1
@@ -98,7 +100,8 @@ struct CoordinatorDriver {
         let profile = WorkerProfile(
             cores: 1, speed: 1, memoryLimitBytes: 1 << 30, memoryAvailableBytes: 1 << 30, executors: 1, slots: slots,
             slotBytes: slotBytes, toolchain: "test",
-            inventory: loaded.map { HeldPartition(key: $0, archiveBytes: 1, isLoaded: true) })
+            inventory: loaded.map { HeldPartition(key: $0, archiveBytes: 1, isLoaded: true) },
+            processorGroup: processorGroups[name] ?? "")
         return Welcome(
             role: .worker, name: name, software: "test", incarnation: IncarnationID(bits: incarnation), term: 1, worker: profile)
     }

@@ -105,7 +105,8 @@ extension CoordinatorMachine {
         // Our own partitions and processes make room for their successors; others' load is not ours to use.
         let (limit, free, ours) = memory(of: node)
         var load = 0.0
-        if let obtained = node.pace.disturbedCores(now) {
+        let obtained = node.pace.hasShownCores ? node.pace.disturbedCores(now) : coresObtainedOnMachine(of: node, now)
+        if let obtained {
             // What the runs really got says more than who else was busy.
             cores = min(cores, max(0.05, obtained))
         } else if let beat, quota > 0 {
@@ -115,7 +116,19 @@ extension CoordinatorMachine {
         return PlanningNode(
             id: node.id, effectiveCores: cores, speed: (profile?.speed ?? 1) / configuration.referenceSpeed,
             freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: load,
-            latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2, pinnedStage: node.pinnedStage)
+            latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2, pinnedStage: node.pinnedStage, machine: profile?.machine ?? "")
+    }
+
+    /// What one executor of the others on its machine gets, on average, times its own: a node that has not shown what it gets, because it
+    /// has just come, will fare like them. Else it would be planned with twice what they have, where they share processors.
+    private func coresObtainedOnMachine(of node: Node, _ now: Instant) -> Double? {
+        guard let machine = node.profile?.machine, !machine.isEmpty else { return nil }
+        let others = nodes.values.filter { $0.id != node.id && $0.profile?.machine == machine && $0.pace.hasShownCores }
+        let shares = others.compactMap { other in
+            other.pace.disturbedCores(now).map { $0 / Double(max(1, other.profile?.executors ?? 1)) }
+        }
+        guard !shares.isEmpty, shares.count == others.count else { return nil }
+        return shares.reduce(0, +) / Double(shares.count) * Double(max(1, node.profile?.executors ?? 1))
     }
 
     /// A node's limit, what is free of it, and what we have there, in bytes.

@@ -41,6 +41,8 @@ struct NodePace: Sendable {
     /// Those that were measured at work, not at loading.
     private(set) var measuredAtWork: Set<PartitionKey> = []
     private var disturbed: (cores: Double, at: Instant)?
+    /// Whether its runs were ever many enough under this quota to show which cores it gets.
+    private(set) var hasShownCores = false
 
     func runMilliseconds(_ key: PartitionKey) -> Double? { runs[key]?.milliseconds }
 
@@ -70,6 +72,7 @@ struct NodePace: Sendable {
             // What was seen under another quota says nothing about neighbours: runs that were stopped by a smaller one look disturbed.
             samples = []
             disturbed = nil
+            hasShownCores = false
             quota = cores
         }
         if let last = samples.last, now - last.at < Self.sampleInterval { return }
@@ -98,6 +101,7 @@ struct NodePace: Sendable {
         }
         let elapsed = Double((now - oldest.at).nanoseconds)
         guard count >= Self.leastRuns, elapsed > 0, Double(wall) >= Self.busyShare * elapsed * Double(executors) else { return }
+        hasShownCores = true
         let share = Double(cpu) / Double(wall)
         let allowed = min(1, cores / Double(executors))
         disturbed = share < Self.disturbedShare * allowed ? (share * Double(executors), now) : nil
