@@ -10,9 +10,10 @@ extension TorchModel {
 
     /// As ``time(_:inputs:optimized:repetitions:)`` for several ranges, whose runs alternate: what slows the machine for a moment
     /// slows all of them.
+    /// - Parameter patience: milliseconds of runs of all parts after which ``repetitions`` are cut short, though not below three.
     /// - Returns: for each part its samples.
     public func time(
-        parts: [Range<Int>], inputs: [Tensor], optimized: Bool, repetitions: Int
+        parts: [Range<Int>], inputs: [Tensor], optimized: Bool, repetitions: Int, patience: Double = .infinity
     ) throws(InferenceError) -> [[Double]] {
         var loaded: [(partition: any LoadedPartition, inputs: [Tensor])] = []
         for part in parts {
@@ -20,11 +21,14 @@ extension TorchModel {
             loaded.append((partition, try tensors(crossing: part.lowerBound, inputs: inputs)))
         }
         var samples = parts.map { _ in [Double]() }
-        for repetition in -2..<repetitions {
+        var spent = 0.0
+        for repetition in -2..<repetitions where repetition < 3 || spent < patience {
             for (index, part) in loaded.enumerated() {
                 let start = threadMilliseconds()
                 _ = try part.partition.run(part.inputs)
-                if repetition >= 0 { samples[index].append(threadMilliseconds() - start) }
+                let milliseconds = threadMilliseconds() - start
+                spent += milliseconds
+                if repetition >= 0 { samples[index].append(milliseconds) }
             }
         }
         return samples
@@ -97,7 +101,7 @@ private func threadMilliseconds() -> Double {
 }
 
 /// The sample that a quarter of them stays below: what disturbs a run only ever adds to it.
-func lowerQuartile(_ samples: [Double]) -> Double {
+public func lowerQuartile(_ samples: [Double]) -> Double {
     precondition(!samples.isEmpty)
     return samples.sorted()[(samples.count - 1) / 4]
 }

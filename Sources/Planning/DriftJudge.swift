@@ -44,6 +44,13 @@ public struct DriftJudge: Sendable, Hashable {
         return true
     }
 
+    /// A node may use more or less of its machine than before: plans were changed for what was so, and this is no flapping. What is worse
+    /// now need not wait for more than the first pause.
+    public mutating func quotaChanged() {
+        pause = Self.pauseFirstNanoseconds
+        quietUntil = min(quietUntil, (lastChange ?? .min) + pause)
+    }
+
     /// A plan serves, for whatever reason: its measurements must come in first.
     public mutating func planServes(now: Int64) {
         worseSince = nil

@@ -136,17 +136,22 @@ extension ModelService {
     func measure(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
         let known = knownMeasurements(batch: batch)
         let missing = ranges.filter { range in !known.contains { $0.range == range } }
-        let measured = missing.compactMap { time($0, batch: batch) }
+        let measured = time(missing, batch: batch)
         if !measured.isEmpty, let saved = keep(measured, batch: batch) { profiles?.write(saved) }
         return ranges.compactMap { range in (known + measured).first { $0.range == range } }
     }
 
-    private func time(_ range: LayerRange, batch: Int) -> RangeMeasurement? {
-        guard let inputs = try? samples.make(batch: batch),
-            let times = try? model.time(range.indices, inputs: inputs, optimized: level == .o1, repetitions: Self.repetitions),
-            !times.isEmpty
-        else { return nil }
-        return RangeMeasurement(range: range, milliseconds: times.sorted()[times.count / 2])
+    /// Ranges side by side, in turns. Where one cannot be timed the others are timed alone.
+    private func time(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
+        guard !ranges.isEmpty, let inputs = try? samples.make(batch: batch) else { return [] }
+        guard
+            let times = try? model.time(
+                parts: ranges.map(\.indices), inputs: inputs, optimized: level == .o1, repetitions: Self.partitionRepetitions,
+                patience: Self.partitionPatience)
+        else {
+            return ranges.count == 1 ? [] : ranges.flatMap { time([$0], batch: batch) }
+        }
+        return zip(ranges, times).map { RangeMeasurement(range: $0, milliseconds: lowerQuartile($1)) }
     }
 
     func knownMeasurements(batch: Int) -> [RangeMeasurement] {

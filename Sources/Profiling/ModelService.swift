@@ -14,6 +14,10 @@ public import Wire
 public final class ModelService: Sendable {
     /// Timed passes of one analysis, and of one partition; the median counts.
     static let repetitions = 5
+    /// Timed runs of each partition of a plan, while they take no longer than this in all: other work slows a core for moments, and a plan
+    /// stands on the comparison of its stages.
+    static let partitionRepetitions = 21
+    static let partitionPatience = 600.0
     /// Archives kept in memory, so that a node that returns is served at once.
     static let archiveCacheLimit = 16
     /// `--micro-batch auto` until a plan was made without haste: small enough to stay in the cache, large enough to hide the fixed costs

@@ -43,6 +43,26 @@ struct DriftJudgeTests {
         #expect(changes.map(\.at) == test.changes)
     }
 
+    @Test("after changes in a row the next one waits; a quota that has changed is a reason of its own")
+    func otherQuota() {
+        var judge = DriftJudge()
+        func nextChange(from start: Int) -> Int? {
+            for second in start..<(start + 300) where judge.judge(servingMs: 20, bestMs: 10, now: Self.nanoseconds(Double(second))) {
+                judge.planServes(now: Self.nanoseconds(Double(second)))
+                return second
+            }
+            return nil
+        }
+        #expect(nextChange(from: 0) == 5)
+        #expect(nextChange(from: 6) == 15)
+        #expect(nextChange(from: 16) == 35)
+        judge.quotaChanged()
+        // The pause would be 40 s by now. Five seconds of patience, though, and ten since the last change.
+        #expect(nextChange(from: 36) == 45)
+        judge.quotaChanged()
+        #expect(nextChange(from: 60) == 65)
+    }
+
     /// Plans that never help are made less and less often: 10, 20, 40 … seconds apart.
     @Test func neverFlaps() {
         var judge = DriftJudge()

@@ -67,8 +67,18 @@ struct NodePace: Sendable {
     ///   - executors: runs that may be under way at once.
     ///   - cores: what the quota allows.
     ///   - microBatch: the items of a full one.
-    mutating func heard(_ beat: Heartbeat, executors: Int, cores: Double, microBatch: Int, _ now: Instant) {
-        if abs(cores - quota) > Self.quotaChange * quota {
+    /// - Returns: whether the quota is another than before.
+    mutating func heard(_ beat: Heartbeat, executors: Int, cores: Double, microBatch: Int, _ now: Instant) -> Bool {
+        let hadQuota = quota > 0
+        let isOtherQuota = abs(cores - quota) > Self.quotaChange * quota
+        take(beat, isOtherQuota: isOtherQuota, executors: executors, cores: cores, microBatch: microBatch, now)
+        return hadQuota && isOtherQuota
+    }
+
+    private mutating func take(
+        _ beat: Heartbeat, isOtherQuota: Bool, executors: Int, cores: Double, microBatch: Int, _ now: Instant
+    ) {
+        if isOtherQuota {
             // What was seen under another quota says nothing about neighbours: runs that were stopped by a smaller one look disturbed.
             samples = []
             disturbed = nil
