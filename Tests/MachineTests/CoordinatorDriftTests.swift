@@ -163,7 +163,9 @@ struct CoordinatorDriftTests {
         #expect(cluster.driver.machine.status().plan?.correctedItemsPerSecond != nil)
     }
 
-    @Test("a node that has just come to a machine whose nodes share processors is planned with what they get, not with all that it may use")
+    @Test(
+        "a node that has just come to a machine whose nodes share processors is planned with what they get, not with all that it may use"
+    )
     func newcomerOnABusyMachine() {
         var cluster = Cluster(processorGroups: ["w0": "boot/a", "w1": "boot/b", "w2": "boot/c"])
         cluster.quota = ["w0": 1, "w1": 1, "w2": 1]

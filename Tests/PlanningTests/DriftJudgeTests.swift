@@ -47,7 +47,8 @@ struct DriftJudgeTests {
     func otherQuota() {
         var judge = DriftJudge()
         func nextChange(from start: Int) -> Int? {
-            for second in start..<(start + 300) where judge.judge(servingMs: 20, bestMs: 10, now: Self.nanoseconds(Double(second))) {
+            for second in start..<(start + 300) where judge.judge(servingMs: 20, bestMs: 10, now: Self.nanoseconds(Double(second)))
+            {
                 judge.planServes(now: Self.nanoseconds(Double(second)))
                 return second
             }

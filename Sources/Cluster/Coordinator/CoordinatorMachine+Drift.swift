@@ -74,7 +74,8 @@ extension CoordinatorMachine {
     func observations(of members: [Node]) -> [RunObservation] {
         members.flatMap { node in
             node.pace.recentRuns.filter { node.partitions[$0.key]?.isUnderWay == false }.map { key, milliseconds in
-                RunObservation(node: node.id, range: LayerRange(key.firstLayer, key.endLayer), milliseconds: milliseconds,
+                RunObservation(
+                    node: node.id, range: LayerRange(key.firstLayer, key.endLayer), milliseconds: milliseconds,
                     isAtWork: node.pace.measuredAtWork.contains(key))
             }.sorted { ($0.range.first, $0.range.end) < ($1.range.first, $1.range.end) }
         }
