@@ -116,7 +116,10 @@ extension Simulation {
 
     mutating func deliverToCoordinator(_ index: Int, _ id: ConnectionID, _ packet: Packet) throws(Violation) {
         let process = Process.coordinator(index)
+        let life = coordinators[index].life
         step(.heard(id), coordinator: index)
+        // One that was stopped past the last request's deadline ends here, and reads nothing more.
+        guard coordinators[index].isRunning(life) else { return try throwPending() }
         let number = Int(id.number)
         switch packet.message {
         case .hello:

@@ -32,5 +32,10 @@ struct FailedSeed: Sendable, CustomStringConvertible {
                 "worker: a peer that left the table and came back was dialled twice, and the second connection replaced the first: what "
                 + "the kernel had taken on the first was lost, and nobody knew"),
         FailedSeed(seed: 18_364_031_959_166_538_045, profile: .everything, found: "worker: the same, of a stage in the middle"),
+        FailedSeed(
+            seed: 4_062_707, profile: .everything,
+            found:
+                "simulation: a coordinator that had ended in its drain, as it woke after its last request's deadline, was given one more result"
+        ),
     ]
 }
