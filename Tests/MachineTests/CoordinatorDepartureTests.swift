@@ -91,6 +91,18 @@ import Wire
             driver.join("b", incarnation: 2)
             #expect(driver.machine.state(of: "b") == .ready)
         },
+        Case("told to end while a command waits for its drain, and killed before that: the command ends") {
+            var driver = D.serving([["a"], ["b"]])
+            driver.step(drain("b"))
+            _ = driver.says("b", .leaving(Leaving(message: "told to end")))
+            #expect(outcomes(driver.close("b")) == ["b has ended (its control connection closed: reset)"])
+        },
+        Case("told to end while a command waits for its drain, and reached a second time: the command ends") {
+            var driver = D.serving([["a"], ["b"]])
+            driver.step(drain("b"))
+            _ = driver.says("b", .leaving(Leaving(message: "told to end")))
+            #expect(driver.join("b", incarnation: 2).errors.map(\.code) == [.cancelled])
+        },
         Case("lost while it drains: its work is replayed and the command ends") {
             var driver = D.serving([["a"], ["b"]])
             driver.submit(1)

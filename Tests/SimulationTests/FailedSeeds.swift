@@ -37,5 +37,9 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             found:
                 "simulation: a coordinator that had ended in its drain, as it woke after its last request's deadline, was given one more result"
         ),
+        FailedSeed(
+            seed: 4_109_999, profile: .everything,
+            found: "coordinator: amp4ec drain waited for ever for a worker that was told to end meanwhile, and killed before it had"
+        ),
     ]
 }

@@ -105,7 +105,7 @@ extension CoordinatorMachine {
             switch departure.cause {
             case .unlisted: forget(id, now, &out)
             case .leaving where departure.isDone && !listedTargets.contains(node.target): forget(id, now, &out)
-            case .leaving: break
+            case .leaving: answerWaiters(of: id, "has ended (\(node.cause))", &out)
             case .asked: if !departure.isDone { finishDeparture(id, "is not connected (\(node.cause)) and stays out", &out) }
             }
             return
@@ -152,10 +152,14 @@ extension CoordinatorMachine {
     }
 
     private mutating func finishDeparture(_ id: NodeID, _ outcome: String, _ out: inout [Directive]) {
-        let waiters = nodes[id]?.departure?.waiters ?? []
         nodes[id]?.departure?.isDone = true
-        nodes[id]?.departure?.waiters = []
         if nodes[id]?.state == .draining { change(id, to: .drained, nodes[id]?.cause ?? "", [:], &out) }
+        answerWaiters(of: id, outcome, &out)
+    }
+
+    private mutating func answerWaiters(of id: NodeID, _ outcome: String, _ out: inout [Directive]) {
+        guard let waiters = nodes[id]?.departure?.waiters, !waiters.isEmpty else { return }
+        nodes[id]?.departure?.waiters = []
         for waiter in waiters { reply(waiter, "\(id) \(outcome)", &out) }
     }
 
@@ -189,9 +193,10 @@ extension CoordinatorMachine {
     }
 
     /// Ends the marks that do not outlive a connection (`leaving` is said again on the next) or the process.
-    mutating func renewDeparture(_ id: NodeID, _ incarnation: IncarnationID) {
+    mutating func renewDeparture(_ id: NodeID, _ incarnation: IncarnationID, _ out: inout [Directive]) {
         guard let departure = nodes[id]?.departure else { return }
         if departure.cause != .asked || (departure.incarnation != nil && departure.incarnation != incarnation) {
+            for waiter in departure.waiters { refuse(waiter, .cancelled, "\(id) has connected anew before it was drained", &out) }
             nodes[id]?.departure = nil
             departing.remove(id)
         } else {

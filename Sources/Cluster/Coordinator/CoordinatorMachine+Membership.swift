@@ -184,7 +184,7 @@ extension CoordinatorMachine {
             let isSame = nodes[id]?.incarnation == welcome.incarnation
             lose(id, "it was reached a second time", as: isSame ? .connection : .process, now, &out)
         }
-        renewDeparture(id, welcome.incarnation)
+        renewDeparture(id, welcome.incarnation, &out)
         nodes[id]?.isDialing = false
         nodes[id]?.redialAt = nil
         nodes[id]?.control = connection
