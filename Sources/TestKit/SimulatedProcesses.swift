@@ -185,6 +185,8 @@ struct SimulatedClient {
         var endingFaultsBefore = 0
         /// How often its client sent it: again after a reconnect, or when it was asked to.
         var sends = 0
+        /// How often a fault sent an old message with it again: a worker that was started anew cannot know that it is old.
+        var repeats = 0
         /// Workers that ended while they executed it.
         var kills = 0
         /// Sent long after the last fault: it must succeed.

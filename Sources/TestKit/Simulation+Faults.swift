@@ -244,5 +244,6 @@ extension Simulation {
         guard let way else { return }
         transmit(packet, on: ConnectionID(UInt64(way)), from: process)
         report.repeated += 1
+        for (client, request) in Set(packet.values).compactMap(MixModel.owner) { clients[client].requests[request].repeats += 1 }
     }
 }

@@ -145,7 +145,8 @@ extension Simulation {
         clients[client].requests[request].kills += 1
         report.poisonKills += 1
         let kills = clients[client].requests[request].kills
-        let limit = Self.killsOfOneInput * clients[client].requests[request].sends + endingFaults
+        let repeats = clients[client].requests[request].repeats
+        let limit = Self.killsOfOneInput * clients[client].requests[request].sends + repeats + endingFaults
         guard kills <= limit else {
             throw violation("client\(client)/\(request) has ended \(kills) workers; its bound is \(limit)")
         }

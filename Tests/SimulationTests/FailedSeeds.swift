@@ -41,5 +41,10 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             seed: 4_109_999, profile: .everything,
             found: "coordinator: amp4ec drain waited for ever for a worker that was told to end meanwhile, and killed before it had"
         ),
+        FailedSeed(
+            seed: 10_000_222, profile: .everything,
+            found:
+                "simulation: a poison that a fault sent again to a worker which had been started anew was counted against the coordinator"
+        ),
     ]
 }
