@@ -65,6 +65,7 @@ struct BenchCommand: AsyncParsableCommand {
         guard batch >= 1, concurrency >= 1, distinct >= 1 else {
             throw ValidationError("--batch, --concurrency and --distinct must be at least 1")
         }
+        if let duration, duration <= .zero { throw ValidationError("--duration must be above 0") }
         guard (duration == nil) != (requests == nil) else { throw ValidationError("give one of --duration and --requests") }
         if let requests, requests < 1 { throw ValidationError("--requests must be at least 1") }
         guard verify == nil || input != nil else {

@@ -13,5 +13,6 @@ extension CompressionMode: ExpressibleByArgument {
         self = match
     }
     public static var allValueStrings: [String] { allCases.map { "\($0)" } }
+    public static var allValueDescriptions: [String: String] { [:] }
     public var defaultValueDescription: String { "\(self)" }
 }
