@@ -46,5 +46,8 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             found:
                 "simulation: a poison that a fault sent again to a worker which had been started anew was counted against the coordinator"
         ),
+        FailedSeed(
+            seed: 10_113_076, profile: .everything,
+            found: "coordinator: a plan was made again when a pause for flapping would have ended that a later loss had prolonged"),
     ]
 }

@@ -11,8 +11,7 @@ extension CoordinatorMachine {
     mutating func startPlanning(_ now: Instant, _ out: inout [Directive]) {
         if let rejoin = rejoinAt, rejoin <= now {
             // A node that could not load a partition, or that was lost too often, may take part again.
-            readmit(now)
-            requestPlan(now, after: .zero)
+            if readmit(now) { requestPlan(now, after: .zero) }
         }
         guard let due = planDueAt, due <= now, isStartGateOpen, planInProgress == nil, model != nil else { return }
         planDueAt = nil

@@ -156,17 +156,24 @@ extension CoordinatorMachine {
     }
 
     /// Those whose time is over may be planned in again; when the next one may is noted.
-    mutating func readmit(_ now: Instant) {
+    /// - Returns: whether a plan may be the better for it: not for a node that serves all the while, because nobody else was left, nor
+    ///   where a later loss has prolonged the time.
+    mutating func readmit(_ now: Instant) -> Bool {
         var next: Instant?
+        var isWorthAPlan = active == nil
         for (id, node) in nodes {
             for until in [node.excludedUntil, node.flapping.leftOutUntil].compactMap({ $0 }) where until > now {
                 next = min(next ?? until, until)
             }
-            guard !node.flapping.cause.isEmpty, !node.flapping.isLeftOut(now) else { continue }
+            let isBack = !node.flapping.cause.isEmpty && !node.flapping.isLeftOut(now)
+            let mayLoadAgain = node.excludedUntil.map { $0 <= now } ?? false
+            if isBack || mayLoadAgain, active?.deployment.nodes.contains(id) != true { isWorthAPlan = true }
+            guard isBack else { continue }
             nodes[id]?.flapping.cause = ""
             if node.state == .ready { nodes[id]?.cause = "answering" }
         }
         rejoinAt = next
+        return isWorthAPlan
     }
 
     // MARK: A plan without it
