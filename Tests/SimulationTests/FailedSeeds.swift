@@ -49,5 +49,10 @@ struct FailedSeed: Sendable, CustomStringConvertible {
         FailedSeed(
             seed: 10_113_076, profile: .everything,
             found: "coordinator: a plan was made again when a pause for flapping would have ended that a later loss had prolonged"),
+        FailedSeed(
+            seed: 31_001_199, profile: .everything,
+            found:
+                "simulation: a poison was counted against the coordinator though a message that came twice had ended the link it came by"
+        ),
     ]
 }
