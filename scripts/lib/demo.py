@@ -15,7 +15,7 @@ WORKERS = 3
 REQUESTS = 48
 #: The stream in which a worker dies, and the one in which it comes back, last about this long at the rate that the machine has just
 #: shown: to see the worker at work, and later to plan it in, takes a second or two on any machine.
-STREAM_S = 3
+STREAM_S = 2.5
 #: Photos of such a stream: enough that all stages have some under way; at most what the coordinator holds for all clients, with room to spare.
 STREAM_LEAST, STREAM_MOST = 72, 900
 #: The worker in the middle: its work comes from one worker and goes to another.
@@ -242,8 +242,9 @@ def demonstrate(model, photos, folder):
     with LocalCluster(folder, model, WORKERS) as cluster:
         demo = Demo(cluster, model, photos)
         demo.run_reference()
-        # Its measurements of the model stay for the second coordinator, which so starts in a moment.
-        state = ["--state-dir", Path(folder) / "state", "--http", "127.0.0.1:0"]
+        # Its measurements of the model stay for the second coordinator, which so starts in a moment. Each photo is a request of its own, so
+        # larger micro-batches need not be measured.
+        state = ["--micro-batch", "1", "--state-dir", Path(folder) / "state", "--http", "127.0.0.1:0"]
         demo.show_plan(cluster.serve(*state))
         demo.show_photos()
         demo.send_many(f"{REQUESTS} requests at once, compression by measurement (--compress auto, the default)")
