@@ -39,6 +39,7 @@ class ControlGroup:
             if memory_bytes is not None:
                 file = (ROOT / "memory").resolve() / own / "memory.limit_in_bytes" if is_v1 else self._cpu / "memory.max"
                 file.write_text(str(memory_bytes))
+                self._memory = file.parent
             if comes_first:
                 (self._cpu / ("cpu.shares" if is_v1 else "cpu.weight")).write_text("8192" if is_v1 else "800")
         except OSError as error:
@@ -74,3 +75,9 @@ class ControlGroup:
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(0.05)
+
+    def memory_used_bytes(self):
+        """Without the file pages that the kernel would give back."""
+        usage = self._memory / ("memory.usage_in_bytes" if self._is_v1 else "memory.current")
+        values = dict(line.split() for line in (self._memory / "memory.stat").read_text().splitlines())
+        return int(usage.read_text()) - int(values.get("total_inactive_file", values.get("inactive_file", 0)))
