@@ -2,18 +2,12 @@ internal import Glibc
 public import Tensors
 
 extension TorchModel {
-    /// Cuts, loads and runs a range in this process.
-    /// - Returns: milliseconds (of this thread's CPU time, so that other processes do not show) of each of `repetitions` runs after two that warm up.
-    public func time(_ range: Range<Int>, inputs: [Tensor], optimized: Bool, repetitions: Int) throws(InferenceError) -> [Double] {
-        try time(parts: [range], inputs: inputs, optimized: optimized, repetitions: repetitions)[0]
-    }
-
-    /// As ``time(_:inputs:optimized:repetitions:)`` for several ranges, whose runs alternate: what slows the machine for a moment
-    /// slows all of them.
-    /// - Parameter patience: milliseconds of runs of all parts after which ``repetitions`` are cut short, though not below three.
-    /// - Returns: for each part its samples.
+    /// Cuts, loads and runs ranges in this process. Their runs alternate: what slows the machine for a moment slows all of them.
+    /// - Parameter patience: milliseconds of runs of all parts after which `repetitions` are cut short, though not below three.
+    /// - Returns: for each part milliseconds (of this thread's CPU time, so that other processes do not show) of each run after two that
+    ///   warm up.
     public func time(
-        parts: [Range<Int>], inputs: [Tensor], optimized: Bool, repetitions: Int, patience: Double = .infinity
+        parts: [Range<Int>], inputs: [Tensor], optimized: Bool, repetitions: Int, patience: Double
     ) throws(InferenceError) -> [[Double]] {
         var loaded: [(partition: any LoadedPartition, inputs: [Tensor])] = []
         for part in parts {

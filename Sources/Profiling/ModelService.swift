@@ -12,7 +12,7 @@ public import Wire
 /// ## Concurrency model
 /// `Sendable`; its calls block for milliseconds to seconds and are made on the planner thread. What changes is under a mutex.
 public final class ModelService: Sendable {
-    /// Timed passes of one analysis, and of one partition; the median counts.
+    /// Timed passes of one analysis.
     static let repetitions = 5
     /// Timed runs of each partition of a plan, while they take no longer than this in all: other work slows a core for moments, and a plan
     /// stands on the comparison of its stages.

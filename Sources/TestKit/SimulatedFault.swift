@@ -35,8 +35,6 @@ enum Fault: Sendable, Hashable {
     var endsNodes: Bool {
         switch self {
         case .crash(.worker, _, _, _), .drain(.worker, _), .reset, .hang, .block, .stall, .slow, .unlist, .takeOut, .intrude: true
-        // What comes twice ends its connection.
-        case .repeatOld: true
         default: false
         }
     }

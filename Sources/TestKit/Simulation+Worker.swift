@@ -145,7 +145,8 @@ extension Simulation {
         clients[client].requests[request].kills += 1
         report.poisonKills += 1
         let kills = clients[client].requests[request].kills
-        let repeats = clients[client].requests[request].repeats
+        // What a fault sends twice runs again, and ends the connection that it comes by: an attempt is given up uncounted.
+        let repeats = clients[client].requests[request].repeats + report.faults["old messages again", default: 0]
         let limit = Self.killsOfOneInput * clients[client].requests[request].sends + repeats + endingFaults
         guard kills <= limit else {
             throw violation("client\(client)/\(request) has ended \(kills) workers; its bound is \(limit)")

@@ -139,7 +139,7 @@ public struct LoadPartition: Sendable, Hashable {
     public var key: PartitionKey
     /// Predicted resident bytes (weights, activations, workspace), checked against free memory before loading.
     public var residentBytes: UInt64
-    /// Shapes and types to run once before it counts as ready (every micro-batch size that will come).
+    /// Shapes and types to run once before it counts as ready (micro-batch sizes that may come, the planned one last).
     public var warmups: [[TensorHeader]]
     /// Loaded ahead, for a plan that may never serve: what runs goes first.
     public var isStandby: Bool

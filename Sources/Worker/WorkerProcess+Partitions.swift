@@ -108,7 +108,7 @@ extension WorkerProcess {
         for order in orders { load(order) }
     }
 
-    /// Loads, optimises and runs once at each size that will come, so that the first request does not pay for it.
+    /// Loads, optimises and runs once at each size that is named, so that the first request does not pay for it.
     private static func load(
         _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, since start: LoopTime
     ) throws(StoreRefusal) -> LoadOutcome {

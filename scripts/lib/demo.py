@@ -244,15 +244,15 @@ def demonstrate(model, photos, folder):
         demo.run_reference()
         # Its measurements of the model stay for the second coordinator, which so starts in a moment. Each photo is a request of its own, so
         # larger micro-batches need not be measured.
-        state = ["--micro-batch", "1", "--state-dir", Path(folder) / "state", "--http", "127.0.0.1:0"]
-        demo.show_plan(cluster.serve(*state))
+        options = ["--micro-batch", "1", "--state-dir", Path(folder) / "state", "--http", "127.0.0.1:0"]
+        demo.show_plan(cluster.serve(*options))
         demo.show_photos()
         demo.send_many(f"{REQUESTS} requests at once, compression by measurement (--compress auto, the default)")
         demo.show_memory()
         demo.lose_and_regain()
         cluster.stop_coordinator()
         # The workers stay, with their partitions: a new coordinator need not send them again if it cuts at the same places.
-        cluster.serve("--compress", "always", *state)
+        cluster.serve("--compress", "always", *options)
         raw, wire = demo.send_many(f"{REQUESTS} requests at once, every activation compressed (--compress always, new coordinator)")
         check(wire < raw, f"--compress always put {wire} bytes on the wire for {raw} raw ones")
         cluster.stop()

@@ -38,10 +38,12 @@ extension CoordinatorMachine {
     ) -> UInt64 {
         planOrders += 1
         let processorGroups = coresByProcessorGroup
+        let obtained = sharesObtainedByMachine(now)
         out.append(
             .plan(
                 PlanOrder(
-                    generation: planOrders, purpose: purpose, nodes: members.map { planningNode($0, processorGroups, now) },
+                    generation: planOrders, purpose: purpose,
+                    nodes: members.map { planningNode($0, processorGroups, obtained, now) },
                     brokenLinks: brokenLinks, isUrgent: isUrgent, held: held(by: members),
                     observations: observations(of: members), links: measuredLinks(of: members))))
         return planOrders
@@ -55,6 +57,20 @@ extension CoordinatorMachine {
             cores[group, default: 0] += beat.processCPUCores
         }
         return cores
+    }
+
+    /// The part of a core that an executor gets on a machine whose nodes are all disturbed, on average over those that have shown it.
+    private func sharesObtainedByMachine(_ now: Instant) -> [String: Double] {
+        var shares: [String: [Double?]] = [:]
+        for node in nodes.values where node.pace.hasShownCores {
+            guard let profile = node.profile, !profile.machine.isEmpty else { continue }
+            shares[profile.machine, default: []].append(
+                node.pace.disturbedCores(now).map { $0 / Double(max(1, profile.executors)) })
+        }
+        return shares.compactMapValues { all in
+            let disturbed = all.compactMap(\.self)
+            return disturbed.count == all.count ? disturbed.reduce(0, +) / Double(all.count) : nil
+        }
     }
 
     /// What is loaded, in a fixed order.
@@ -95,7 +111,9 @@ extension CoordinatorMachine {
         return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
     }
 
-    private func planningNode(_ node: Node, _ processorGroups: [String: Double], _ now: Instant) -> PlanningNode {
+    private func planningNode(
+        _ node: Node, _ processorGroups: [String: Double], _ obtainedShares: [String: Double], _ now: Instant
+    ) -> PlanningNode {
         let profile = node.profile
         let beat = node.heartbeat
         // The quota may have been changed since the worker said hello.
@@ -104,7 +122,12 @@ extension CoordinatorMachine {
         // Our own partitions and processes make room for their successors; others' load is not ours to use.
         let (limit, free, ours) = memory(of: node)
         var load = 0.0
-        let obtained = node.pace.hasShownCores ? node.pace.disturbedCores(now) : coresObtainedOnMachine(of: node, now)
+        // A node that has not shown what it gets, because it has just come, will fare like the others on its machine. Else it would be
+        // planned with twice what they have, where they share processors.
+        let machine = profile?.machine ?? ""
+        let obtained =
+            node.pace.hasShownCores
+            ? node.pace.disturbedCores(now) : obtainedShares[machine].map { $0 * Double(max(1, profile?.executors ?? 1)) }
         if let obtained {
             // What the runs really got says more than who else was busy.
             cores = min(cores, max(0.05, obtained))
@@ -115,19 +138,7 @@ extension CoordinatorMachine {
         return PlanningNode(
             id: node.id, effectiveCores: cores, speed: (profile?.speed ?? 1) / configuration.referenceSpeed,
             freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: load,
-            latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2, pinnedStage: node.pinnedStage, machine: profile?.machine ?? "")
-    }
-
-    /// What one executor of the others on its machine gets, on average, times its own: a node that has not shown what it gets, because it
-    /// has just come, will fare like them. Else it would be planned with twice what they have, where they share processors.
-    private func coresObtainedOnMachine(of node: Node, _ now: Instant) -> Double? {
-        guard let machine = node.profile?.machine, !machine.isEmpty else { return nil }
-        let others = nodes.values.filter { $0.id != node.id && $0.profile?.machine == machine && $0.pace.hasShownCores }
-        let shares = others.compactMap { other in
-            other.pace.disturbedCores(now).map { $0 / Double(max(1, other.profile?.executors ?? 1)) }
-        }
-        guard !shares.isEmpty, shares.count == others.count else { return nil }
-        return shares.reduce(0, +) / Double(shares.count) * Double(max(1, node.profile?.executors ?? 1))
+            latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2, pinnedStage: node.pinnedStage, machine: machine)
     }
 
     /// A node's limit, what is free of it, and what we have there, in bytes.

@@ -97,9 +97,9 @@ extension CoordinatorMachine {
         nodes[id]?.heartbeat = beat
         selectorsHear(of: id)
         if let microBatch = active?.deployment.microBatch, let profile = nodes[id]?.profile {
-            let isOtherQuota = nodes[id]?.pace.heard(
+            if nodes[id]?.pace.adopt(quota: beat.cpuQuotaCores) == true { drift.judge.quotaChanged() }
+            nodes[id]?.pace.heard(
                 beat, executors: Int(max(1, profile.executors)), cores: beat.cpuQuotaCores, microBatch: microBatch, now)
-            if isOtherQuota == true { drift.judge.quotaChanged() }
         }
         nodes[id]?.hasNewHeartbeat = true
         nodes[id]?.network.note(received: beat.networkReceivedBytes, sent: beat.networkSentBytes, at: now)

@@ -63,28 +63,23 @@ struct NodePace: Sendable {
         measuredAtWork.remove(key)
     }
 
+    /// What was seen under another quota says nothing about neighbours: runs that were stopped by a smaller one look disturbed.
+    /// - Returns: whether it is another than before.
+    mutating func adopt(quota cores: Double) -> Bool {
+        guard abs(cores - quota) > Self.quotaChange * quota else { return false }
+        let hadQuota = quota > 0
+        samples = []
+        disturbed = nil
+        hasShownCores = false
+        quota = cores
+        return hadQuota
+    }
+
     /// - Parameters:
     ///   - executors: runs that may be under way at once.
     ///   - cores: what the quota allows.
     ///   - microBatch: the items of a full one.
-    /// - Returns: whether the quota is another than before.
-    mutating func heard(_ beat: Heartbeat, executors: Int, cores: Double, microBatch: Int, _ now: Instant) -> Bool {
-        let hadQuota = quota > 0
-        let isOtherQuota = abs(cores - quota) > Self.quotaChange * quota
-        take(beat, isOtherQuota: isOtherQuota, executors: executors, cores: cores, microBatch: microBatch, now)
-        return hadQuota && isOtherQuota
-    }
-
-    private mutating func take(
-        _ beat: Heartbeat, isOtherQuota: Bool, executors: Int, cores: Double, microBatch: Int, _ now: Instant
-    ) {
-        if isOtherQuota {
-            // What was seen under another quota says nothing about neighbours: runs that were stopped by a smaller one look disturbed.
-            samples = []
-            disturbed = nil
-            hasShownCores = false
-            quota = cores
-        }
+    mutating func heard(_ beat: Heartbeat, executors: Int, cores: Double, microBatch: Int, _ now: Instant) {
         if let last = samples.last, now - last.at < Self.sampleInterval { return }
         let sample = Sample(
             at: now, partitions: Dictionary(beat.partitions.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }))
