@@ -109,8 +109,14 @@ enum ArrayInputs {
     }
 
     static func write(_ path: String, _ outputs: [Tensor], names: [String]) throws(CommandFailure) {
+        let isSingle = path.hasSuffix(".npy")
+        guard !isSingle || outputs.count == 1 else {
+            let all = names.joined(separator: ", ")
+            throw CommandFailure(
+                .usage, "--output \(path): a .npy holds one array, but the model gives \(outputs.count) (\(all)); name a .npz")
+        }
         do {
-            if path.hasSuffix(".npy"), outputs.count == 1 {
+            if isSingle {
                 try NPY.write(path, outputs[0])
             } else {
                 try NPZ.write(path, zip(names, outputs).map { (name: $0, tensor: $1) })

@@ -17,6 +17,10 @@ struct ClientOptions: ParsableArguments {
     @Flag(help: "Talk plain text with public addresses too.")
     var insecure = false
 
+    func validate() throws {
+        guard deadline > .zero else { throw ValidationError("--deadline is a time above 0, such as 60s") }
+    }
+
     /// - Parameter patience: connections tried before a command gives up; `nil` until the deadline.
     func makeClient(patience: Int? = 3) throws -> AMP4ECClient {
         try ClusterSecret.checkNotGiven(option: clusterSecretFile, environment: ProcessEnvironment.current)

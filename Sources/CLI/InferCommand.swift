@@ -30,6 +30,9 @@ struct InferCommand: AsyncParsableCommand {
     mutating func validate() throws {
         guard images.isEmpty != (input == nil) else { throw ValidationError("give either pictures or --input FILE") }
         guard output == nil || input != nil else { throw ValidationError("--output goes with --input") }
+        if let output, !output.hasSuffix(".npz"), !output.hasSuffix(".npy") {
+            throw ValidationError("--output \(output): name a .npz, or a .npy for a single output")
+        }
         guard top >= 1 else { throw ValidationError("--top must be at least 1") }
     }
 

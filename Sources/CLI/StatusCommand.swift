@@ -11,7 +11,7 @@ struct StatusCommand: AsyncParsableCommand {
             The history holds a sample of each worker for each second of the last hour and for each minute of the last week, and what the \
             coordinator decided and noticed. With --state-dir it outlives the coordinator.
 
-            Exit: 0 shown, 64 wrong usage, 65 there is no such node, 69 no coordinator answers.
+            Exit: 0 shown, 64 wrong usage or no such node, 69 no coordinator answers.
             """)
 
     @OptionGroup var connection: ClientOptions
@@ -54,9 +54,7 @@ struct StatusCommand: AsyncParsableCommand {
             // Clears the screen and goes home, as `watch` does.
             let home = watch ? "\u{1B}[2J\u{1B}[H" : ""
             if history {
-                let history = try await reporting { () throws(ClientError) in
-                    try await client.history(node: node, since: since, limit: limit)
-                }
+                let history = try await recorded(client)
                 if json { try JSONOutput.print(history) } else { StandardStream.output.write(home + HistoryReport.text(history)) }
             } else {
                 let status = try await reporting { () throws(ClientError) in try await client.status() }
@@ -64,5 +62,12 @@ struct StatusCommand: AsyncParsableCommand {
             }
             if watch { try await ContinuousClock().sleep(for: .seconds(1)) }
         } while watch
+    }
+
+    private func recorded(_ client: AMP4ECClient) async throws(CommandFailure) -> ClusterHistory {
+        do throws(ClientError) { return try await client.history(node: node, since: since, limit: limit) } catch {
+            // The value of an argument is wrong here, not a file.
+            throw error.code == .invalidArgument ? CommandFailure(.usage, error.message) : CommandFailure(error)
+        }
     }
 }

@@ -181,6 +181,9 @@ package struct CoordinatorSettings {
             throw CommandFailure(
                 .usage, "--maximum-load is a share of a worker's cores: above 0, at most 1, not \(options.maximumLoad)")
         }
+        guard options.deadline > .zero else {
+            throw CommandFailure(.usage, "--deadline is a time above 0, such as 60s")
+        }
         guard options.heartbeatTimeout >= .milliseconds(500) else {
             throw CommandFailure(.usage, "--heartbeat-timeout must be at least 500ms: heartbeats come every 250 ms")
         }

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Glibc
 internal import Logging
 internal import Shell
-internal import Topology
+package import Topology
 internal import Transport
 
 @main
@@ -36,14 +36,21 @@ struct CoordinatorCommand: ParsableCommand {
         // with the default action, which ends the process.
         EventLoop.blockSignals([SIGTERM, SIGINT])
         let own = Array(CommandLine.arguments.dropFirst())
-        runServer(CoordinatorCommand.self, arguments: (try? OptionFiles.merged(own)) ?? own)
+        let fromFiles = (try? OptionFiles.options(own)) ?? OptionValues()
+        runServer(
+            CoordinatorCommand.self, arguments: fromFiles.arguments(notGivenIn: own) + own,
+            places: fromFiles.places(notGivenIn: own))
     }
 }
 
 /// Options that stand in files, put before the user's own arguments.
 package enum OptionFiles {
     /// - Throws: the file's problem; ``CoordinatorSettings`` reports it again once the arguments are parsed.
-    package static func merged(_ own: [String]) throws -> [String] {
+    package static func merged(_ own: [String]) throws -> [String] { try options(own).arguments(notGivenIn: own) + own }
+
+    /// What the files say that the user's own arguments name.
+    /// - Throws: as ``merged(_:)``.
+    package static func options(_ own: [String]) throws -> OptionValues {
         var values = OptionValues()
         if let config = value(of: "config", in: own) {
             values = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known)
@@ -54,7 +61,7 @@ package enum OptionFiles {
                 path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
             values = values.over(file.coordinatorOptions)
         }
-        return values.arguments(notGivenIn: own) + own
+        return values
     }
 
     static func value(of name: String, in arguments: [String]) -> String? {

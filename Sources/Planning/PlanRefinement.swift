@@ -2,7 +2,8 @@
 ///
 /// An optimised partition is fused across its layers, so the first plan rests on sums that mislead. The plan holds when all of its
 /// stages were measured as partitions. Because a correction can make the planner go round in circles, it ends after
-/// ``maximumRounds`` with the plan whose *measured* bottleneck was the lowest.
+/// ``maximumRounds`` with the plan whose *measured* bottleneck was the lowest. The greedy plan is measured too where it might be that one:
+/// the optimum under sums that mislead need not be better than it.
 ///
 ///     var refinement = PlanRefinement(request)
 ///     while case .measure(let ranges) = try refinement.next() { refinement.record(measure(ranges)) }
@@ -11,6 +12,8 @@ public struct PlanRefinement: Sendable {
     public static let maximumRounds = 4
     /// … and with estimates instead of measured layers these, because there is more to learn.
     public static let maximumRoundsFromEstimates = 8
+    /// A greedy plan that is predicted to be slower than this will not turn out the fastest: fusion changes sums by less.
+    static let rivalTolerance = 1.25
     /// Estimates may be off by orders of magnitude: what was measured of ranges that overlap has to agree before it says much.
     private static let passesOverEstimates = 16
 
@@ -25,6 +28,8 @@ public struct PlanRefinement: Sendable {
     /// In the order in which they came: the newest is met exactly.
     private var measurements: [RangeMeasurement] = []
     private var proposed: [Plan] = []
+    private var rounds = 0
+    private var hasProposedGreedy = false
     /// Ranges asked for and not answered, so that a measurement that fails does not make it ask for ever.
     private var asked: Set<LayerRange> = []
 
@@ -48,19 +53,35 @@ public struct PlanRefinement: Sendable {
         current.profile = profile
         let plan = try Planner.plan(current)
         guard request.costModel == request.profile.pricedBy else { return .done(plan) }
-        let rounds = isEstimated ? Self.maximumRoundsFromEstimates : Self.maximumRounds
+        let allowed = isEstimated ? Self.maximumRoundsFromEstimates : Self.maximumRounds
         var plans = [plan]
-        // Under costs that are only estimated the exact plan is no better a guess than the greedy one: both are measured.
-        if isEstimated, proposed.isEmpty, request.strategy == .optimal, let greedy = try? Planner.plan(request.greedy) {
-            plans.append(greedy)
+        // Under costs that are only estimated the exact plan is no better a guess than the greedy one: both are measured at once.
+        if isEstimated, let greedy = proposeGreedy(current) { plans.append(greedy) }
+        if rounds < allowed {
+            let missing = ask(plans)
+            if !missing.isEmpty {
+                rounds += 1
+                return .measure(missing)
+            }
         }
-        var missing: [LayerRange] = []
-        for range in plans.flatMap(\.stages).map(\.layers) where measured[range] == nil && asked.insert(range).inserted {
-            missing.append(range)
+        if let greedy = proposeGreedy(current), greedy.bottleneckMilliseconds <= plan.bottleneckMilliseconds * Self.rivalTolerance {
+            let missing = ask([greedy])
+            if !missing.isEmpty { return .measure(missing) }
         }
-        if missing.isEmpty || proposed.count >= rounds { return .done(try best(or: plan)) }
+        return .done(try best(or: plan))
+    }
+
+    /// The greedy plan beside the optimal one, once.
+    private mutating func proposeGreedy(_ current: PlanRequest) -> Plan? {
+        guard request.strategy == .optimal, !hasProposedGreedy else { return nil }
+        hasProposedGreedy = true
+        return try? Planner.plan(current.greedy)
+    }
+
+    /// The stages that were never asked for; their plans are judged in the end.
+    private mutating func ask(_ plans: [Plan]) -> [LayerRange] {
         proposed += plans
-        return .measure(missing)
+        return plans.flatMap(\.stages).map(\.layers).filter { measured[$0] == nil && asked.insert($0).inserted }
     }
 
     /// Takes the times of ranges; one that is no positive number is left out.

@@ -11,7 +11,8 @@ public struct CommandOutcome: Sendable, Hashable {
     ///
     /// Help and version requests are no failure and go to stdout; wrong options are 64; an ``ExitStatusProviding`` error has its own
     /// status; an `ExitCode` is passed on silently; everything else is 1.
-    public init(of error: any Error, thrownBy command: (some ParsableArguments).Type) {
+    /// - Parameter places: for options (without dashes) that stand in a file, where; a wrong value is reported as standing there.
+    public init(of error: any Error, thrownBy command: (some ParsableArguments).Type, places: [String: String] = [:]) {
         if let failure = error as? any ExitStatusProviding {
             self.init(status: failure.exitStatus.rawValue, standardOutput: "", standardError: "error: \(failure)\n")
             return
@@ -23,9 +24,9 @@ public struct CommandOutcome: Sendable, Hashable {
             self.init(status: ExitStatus.success.rawValue, standardOutput: text.isEmpty ? "" : text + "\n", standardError: "")
         case .validationFailure:
             let text = command.fullMessage(for: error)
-            let lowered = text.hasPrefix("Error: ") ? "error: " + text.dropFirst("Error: ".count) : text
+            let message = UsageMessage(text, places: places).text
             self.init(
-                status: ExitStatus.usage.rawValue, standardOutput: "", standardError: lowered.isEmpty ? "" : lowered + "\n")
+                status: ExitStatus.usage.rawValue, standardOutput: "", standardError: message.isEmpty ? "" : message + "\n")
         default:
             let isSilent = error is ExitCode
             self.init(
@@ -52,13 +53,17 @@ public struct CommandOutcome: Sendable, Hashable {
 /// The entry point of a process that takes signals itself: `@main struct Main { static func main() { runServer(WorkerCommand.self) } }`.
 /// It must not be reached from an `async` main: there libdispatch parks the main thread in `sigsuspend` with no signal blocked, so that a
 /// SIGTERM ends the process whatever the other threads block.
-/// - Parameter arguments: without the program's name; `nil` takes the process's own.
-public func runServer<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) -> Never {
+/// - Parameters:
+///   - arguments: without the program's name; `nil` takes the process's own.
+///   - places: of those that come from a file, where they stand there; see ``CommandOutcome``.
+public func runServer<Command: ParsableCommand>(
+    _ type: Command.Type, arguments: [String]? = nil, places: [String: String] = [:]
+) -> Never {
     do {
         var command = try type.parseAsRoot(arguments)
         try command.run()
     } catch {
-        CommandOutcome(of: error, thrownBy: type).finish()
+        CommandOutcome(of: error, thrownBy: type, places: places).finish()
     }
     exit(ExitStatus.success.rawValue)
 }

@@ -69,6 +69,9 @@ struct FieldReader {
         return current
     }
 
+    /// As a refusal of the field begins.
+    func place(_ node: ConfigNode, _ field: String) -> String { "\(file):\(node.line):\(node.column): \(field)" }
+
     func refusal(_ node: ConfigNode?, _ field: String?, _ problem: String, _ fix: String) -> TopologyError {
         TopologyError(
             file: file, line: node?.line, column: node?.column, service: service, field: field, problem: problem, fix: fix)

@@ -29,6 +29,8 @@ public struct OptionValues: Sendable, Hashable {
     /// For each option (without dashes) its values in order; a flag's is `true` or `false`; paths are absolute.
     public private(set) var values: [String: [String]] = [:]
     private var kinds: [String: KnownOption.Kind] = [:]
+    /// For each option where it stands, as messages begin: `compose.yaml:12:5: x-amp4ec.deadline`.
+    public private(set) var places: [String: String] = [:]
 
     public init() {}
 
@@ -38,8 +40,7 @@ public struct OptionValues: Sendable, Hashable {
 
     /// The values as arguments to put before the user's own, leaving out every option that the user gave: the command line wins.
     public func arguments(notGivenIn commandLine: [String]) -> [String] {
-        let given = Set(
-            commandLine.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { String($0.dropFirst(2).prefix { $0 != "=" }) })
+        let given = Self.names(in: commandLine)
         return values.keys.sorted().filter { !given.contains($0) }.flatMap { name -> [String] in
             let all = values[name] ?? []
             if kinds[name] == .flag { return all.last == "true" ? ["--\(name)"] : [] }
@@ -47,11 +48,22 @@ public struct OptionValues: Sendable, Hashable {
         }
     }
 
+    /// ``places`` of those that ``arguments(notGivenIn:)`` has.
+    public func places(notGivenIn commandLine: [String]) -> [String: String] {
+        let given = Self.names(in: commandLine)
+        return places.filter { !given.contains($0.key) }
+    }
+
+    private static func names(in commandLine: [String]) -> Set<String> {
+        Set(commandLine.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { String($0.dropFirst(2).prefix { $0 != "=" }) })
+    }
+
     /// `self` where it has a value, else `other`'s: for a topology's options under those of a `--config` file.
     public func over(_ other: OptionValues) -> OptionValues {
         var merged = self
         merged.values.merge(other.values) { mine, _ in mine }
         merged.kinds.merge(other.kinds) { mine, _ in mine }
+        merged.places.merge(other.places) { mine, _ in mine }
         return merged
     }
 
@@ -86,6 +98,7 @@ public struct OptionValues: Sendable, Hashable {
                     })
             }
             kinds[option.name] = option.kind
+            places[option.name] = fields.place(entry.value, field)
         }
     }
 

@@ -153,6 +153,24 @@ import Wire
         #expect(equals.compress == .auto && equals.microBatch == .items(4))
     }
 
+    @Test func whereAnOptionStandsIsKnown() throws {
+        let files = try Files()
+        let compose = try files.write("compose.yaml", files.compose)
+        let config = try files.write("options.yaml", "topology: compose.yaml\ndeadline: 5\n")
+        let places = try OptionFiles.options(["--config", config]).places(notGivenIn: ["--compress=auto"])
+        #expect(places["deadline"] == "\(config):2:11: deadline")
+        #expect(
+            places["micro-batch"]?.hasPrefix("\(compose):") == true
+                && places["micro-batch"]?.hasSuffix("x-amp4ec.micro-batch") == true)
+        #expect(places["compress"] == nil)
+    }
+
+    @Test func aDeadlineIsAboveZero() throws {
+        let options = try CoordinatorOptions.parse(["--model", "m.pt", "--deadline", "0s"])
+        let error = try #require(throws: CommandFailure.self) { try CoordinatorSettings(options) }
+        #expect(error.exitStatus == .usage && "\(error)".contains("--deadline"))
+    }
+
     @Test func anUnknownOptionInAFileIsRefusedByName() throws {
         let files = try Files()
         let config = try files.write("options.yaml", "modle: m.pt\n")

@@ -6,8 +6,9 @@ import Testing
 
 private struct Sample: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "sample", version: ProductVersion.current)
-    @Option(help: "How long to wait, like 250ms.") var wait: Duration = .seconds(1)
-    @Option var listen: HostPort?
+    @Option(help: ArgumentHelp("How long to wait.", valueName: "time")) var wait: Duration = .seconds(1)
+    @Option(help: ArgumentHelp(valueName: "addr")) var listen: HostPort?
+    @Option(help: ArgumentHelp(valueName: "size")) var keep: ByteSize?
     @OptionGroup var logging: LoggingOptions
     mutating func validate() throws {
         if wait == .zero { throw ValidationError("--wait must be above 0") }
@@ -21,9 +22,12 @@ struct CommandTests {
     @Test(
         "what the parser throws",
         arguments: [
-            (["--help"], 0, "OVERVIEW|USAGE"), (["--version"], 0, "0.1.0"), (["--wait", "2"], 64, "'2' is invalid"),
+            (["--help"], 0, "OVERVIEW|USAGE"), (["--version"], 0, "0.1.0"),
+            (["--wait", "2"], 64, "'--wait <time>'; write a number with a unit, like 250ms"),
+            (["--keep", "5M"], 64, "'--keep <size>'; write it like 512MiB"),
             (["--unknown"], 64, "Unknown option '--unknown'"), (["--wait", "0s"], 64, "--wait must be above 0"),
-            (["--log-level", "loud"], 64, "loud"), (["--listen", "a:b"], 64, "a:b"),
+            (["--log-level", "loud"], 64, "loud"),
+            (["--listen", "a:b"], 64, "'a:b' is invalid for '--listen <addr>'; write host:port"),
         ] as [([String], Int32, String)])
     func parsing(_ arguments: [String], _ status: Int32, _ text: String) throws {
         let error = try #require(throws: (any Error).self) {
@@ -36,6 +40,17 @@ struct CommandTests {
         #expect(text.split(separator: "|").contains { printed.contains($0) }, "\(printed)")
         #expect((status == 0 ? outcome.standardError : outcome.standardOutput).isEmpty)
         #expect(status == 0 || printed.hasPrefix("error: "))
+    }
+
+    @Test func aWrongValueFromAFileIsReportedWhereItStands() throws {
+        let error = try #require(throws: (any Error).self) { try Sample.parseAsRoot(["--wait=5", "--log-level=info"]) }
+        let places = ["wait": "options.yaml:3:7: wait", "listen": "options.yaml:4:9: listen"]
+        let outcome = CommandOutcome(of: error, thrownBy: Sample.self, places: places)
+        #expect(outcome.status == 64)
+        #expect(
+            outcome.standardError.hasPrefix("error: options.yaml:3:7: wait: The value '5' is invalid for '--wait <time>'; write"))
+        let elsewhere = CommandOutcome(of: error, thrownBy: Sample.self, places: ["listen": "options.yaml:4:9: listen"])
+        #expect(elsewhere.standardError.hasPrefix("error: The value '5'"))
     }
 
     @Test func theHelpShowsDefaultsAsTheyAreWritten() {
