@@ -236,11 +236,13 @@ public final class ModelService: Sendable {
         guard let prepared = state.withLock({ $0.prepared }) else {
             throw CommandFailure(.failure, "the model is not analysed yet")
         }
+        let clock = ContinuousClock()
+        let start = clock.now
         let request = calibrated(order, links, prepared.profile)
         let (current, best) = try Planner.compare(serving.map { ($0.layers, $0.replicas) }, request)
         return ServingComparison(
             servingMs: current.bottleneckMilliseconds, bestMs: best.bottleneckMilliseconds,
-            best: best.hasSameAssignment(as: current) ? nil : deployment(of: best, prepared))
+            best: best.hasSameAssignment(as: current) ? nil : deployment(of: best, prepared), searchTime: clock.now - start)
     }
 
     /// Sizes that are run once before a stage counts as ready: the planned one, and of those that a request's last micro-batch may have the

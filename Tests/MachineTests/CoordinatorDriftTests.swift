@@ -128,6 +128,24 @@ struct CoordinatorDriftTests {
             }
         }
 
+        /// Runs to the next order to compare, which stays unanswered.
+        mutating func nextDriftOrder() -> UInt64? {
+            for _ in 0..<40 {
+                driver.now += .milliseconds(250)
+                var directives: [CoordinatorMachine.Directive] = []
+                for name in Self.names { directives += driver.step(.heard(driver.control[NodeID(name)] ?? ConnectionID(0))) }
+                directives += driver.step(.tick)
+                let order = directives.firstIndex { directive in
+                    if case .plan(let order) = directive, case .drift = order.purpose { true } else { false }
+                }
+                let found: CoordinatorMachine.PlanOrder? =
+                    if let order, case .plan(let found) = directives.remove(at: order) { found } else { nil }
+                answerOrders(directives)
+                if let found { return found.generation }
+            }
+            return nil
+        }
+
         /// Seconds until one more plan was made; `nil` if none was in the time given.
         mutating func secondsToNextPlan(atMost limit: Int) -> Double? {
             let (before, start) = (plans, driver.now)
@@ -223,6 +241,23 @@ struct CoordinatorDriftTests {
         #expect(cluster.stages.map(\.replicas) == firstStages.map(\.replicas))
         print("\(change.name): new plans after \(there) s and \(back) s")
         #expect(cluster.driver.machine.status().counters.driftPlans == drifts + 2)
+    }
+
+    @Test(
+        "the planner rests after a long search, not after it had other things to do first",
+        arguments: [(Duration.zero, Duration.seconds(1)), (.milliseconds(200), .seconds(4))])
+    func rest(searchTime: Duration, rest: Duration) throws {
+        var cluster = Cluster()
+        cluster.run(.seconds(5))
+        let asked = cluster.nextDriftOrder()
+        let order = try #require(asked)
+        // The answer is late by three seconds in which partitions were cut.
+        cluster.driver.now += .seconds(3)
+        cluster.driver.step(
+            .planned(order, .comparison(ServingComparison(servingMs: 1, bestMs: 1, best: nil, searchTime: searchTime))))
+        let answered = cluster.driver.now
+        #expect(cluster.nextDriftOrder() != nil)
+        #expect(cluster.driver.now - answered >= rest && cluster.driver.now - answered <= rest + .milliseconds(250))
     }
 
     @Test func aDifferenceThatIsNotWorthIt() {

@@ -50,10 +50,12 @@ extension CoordinatorMachine {
     }
 
     mutating func compared(_ outcome: PlanOutcome, _ now: Instant, _ out: inout [Directive]) {
-        guard let order = drift.order else { return }
+        guard drift.order != nil else { return }
         drift.order = nil
-        drift.dueAt = now + max(Self.driftInterval, (now - order.at) * Self.driftRestFactor)
-        guard canWatchDrift, case .comparison(let comparison) = outcome else { return }
+        drift.dueAt = now + Self.driftInterval
+        guard case .comparison(let comparison) = outcome else { return }
+        drift.dueAt = now + max(Self.driftInterval, comparison.searchTime * Self.driftRestFactor)
+        guard canWatchDrift else { return }
         drift.servingMs = comparison.servingMs
         guard drift.judge.judge(servingMs: comparison.servingMs, bestMs: comparison.bestMs, now: now.nanoseconds),
             let best = comparison.best, best.nodes.allSatisfy({ nodes[$0]?.state == .ready })
@@ -129,9 +131,12 @@ public struct ServingComparison: Sendable {
     public var bestMs: Double
     /// `nil` where it is the plan that serves.
     public var best: PlannedDeployment?
-    public init(servingMs: Double, bestMs: Double, best: PlannedDeployment?) {
+    /// What the planner was busy with it, without the time that it had other things to do first.
+    public var searchTime: Duration
+    public init(servingMs: Double, bestMs: Double, best: PlannedDeployment?, searchTime: Duration = .zero) {
         self.servingMs = servingMs
         self.bestMs = bestMs
         self.best = best
+        self.searchTime = searchTime
     }
 }
