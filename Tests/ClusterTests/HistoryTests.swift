@@ -100,7 +100,7 @@ struct HistoryTests {
             #expect(root.events.allSatisfy { $0.node == nil || $0.node == "w2" })
 
             let unknown = try await cluster.command("status", "--history", "w9")
-            #expect(unknown.ending == .exited(65), "\(unknown)")
+            #expect(unknown.ending == .exited(64), "\(unknown)")
             #expect(unknown.errors.contains("\"w9\"") && unknown.errors.contains("w1, w2, w3"), "\(unknown)")
             for (arguments, says) in [
                 (["w2"], "--history"), (["--since", "1m"], "--history"), (["--limit", "5"], "--history"),
