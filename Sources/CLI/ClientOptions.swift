@@ -34,11 +34,12 @@ struct ClientOptions: ParsableArguments {
 }
 
 extension CommandFailure {
-    init(_ error: ClientError) {
+    /// - Parameter invalidArgument: `.usage` where what was refused is an argument of the command, not a file.
+    init(_ error: ClientError, invalidArgument: ExitStatus = .badData) {
         let status: ExitStatus =
             switch error.code {
             case .unavailable, .unauthenticated: .unreachable
-            case .invalidArgument: .badData
+            case .invalidArgument: invalidArgument
             default: .failure
             }
         self.init(status, error.message)
@@ -46,6 +47,8 @@ extension CommandFailure {
 }
 
 /// Runs `body` with client errors turned into the command's exit statuses.
-func reporting<Value>(_ body: () async throws(ClientError) -> Value) async throws(CommandFailure) -> Value {
-    do { return try await body() } catch { throw CommandFailure(error) }
+func reporting<Value>(
+    invalidArgument: ExitStatus = .badData, _ body: () async throws(ClientError) -> Value
+) async throws(CommandFailure) -> Value {
+    do { return try await body() } catch { throw CommandFailure(error, invalidArgument: invalidArgument) }
 }

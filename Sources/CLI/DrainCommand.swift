@@ -32,12 +32,9 @@ struct DrainCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try connection.makeClient()
         defer { client.close() }
-        do throws(ClientError) {
-            let outcome = try await client.drain(node, undo: undo, force: force)
-            StandardStream.output.writeLine(outcome)
-        } catch {
-            // The value of an argument is wrong here, not a file.
-            throw error.code == .invalidArgument ? CommandFailure(.usage, error.message) : CommandFailure(error)
+        let outcome = try await reporting(invalidArgument: .usage) { () throws(ClientError) in
+            try await client.drain(node, undo: undo, force: force)
         }
+        StandardStream.output.writeLine(outcome)
     }
 }

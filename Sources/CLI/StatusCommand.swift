@@ -54,7 +54,9 @@ struct StatusCommand: AsyncParsableCommand {
             // Clears the screen and goes home, as `watch` does.
             let home = watch ? "\u{1B}[2J\u{1B}[H" : ""
             if history {
-                let history = try await recorded(client)
+                let history = try await reporting(invalidArgument: .usage) { () throws(ClientError) in
+                    try await client.history(node: node, since: since, limit: limit)
+                }
                 if json { try JSONOutput.print(history) } else { StandardStream.output.write(home + HistoryReport.text(history)) }
             } else {
                 let status = try await reporting { () throws(ClientError) in try await client.status() }
@@ -62,12 +64,5 @@ struct StatusCommand: AsyncParsableCommand {
             }
             if watch { try await ContinuousClock().sleep(for: .seconds(1)) }
         } while watch
-    }
-
-    private func recorded(_ client: AMP4ECClient) async throws(CommandFailure) -> ClusterHistory {
-        do throws(ClientError) { return try await client.history(node: node, since: since, limit: limit) } catch {
-            // The value of an argument is wrong here, not a file.
-            throw error.code == .invalidArgument ? CommandFailure(.usage, error.message) : CommandFailure(error)
-        }
     }
 }
