@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Glibc
 internal import Logging
 internal import Shell
-package import Topology
+internal import Topology
 internal import Transport
 
 @main
@@ -36,21 +36,16 @@ struct CoordinatorCommand: ParsableCommand {
         // with the default action, which ends the process.
         EventLoop.blockSignals([SIGTERM, SIGINT])
         let own = Array(CommandLine.arguments.dropFirst())
-        let fromFiles = (try? OptionFiles.options(own)) ?? OptionValues()
-        runServer(
-            CoordinatorCommand.self, arguments: fromFiles.arguments(notGivenIn: own) + own,
-            places: fromFiles.places(notGivenIn: own))
+        let merged = (try? OptionFiles.merged(own)) ?? (arguments: own, places: [:])
+        runServer(CoordinatorCommand.self, arguments: merged.arguments, places: merged.places)
     }
 }
 
 /// Options that stand in files, put before the user's own arguments.
 package enum OptionFiles {
     /// - Throws: the file's problem; ``CoordinatorSettings`` reports it again once the arguments are parsed.
-    package static func merged(_ own: [String]) throws -> [String] { try options(own).arguments(notGivenIn: own) + own }
-
-    /// What the files say that the user's own arguments name.
-    /// - Throws: as ``merged(_:)``.
-    package static func options(_ own: [String]) throws -> OptionValues {
+    /// - Returns: all arguments, and where those of the files stand.
+    package static func merged(_ own: [String]) throws -> (arguments: [String], places: [String: String]) {
         var values = OptionValues()
         if let config = value(of: "config", in: own) {
             values = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known)
@@ -61,7 +56,7 @@ package enum OptionFiles {
                 path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
             values = values.over(file.coordinatorOptions)
         }
-        return values
+        return (values.arguments(notGivenIn: own) + own, values.places(notGivenIn: own))
     }
 
     static func value(of name: String, in arguments: [String]) -> String? {

@@ -125,7 +125,7 @@ import Wire
     @Test func aComposeFileNamesModelAndWorkers() throws {
         let files = try Files()
         let path = try files.write("compose.yaml", files.compose)
-        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--topology", path]))
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--topology", path]).arguments)
         let settings = try CoordinatorSettings(options)
         #expect(
             settings.modelPath == "\(files.folder)/models/m.pt" && options.microBatch == .items(2) && options.compress == .always)
@@ -145,11 +145,11 @@ import Wire
         let files = try Files()
         let compose = try files.write("compose.yaml", files.compose)
         let config = try files.write("options.yaml", "topology: compose.yaml\nmicro-batch: 4\ncompress: never\ndeadline: 5s\n")
-        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, "--micro-batch", "16"]))
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, "--micro-batch", "16"]).arguments)
         #expect(options.topology == compose)
         #expect(options.microBatch == .items(16) && options.compress == .never && options.deadline == .seconds(5))
         #expect(options.model == "\(files.folder)/models/m.pt")
-        let equals = try CoordinatorOptions.parse(OptionFiles.merged(["--config=\(config)", "--compress=auto"]))
+        let equals = try CoordinatorOptions.parse(OptionFiles.merged(["--config=\(config)", "--compress=auto"]).arguments)
         #expect(equals.compress == .auto && equals.microBatch == .items(4))
     }
 
@@ -157,7 +157,7 @@ import Wire
         let files = try Files()
         let compose = try files.write("compose.yaml", files.compose)
         let config = try files.write("options.yaml", "topology: compose.yaml\ndeadline: 5\n")
-        let places = try OptionFiles.options(["--config", config]).places(notGivenIn: ["--compress=auto"])
+        let places = try OptionFiles.merged(["--config", config, "--compress=auto"]).places
         #expect(places["deadline"] == "\(config):2:11: deadline")
         #expect(
             places["micro-batch"]?.hasPrefix("\(compose):") == true
