@@ -75,9 +75,10 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let manifest = try await connection.model()
+        // From here on the coordinator may be away for a while, as long as the deadlines are kept.
         let client = try connection.makeClient(patience: nil)
         defer { client.close() }
-        let manifest = try await reporting { () throws(ClientError) in try await client.model() }
         let workload = try Workload(
             manifest: manifest, input: input, reference: verify, batch: batch, distinct: distinct, seed: seed)
         let run = try BenchRun(

@@ -1,6 +1,7 @@
 internal import AMP4ECClient
 internal import ArgumentParser
 internal import Shell
+internal import Tensors
 internal import Wire
 
 /// How the coordinator is reached; shared by the commands that talk to one.
@@ -30,6 +31,13 @@ struct ClientOptions: ParsableArguments {
         options.maximumConnectFailures = patience
         options.allowsPublicPlainText = insecure
         do { return try AMP4ECClient(coordinator: coordinator.description, options: options) } catch { throw CommandFailure(error) }
+    }
+
+    /// What is served, from a coordinator that must be there.
+    func model() async throws -> ModelManifest {
+        let client = try makeClient()
+        defer { client.close() }
+        return try await reporting { () throws(ClientError) in try await client.model() }
     }
 }
 

@@ -11,7 +11,8 @@ struct DrainCommand: AsyncParsableCommand {
             The coordinator loads a plan without the worker, what runs on it ends, and then the command does. The worker's process stays up, \
             in the state drained, until --undo, or until it or the coordinator is started anew.
 
-            Exit: 0 drained, 1 it must stay (it is the last one, or no plan is possible without it), 64 there is no such node.
+            Exit: 0 drained (or taken back), 1 it must stay (it is the last one, or no plan is possible without it) or was not drained, \
+            64 there is no such node.
             """)
 
     @OptionGroup var connection: ClientOptions

@@ -45,6 +45,25 @@ enum FileBytes {
         return nil
     }
 
+    /// Makes the file, or replaces what is in it.
+    /// - Throws: ``CommandFailure`` (bad data) with the path and the system's reason.
+    static func write(_ text: String, toFile path: String) throws(CommandFailure) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw unwritable(path, errno) }
+        defer { close(descriptor) }
+        if let problem = write(text, to: descriptor) { throw unwritable(path, problem) }
+    }
+
+    /// Whether the folder would take the file: asked before long work, so that its result is not lost.
+    static func checkFolder(of path: String) throws(CommandFailure) {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        guard access(folder, W_OK | X_OK) == 0 else { throw unwritable(path, errno) }
+    }
+
+    private static func unwritable(_ path: String, _ code: Int32) -> CommandFailure {
+        CommandFailure(.badData, "\(path) cannot be written: \(String(cString: strerror(code)))")
+    }
+
     private static func unreadable(_ path: String, _ code: Int32) -> CommandFailure {
         CommandFailure(.badData, "\(path) cannot be read: \(String(cString: strerror(code)))")
     }

@@ -33,22 +33,36 @@ enum NodeList {
 /// The workers of a live coordinator as the planner sees them, from its status.
 enum LiveNodes {
     static func read(_ status: ClusterStatus) -> (nodes: [PlanningNode], links: LinkTable) {
-        let nodes = status.nodes.map { node in
-            let cores = node.cpu.quotaCores
-            // What the worker itself holds makes room for what is planned.
-            let free =
-                Int(clamping: node.memory.limitBytes) - Int(clamping: node.memory.usedBytes)
-                + Int(clamping: node.memory.processBytes)
-            return PlanningNode(
-                id: node.name, effectiveCores: cores, speed: cores > 0 ? node.capability / cores : 0, freeMemory: ByteCount(free),
-                latencyMs: (node.roundTripMs ?? 0) / 2, isEligible: node.state == "ready")
+        (status.nodes.map(node), links(status))
+    }
+
+    private static func node(_ node: ClusterStatus.Node) -> PlanningNode {
+        let cores = node.cpu.quotaCores
+        let memory = node.memory
+        // What the worker itself holds makes room for what is planned, within the limit.
+        let free = memory.limitBytes - min(memory.usedBytes, memory.limitBytes)
+        let usable = min(memory.limitBytes, free &+ memory.processBytes)
+        return PlanningNode(
+            id: node.name, effectiveCores: cores, speed: cores > 0 ? node.capability / cores : 0,
+            freeMemory: ByteCount(Int(clamping: usable)), latencyMs: (node.roundTripMs ?? 0) / 2,
+            isEligible: node.state == "ready", pinnedStage: node.pinnedStage)
+    }
+
+    /// As the coordinator has them: loopback is not measured, others are judged together.
+    private static func links(_ status: ClusterStatus) -> LinkTable {
+        let isLocal = status.nodes.allSatisfy { node in
+            let host = (try? HostPort(parsing: node.address))?.host
+            return host == "localhost" || host.flatMap { IPAddress($0) }?.scope == .loopback
         }
-        var links = LinkTable()
-        let names = Set(nodes.map(\.id.name))
-        for link in status.links where names.contains(link.from) && names.contains(link.to) && link.bandwidthBytesPerSecond > 0 {
-            let measured = Link(bandwidthBytesPerSecond: link.bandwidthBytesPerSecond, latencyMs: links.common.latencyMs)
-            links.set(measured, from: .node(NodeID(link.from)), to: .node(NodeID(link.to)))
+        if isLocal { return LinkTable(common: .loopback, measured: [], broken: []) }
+        let names = Set(status.nodes.map(\.name))
+        let measured = status.links.compactMap { link -> MeasuredLink? in
+            let (from, to) = (NodeID(link.from), NodeID(link.to))
+            guard link.connected, names.contains(from), names.contains(to) else { return nil }
+            let gain = link.wireBytes > 0 ? max(1, Double(link.rawBytes) / Double(link.wireBytes)) : 1
+            return MeasuredLink(
+                from: from, to: to, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond * gain, roundTripMs: 0)
         }
-        return (nodes, links)
+        return LinkTable(common: .gigabit, measured: measured, broken: [])
     }
 }

@@ -1,7 +1,6 @@
 internal import AMP4ECClient
 internal import ArgumentParser
 internal import Cluster
-internal import FoundationEssentials
 internal import Inference
 internal import Planning
 internal import Profiling
@@ -51,7 +50,8 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: "What a layer costs.")
     var cost = CostModel.profiled
 
-    @Option(help: ArgumentHelp("Items that travel together; the planner decides where it is not said.", valueName: "items"))
+    @Option(
+        help: ArgumentHelp("Items that travel together, a number; the planner decides where it is not given.", valueName: "items"))
     var microBatch: Int?
 
     @Flag(help: "Each strategy, shape and cost side by side.")
@@ -78,6 +78,7 @@ struct PlanCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let model else { return try await showServing() }
+        if let svg { try FileBytes.checkFolder(of: svg) }
         var request = try await nodesAndLinks()
         request.objective = objective
         request.costModel = cost
@@ -124,11 +125,7 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     private func report(_ report: PlanReport, name: String) throws {
-        if let svg {
-            do {
-                try PlanPicture(report.plan, report.request, title: name).text.write(toFile: svg, atomically: true, encoding: .utf8)
-            } catch { throw CommandFailure(.failure, "\(svg) cannot be written: \(error)") }
-        }
+        if let svg { try FileBytes.write(PlanPicture(report.plan, report.request, title: name).text, toFile: svg) }
         if json {
             try JSONOutput.print(report.document(model: name, withLayers: layers))
         } else {
@@ -150,6 +147,7 @@ struct PlanCommand: AsyncParsableCommand {
         }
         if let bandwidth { links.common.bandwidthBytesPerSecond = Double(bandwidth.bytes) }
         if let latency { links.common.latencyMs = latency / .milliseconds(1) }
+        var pinned: Set<NodeID> = []
         for text in pin {
             let fields = text.split(separator: "=", omittingEmptySubsequences: false)
             guard fields.count == 2, let stage = Int(fields[1]), stage >= 0,
@@ -158,6 +156,9 @@ struct PlanCommand: AsyncParsableCommand {
                 throw CommandFailure(
                     .usage, "--pin: \"\(text)\" is not NAME=STAGE with one of the nodes \(NodeList.names(members))")
             }
+            guard pinned.insert(members[index].id).inserted else {
+                throw CommandFailure(.usage, "--pin: \"\(fields[0])\" is there twice; a node has one stage")
+            }
             members[index].pinnedStage = stage
         }
         for name in without {
@@ -165,6 +166,9 @@ struct PlanCommand: AsyncParsableCommand {
                 throw CommandFailure(.usage, "--without: there is no node \"\(name)\"; the nodes are \(NodeList.names(members))")
             }
             members.removeAll { $0.id.name == name }
+            guard !members.isEmpty else {
+                throw CommandFailure(.usage, "--without \(name): it is the last node, nothing is left to plan for")
+            }
         }
         let empty = ModelProfile(layers: [], cuts: [], inputBytes: .zero, outputBytes: .zero, batch: 1)
         return PlanRequest(profile: empty, nodes: members, links: links)

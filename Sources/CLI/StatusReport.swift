@@ -96,6 +96,8 @@ enum StatusReport {
     static func size(_ bytes: UInt64) -> String { ByteSize(bytes: Int(clamping: bytes)).rounded }
     static func decimal(_ value: Double) -> String {
         guard value.isFinite else { return "–" }
+        // Digits after the point say nothing here, and hundredths would not fit an integer.
+        guard value.magnitude < 1e15 else { return "\(value)" }
         let hundredths = Int((value * 100).rounded())
         let fraction = abs(hundredths % 100)
         return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction)"

@@ -114,11 +114,14 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var roundTripMs: Double?
         public var timing: NodeTiming
         public var partitions: [Partition]
+        /// From the topology (`x-amp4ec: {stage: N}`).
+        public var pinnedStage: Int?
 
         enum CodingKeys: String, CodingKey {
             case name, address, state, cause, capability, cpu, memory, network, load, queued, executing, completed
             case roundTripMs = "round_trip_ms"
             case timing, partitions
+            case pinnedStage = "pinned_stage"
         }
     }
 

@@ -26,8 +26,6 @@ final class CoordinatorProcess {
     static let mailboxCapacity = 65_536
     /// Share of the memory limit that requests in flight may take.
     static let requestMemoryShare = 0.25
-    /// A link to this machine itself is as fast as its memory; what else is not known yet counts as a gigabit.
-    static let loopbackLink = Link(bandwidthBytesPerSecond: 2e9, latencyMs: 0.02)
 
     let settings: CoordinatorSettings
     let options: CoordinatorOptions
@@ -275,7 +273,7 @@ final class CoordinatorProcess {
     /// What is known of the links: those to loopback addresses are fast, others are as fast as was measured, broken ones are out.
     private func linkTable(_ order: CoordinatorMachine.PlanOrder) -> LinkTable {
         let isLocal = peers.values.allSatisfy { $0.node == nil || $0.connection.peerAddress.isLoopback }
-        if isLocal { return LinkTable(common: Self.loopbackLink, measured: [], broken: order.brokenLinks) }
+        if isLocal { return LinkTable(common: .loopback, measured: [], broken: order.brokenLinks) }
         // A probe went over each; what it showed is known by now.
         for peer in peers.values {
             guard let node = peer.node, let rate = peer.connection.deliveryRate() else { continue }

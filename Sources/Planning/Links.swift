@@ -12,6 +12,8 @@ public struct Link: Sendable, Hashable, Codable {
     public static let unreachable = Link(bandwidthBytesPerSecond: 0)
     /// Until something is measured: Gigabit Ethernet's payload rate and a switch's round trip.
     public static let gigabit = Link(bandwidthBytesPerSecond: 117e6, latencyMs: 0.1)
+    /// Between processes of one machine: as fast as its memory.
+    public static let loopback = Link(bandwidthBytesPerSecond: 2e9, latencyMs: 0.02)
 
     /// Milliseconds for which `bytes` keep the link busy; infinite where it is unusable (bandwidth not positive, or not a number).
     public func occupancyMs(_ bytes: Double) -> Double {

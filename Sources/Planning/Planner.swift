@@ -12,7 +12,7 @@ public enum Planner {
             var single = request
             single.profile = profile
             single.otherProfiles = []
-            do { plans.append(try planOneSize(single)) } catch { failure = failure ?? error }
+            do { plans.append(try planOneSize(single)) } catch { failure = failure.map { $0.nearer(of: error) } ?? error }
         }
         guard var best = fastest(plans, request) else { throw failure ?? .noNodes(reasons: []) }
         let others = plans.filter { $0.microBatch != best.microBatch }.map {
@@ -84,6 +84,10 @@ public enum Planner {
         }
         guard boundary == model.segmentCount else {
             throw .invalidAssignment("the stages end at layer \(model.boundaryLayers[boundary]) of \(request.profile.layers.count)")
+        }
+        for (index, node) in selection.nodes.enumerated() {
+            guard let pin = node.pinnedStage, !(steps.indices.contains(pin) && steps[pin].nodes.contains(index)) else { continue }
+            throw .invalidPins("\(node.id) is pinned to stage \(pin), where this assignment does not have it; plan again")
         }
         return finish(PlanOutcome(model: model, steps: steps, isExact: false), request: request, selection: selection)
     }

@@ -50,4 +50,12 @@ public enum PlanningError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String { message }
+
+    /// Of two reasons for two sizes of the micro-batch the one that is nearer to a plan: the fewest bytes that are missing in all, or
+    /// this one.
+    func nearer(of other: PlanningError) -> PlanningError {
+        guard case .insufficientMemory(let mine) = self, case .insufficientMemory(let theirs) = other else { return self }
+        func total(_ all: [Shortage]) -> Int { all.reduce(0) { $0 + $1.lacking.bytes } }
+        return total(theirs) < total(mine) ? other : self
+    }
 }

@@ -98,7 +98,7 @@ public final class ModelService: Sendable {
             guard inputs.count == model.inputNames.count else {
                 throw CommandFailure(
                     .badData,
-                    "\(path): the model takes \(model.inputNames.count) inputs (\(model.inputNames.joined(separator: ", "))), but --input was given \(inputs.count) times"
+                    "\(path): the model takes \(model.inputNames.count) inputs (\(model.inputNames.joined(separator: ", "))), but \(inputs.count == 1 ? "one is" : "\(inputs.count) are") described; give --input (amp4ec plan: --spec) once for each"
                 )
             }
             manifest = ModelManifest(

@@ -56,7 +56,7 @@ public enum Role: UInt32, Sendable, Hashable { case coordinator = 1, worker = 2,
 /// Two connections for each pair that needs both, so that a heartbeat never waits behind an activation.
 public enum Channel: UInt32, Sendable, Hashable { case control = 1, data = 2 }
 
-public enum CompressionMode: UInt32, Sendable, Hashable, CaseIterable { case auto = 0, always = 1, never = 2 }
+public enum CompressionMode: String, Sendable, Hashable, CaseIterable { case auto, always, never }
 
 /// The first message of whoever opened the connection.
 public struct Hello: Sendable, Hashable {

@@ -61,7 +61,9 @@ struct CommandLineTests {
         Case("an --input that does not fit the model", .coordinator, exits: 65, mentions: ["cnn.pt"]) { _ in
             noWorkers + ["--model", try Places.testModel("cnn.pt"), "--input", "image:float32[N,5,32,32]"]
         },
-        Case("an --input too many", .coordinator, exits: 65, mentions: ["takes 1 inputs (image)", "2 times"]) { _ in
+        Case(
+            "an --input too many", .coordinator, exits: 65, mentions: ["takes 1 inputs (image)", "but 2 are described", "--input"]
+        ) { _ in
             noWorkers + [
                 "--model", try Places.testModel("cnn.pt"), "--input", "image:float32[N,3,32,32]", "--input", "more:float32[N]",
             ]
@@ -121,6 +123,15 @@ struct CommandLineTests {
             ["infer", "a.jpg", "--input", "b.npz"]
         },
         Case("a bench without an end", .command, exits: 64, mentions: ["--duration", "--requests"]) { _ in ["bench"] },
+        Case("a node pinned twice", .command, exits: 64, mentions: ["--pin", "a", "twice"]) { _ in
+            ["plan", "--model", try Places.testModel("cnn.pt"), "--nodes", "a=1:1GiB,b=1:1GiB", "--pin", "a=0", "--pin", "a=1"]
+        },
+        Case("no node left", .command, exits: 64, mentions: ["--without", "last node"]) { _ in
+            ["plan", "--model", try Places.testModel("cnn.pt"), "--nodes", "a=1:1GiB", "--without", "a"]
+        },
+        Case("a picture into no folder", .command, exits: 65, mentions: ["/nowhere/plan.svg", "No such file"]) { _ in
+            ["plan", "--model", try Places.testModel("cnn.pt"), "--nodes", "1:1GiB", "--svg", "/nowhere/plan.svg"]
+        },
         Case("a duration that is none", .command, exits: 64, mentions: ["--duration", "soon"]) { _ in
             ["bench", "--duration", "soon"]
         },
@@ -147,6 +158,9 @@ struct CommandLineTests {
         },
         Case("no coordinator there: infer", .command, exits: 69, mentions: ["127.0.0.1:1"]) {
             ["infer", "--input", try $0.write("x.npy", ""), "--coordinator", "127.0.0.1:1"]
+        },
+        Case("no coordinator there: bench", .command, exits: 69, mentions: ["127.0.0.1:1"]) { _ in
+            ["bench", "--requests", "1", "--coordinator", "127.0.0.1:1"]
         },
         Case("a coordinator's name that does not resolve", .command, exits: 69, mentions: ["no-such-host.invalid"]) { _ in
             ["status", "--coordinator", "no-such-host.invalid:9100"]

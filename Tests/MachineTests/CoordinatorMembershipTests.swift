@@ -55,6 +55,29 @@ import Wire
             #expect(driver.join("d").orders.isEmpty)
             #expect(planned(driver.wait(.milliseconds(300))) == [["a", "b", "c", "d"]])
         },
+        Case(
+            "a stage pinned in the topology that is read again: a new plan; the old one serves where there is none, and status says why"
+        ) {
+            func targets(_ stage: Int?) -> [CoordinatorMachine.Target] {
+                D.targets(["a", "b"]).map {
+                    .init(name: $0.name, addresses: $0.addresses, pinnedStage: $0.name == "b" ? stage : nil)
+                }
+            }
+            var driver = D.serving()
+            #expect(driver.step(.targets(targets(nil))).orders.isEmpty)
+            let order = try #require(driver.step(.targets(targets(0))).orders.last)
+            #expect(order.nodes.map(\.pinnedStage) == [nil, 0])
+            driver.deploy([["b"], ["a"]])
+            #expect(driver.machine.status().nodes.map(\.pinnedStage) == [nil, 0])
+            #expect(driver.step(.targets(targets(0))).orders.isEmpty)
+            let impossible = try #require(driver.step(.targets(targets(7))).orders.last)
+            driver.step(.planned(impossible.generation, .failure("b is pinned to stage 7")))
+            #expect(driver.machine.status().state == "serving")
+            #expect(driver.machine.status().cause == "no newer plan: b is pinned to stage 7")
+            #expect(driver.step(.targets(targets(nil))).orders.count == 1)
+            driver.deploy([["a"], ["b"]])
+            #expect(driver.machine.status().cause == nil)
+        },
         Case("while a plan is being made another one is not asked for; the next follows it") {
             var driver = D.serving([["a"]])
             driver.step(.targets(D.targets(["a", "b", "c"])))

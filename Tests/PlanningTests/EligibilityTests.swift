@@ -103,6 +103,26 @@ struct EligibilityTests {
         }
     }
 
+    @Test("no plan fits at any size of the micro-batch: the smallest change of all of them")
+    func smallestShortageOfSizes() throws {
+        let alone = [1, 4, 8].map { shortage([$0]) }
+        #expect(alone[0] > 0 && alone[0] < alone[1] && alone[1] < alone[2])
+        for order in [[8, 4, 1], [1, 4, 8], [4, 1, 8]] { #expect(shortage(order) == alone[0], "\(order)") }
+    }
+
+    /// Bytes that a node of 200 MB lacks for 100 MB of weights and 5 MB for each item, at the best of these micro-batches.
+    private func shortage(_ sizes: [Int]) -> Int {
+        let profiles = sizes.map { batch in
+            Samples.profile([1], parameterBytes: [100_000_000], inputBytes: 5_000_000 * batch, outputBytes: 1_000, batch: batch)
+        }
+        var request = Samples.request(profiles[0], Samples.nodes([1], memory: [ByteCount(200_000_000)]))
+        request.otherProfiles = Array(profiles.dropFirst())
+        do throws(PlanningError) { _ = try Planner.plan(request) } catch {
+            if case .insufficientMemory(let shortages) = error { return shortages.reduce(0) { $0 + $1.lacking.bytes } }
+        }
+        return 0
+    }
+
     @Test("memory counts activations for each executor and the waiting micro-batches")
     func activationMemory() throws {
         var profile = Samples.profile([1], inputBytes: 3_000_000, outputBytes: 1_000_000)

@@ -49,6 +49,18 @@ import Testing
         #expect(PlanReuse.choose(over: best, held: [lopsided], request, tolerance: 1) == best)
         // A coordinator that has just started goes on with what it finds.
         #expect(PlanReuse.choose(over: best, held: [lopsided], request, tolerance: nil) != best)
+        // A pin of the topology goes before what is held, and before what serves.
+        var pinning = request
+        pinning.nodes[1].pinnedStage = 0
+        let pinned = try Planner.plan(pinning)
+        #expect(pinned.stages.map(\.replicas) == [["w1"], ["w0"]])
+        let against: PlanReuse.Assignment = [(LayerRange(0, 2), "w0"), (LayerRange(2, 4), "w1")]
+        #expect(PlanReuse.choose(over: pinned, held: [against, lopsided], pinning, tolerance: nil) == pinned)
+        #expect(throws: PlanningError.self) { try Planner.evaluate(against, pinning) }
+        let unused: PlanReuse.Assignment = [(LayerRange(0, 4), "w0")]
+        #expect(throws: PlanningError.self) { try Planner.evaluate(unused, pinning) }
+        let kept: PlanReuse.Assignment = [(LayerRange(0, 3), "w1"), (LayerRange(3, 4), "w0")]
+        #expect(PlanReuse.choose(over: pinned, held: [kept], pinning, tolerance: nil).stages[0].layers == LayerRange(0, 3))
         // A node that is not there any more.
         let gone: PlanReuse.Assignment = [(LayerRange(0, 2), "w0"), (LayerRange(2, 4), "w9")]
         #expect(PlanReuse.choose(over: best, held: [gone], request, tolerance: nil) == best)

@@ -36,7 +36,10 @@ extension CoordinatorMachine {
                 continue
             }
             if nodes[id]?.departure?.cause == .unlisted { _ = comeBack(id, now, &out) }
-            nodes[id]?.pinnedStage = target.pinnedStage
+            if let known = nodes[id], known.pinnedStage != target.pinnedStage {
+                nodes[id]?.pinnedStage = target.pinnedStage
+                if known.state == .ready { requestPlan(now, after: .zero) }
+            }
             let addresses = allAddresses(of: id, listed: target.addresses)
             guard nodes[id]?.addresses != addresses else { continue }
             nodes[id]?.addresses = addresses

@@ -9,7 +9,8 @@ extension CoordinatorMachine {
     public func status(ownLinks: [ClusterStatus.Link] = []) -> ClusterStatus {
         let known = nodes.values.sorted { $0.id < $1.id }
         return ClusterStatus(
-            state: isDraining ? "draining" : active != nil ? "serving" : "waiting", cause: active == nil ? waitingCause : nil,
+            state: isDraining ? "draining" : active != nil ? "serving" : "waiting",
+            cause: active == nil ? waitingCause : planFailure.map { "no newer plan: \($0)" },
             model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
             heldBytes: heldBytes, counters: counters, latencies: latencies,
@@ -50,7 +51,8 @@ extension CoordinatorMachine {
                 processBytes: beat?.processResidentBytes ?? 0),
             network: beat.map { network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
             executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
-            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node))
+            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node),
+            pinnedStage: node.pinnedStage)
     }
 
     private static func network(of node: Node, _ beat: Heartbeat) -> ClusterStatus.Network {

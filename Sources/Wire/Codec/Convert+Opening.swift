@@ -7,13 +7,30 @@ extension CoordinatorClaim: WireConvertible {
         c.term = term
         c.session_high = session.bits.high
         c.session_low = session.bits.low
-        c.compression = Amp4ec__CompressionMode(rawValue: compression.rawValue)
+        c.compression = compression.wire
     }
 
     init(reading c: Amp4ec__CoordinatorClaim) throws(WireError) {
         self.init(
             term: c.term, session: SessionID(bits: UInt128(high: c.session_high, low: c.session_low)),
-            compression: try Field.value(c.compression.rawValue, "claim.compression"))
+            compression: try CompressionMode(wire: c.compression))
+    }
+}
+
+extension CompressionMode {
+    fileprivate var wire: Amp4ec__CompressionMode {
+        switch self {
+        case .auto: AMP4EC__COMPRESSION_MODE__COMPRESSION_MODE_AUTO
+        case .always: AMP4EC__COMPRESSION_MODE__COMPRESSION_MODE_ALWAYS
+        case .never: AMP4EC__COMPRESSION_MODE__COMPRESSION_MODE_NEVER
+        }
+    }
+
+    fileprivate init(wire: Amp4ec__CompressionMode) throws(WireError) {
+        guard let mode = CompressionMode.allCases.first(where: { $0.wire == wire }) else {
+            throw WireError(.invalidValue, "claim.compression has the value \(wire.rawValue), which this version does not know")
+        }
+        self = mode
     }
 }
 
