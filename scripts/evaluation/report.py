@@ -1,6 +1,6 @@
 """The evaluation's report, from nothing but what a state file holds."""
 
-from . import claims, nodes, settings, tables
+from . import claims, nodes, ratios, settings, tables
 from .document import Document, percent, show
 from .summary import Summary, throughput, Window
 
@@ -35,6 +35,7 @@ def write(options, state):
         (options.out / name).write_text(svg, encoding="utf-8")
     (options.out / TEXT).write_text(document.markdown(), encoding="utf-8")
     (options.out / PAGE).write_text(document.html(), encoding="utf-8")
+    ratios.write(options.out / ratios.FILE, ratios.of(summary))
     problems = missing(options, state)
     return list(problems.values()), not all(state.is_impossible(name) for name in problems)
 

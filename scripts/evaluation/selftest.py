@@ -1,10 +1,11 @@
 """The arithmetic, the tables, the claims and the resuming, on numbers that were worked by hand."""
 
+import json
 import tempfile
 import unittest
 from pathlib import Path
 
-from . import claims, document, figures, plots, settings, summary
+from . import claims, document, figures, plots, ratios, settings, summary
 from .cluster import link_rise, read_timeline
 from .docker import moment
 from .state import OtherSettings, State
@@ -185,6 +186,20 @@ class Resuming(unittest.TestCase):
         self.assertEqual(design["worker's start to ready, low, with its scaled CPU"][2:], ["–", "not measured"])
         self.assertEqual(design["coordinator's CPU for 1,000 micro-batches"][2:], ["0.25 s", "reached"])
         self.assertEqual(design["throughput, standard, against the eager monolith"][2:], ["10.00×", "reached"])
+
+    def test_ratios_are_held_against_another_runs(self):
+        state = self.begin()
+        state.add("standard", 1, {"lone": window([200] * 40, 0.2), "load": window([300] * 90, 0.1, concurrency=3)})
+        state.add("eager-2", 1, {"lone": window([1000] * 10, 1)})
+        mine = ratios.of(summary.Summary(state))
+        self.assertEqual({name: round(value, 3) for name, value in mine.items()},
+                         {"throughput, standard by eager-2": 10, "lone request, standard by eager-2": 0.2})
+        ratios.write(self.path.parent / ratios.FILE, mine)
+        kept = json.loads((self.path.parent / ratios.FILE).read_text())
+        self.assertEqual(ratios.compare(mine, {**kept, "more": 1})[1], [])
+        self.assertEqual(ratios.compare(mine, {"throughput, standard by eager-2": 8.6})[1], ["throughput, standard by eager-2"])
+        self.assertEqual(len(ratios.compare(mine, {"throughput, standard by eager-2": 8.8})[0]), 1)
+        self.assertEqual(ratios.compare(mine, {"other": 1}), ([], []))
 
     def test_hits_are_told_from_misses(self):
         state = self.begin()

@@ -107,7 +107,7 @@ class Times:
 
 
 FULL_TIMES = Times(window=60, warm_up=15, idle=30, loss=75, kill_at=20, return_at=40)
-SHORT_TIMES = Times(window=8, warm_up=3, idle=8, loss=24, kill_at=6, return_at=12)
+SHORT_TIMES = Times(window=15, warm_up=3, idle=8, loss=24, kill_at=6, return_at=12)
 
 
 def factor(host_cores):
