@@ -11,8 +11,8 @@ def verdict(value, is_good):
     return UNMEASURED if value is None else REACHED if is_good(value) else MISSED
 
 
-def change(value, by):
-    found = ratio(value, by)
+def change(found):
+    """What a ratio says as a change."""
     return None if found is None else found - 1
 
 
@@ -20,34 +20,33 @@ def paper_claims(summary):
     """Rows: claim, paper, ours, verdict, why."""
     paper = settings.PAPER
     lone, cached = summary.window("standard", "lone"), summary.window("cache", "lone")
-    eager, optimised = summary.window("eager-2", "lone"), summary.window("optimised-2", "lone")
     rows = []
 
     def add(claim, stated, ours, result, why):
         rows.append([claim, stated, ours, f"**{result}**", why])
 
-    value = change(cached.mean_ms(), eager.mean_ms())
+    value = change(summary.lone_by("cache", "eager-2"))
     hits = f"{percent(cached.hit_share(), 0)} of its replies came from the cache: nothing is computed for those, so this says how fast a " \
            "cache answers and nothing of the partitioning" if cached else summary.problem("cache") or "the cell was not run"
     add("latency against the monolith, with the cache", percent(paper["latency_change"], 2, True), percent(value, 2, True),
         verdict(value, lambda v: v <= paper["latency_change"]), hits)
-    stated = change(paper["cluster"]["latency_ms"], paper["monolith"]["latency_ms"])
-    value = change(lone.mean_ms(), eager.mean_ms())
+    stated = change(ratio(paper["cluster"]["latency_ms"], paper["monolith"]["latency_ms"]))
+    value = change(summary.lone_by("standard", "eager-2"))
     add("latency against the monolith, without the cache", percent(stated, 2, True), percent(value, 2, True),
         verdict(value, lambda v: v <= stated), "a lone request on as many cores; the monolith is eager with malloc as it is, as in the paper")
-    value = change(lone.mean_ms(), optimised.mean_ms())
+    value = change(summary.lone_by("standard", "optimised-2"))
     add("… against the monolith with our own optimisations", "not in the paper", percent(value, 2, True), INCOMPARABLE if value is not None
         else UNMEASURED, "what of the gain is due to partitioning, and not to the engine's options: the same engine in one process")
-    value = change(summary.throughput("standard"), summary.throughput("eager-2"))
+    value = change(summary.throughput_by("standard", "eager-2"))
     add("throughput against the monolith", percent(paper["throughput_change"], 2, True), percent(value, 2, True),
         verdict(value, lambda v: v >= paper["throughput_change"]),
         f"{settings.CONCURRENCY} requests at once. The paper's own figures (5.07 and 0.96 requests a second) give "
-        f"{percent(change(paper['cache']['requests_per_second'], paper['monolith']['requests_per_second']), 2, True)}, not the change it states")
-    value = change(summary.throughput("standard"), summary.throughput("optimised-2"))
+        f"{percent(change(ratio(paper['cache']['requests_per_second'], paper['monolith']['requests_per_second'])), 2, True)}, not the change it states")
+    value = change(summary.throughput_by("standard", "optimised-2"))
     add("… against the monolith with our own optimisations", "not in the paper", percent(value, 2, True), INCOMPARABLE if value is not None
         else UNMEASURED, "the same engine in one process with as many cores: what distribution itself costs or brings")
     stated = ratio(paper["cache"]["latency_ms"], paper["monolith"]["latency_ms"])
-    value = ratio(lone.mean_ms(), eager.mean_ms())
+    value = summary.lone_by("standard", "eager-2")
     add("0.2165× the monolith's latency (the paper: only with its cache)", times(stated, 4), times(value, 4),
         verdict(value, lambda v: v <= stated), "ours without a cache, against the eager monolith")
     value = lone.scheduling_ms()
@@ -65,7 +64,7 @@ def paper_claims(summary):
     value = summary.idle_cores("alone")
     add("overhead of monitoring", "at most 1 % CPU", percent(value, 3), verdict(value, lambda v: v <= paper["monitoring_share"]),
         "of a core, all that a worker without coordinator and requests does, its monitor included")
-    value = ratio(summary.throughput("standard"), summary.sum_of_parts("standard"))
+    value = summary.throughput_by_parts("standard")
     add("linear scaling up to three nodes", "linear", times(value), verdict(value, lambda v: v >= 0.95),
         "the cluster's throughput by the sum of what its nodes do alone; at least 0.95× counts as linear")
     rows += adaptation(summary)
@@ -91,15 +90,13 @@ def design_rows(summary, machine):
 
     for cell, cores in settings.BASELINE.items():
         equal = "" if cell != "scale-down" else " (1.6 cores against 1, as in the paper)"
-        value = ratio(summary.throughput(cell), summary.throughput(f"eager-{cores}"))
+        value = summary.throughput_by(cell, f"eager-{cores}")
         add(f"throughput, {cell}, against the eager monolith{equal}", "≥ 5.22×", value, times(value), lambda v: v >= 5.22)
-        candidates = [summary.throughput(f"{kind}-{cores}") for kind in ("optimised", "cut")]
-        best = max((one for one in candidates if one is not None), default=None)
-        value = ratio(summary.throughput(cell), best)
+        value = summary.throughput_by_fastest(cell, [f"{kind}-{cores}" for kind in ("optimised", "cut")])
         add(f"… against the faster of the optimised monoliths{equal}", "≥ 1.05×", value, times(value), lambda v: v >= 1.05)
-        value = ratio(summary.window(cell, "lone").mean_ms(), summary.window(f"eager-{cores}", "lone").mean_ms())
+        value = summary.lone_by(cell, f"eager-{cores}")
         add(f"latency of a batch of 32, {cell}, against the eager monolith{equal}", "≤ 0.2165×", value, times(value, 4), lambda v: v <= 0.2165)
-        value = ratio(summary.throughput(cell), summary.sum_of_parts(cell))
+        value = summary.throughput_by_parts(cell)
         add(f"throughput, {cell}, by the sum of its nodes' own", "≥ 0.95×", value, times(value), lambda v: v >= 0.95)
     value = summary.window("standard", "load").coordinator_cpu_per_thousand()
     add("coordinator's CPU for 1,000 micro-batches", "≤ 0.5 s", value, show(value, 2, " s"), lambda v: v <= 0.5)

@@ -4,7 +4,7 @@ import json
 
 from . import settings
 from .document import percent, show
-from .figures import difference, ratio
+from .figures import difference
 
 FILE = "ratios.json"
 #: By how much a ratio of another run may differ.
@@ -17,13 +17,12 @@ def of(summary):
     for cell, cores in settings.BASELINE.items():
         for kind in ("eager", "optimised", "cut"):
             monolith = f"{kind}-{cores}"
-            found[f"throughput, {cell} by {monolith}"] = ratio(summary.throughput(cell), summary.throughput(monolith))
-            found[f"lone request, {cell} by {monolith}"] = ratio(
-                summary.window(cell, "lone").mean_ms(), summary.window(monolith, "lone").mean_ms())
-        found[f"throughput, {cell} by the sum of its nodes alone"] = ratio(summary.throughput(cell), summary.sum_of_parts(cell))
+            found[f"throughput, {cell} by {monolith}"] = summary.throughput_by(cell, monolith)
+            found[f"lone request, {cell} by {monolith}"] = summary.lone_by(cell, monolith)
+        found[f"throughput, {cell} by the sum of its nodes alone"] = summary.throughput_by_parts(cell)
         for node in sorted(set(settings.BY_NAME[cell].nodes.values())):
-            found[f"throughput, {cell} by {node} alone"] = ratio(summary.throughput(cell), summary.throughput(node))
-    found["lone request, cache by eager-2"] = ratio(summary.window("cache", "lone").mean_ms(), summary.window("eager-2", "lone").mean_ms())
+            found[f"throughput, {cell} by {node} alone"] = summary.throughput_by(cell, node)
+    found["lone request, cache by eager-2"] = summary.lone_by("cache", "eager-2")
     return {name: value for name, value in found.items() if value is not None}
 
 

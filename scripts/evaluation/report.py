@@ -105,7 +105,9 @@ def _setting(document, options, state, summary):
         "so every CPU limit, workers' and monoliths' alike, is the paper's times this factor; memory is not scaled. Absolute milliseconds "
         "are therefore those of smaller nodes than the paper's; ratios within this page are not touched by it.",
         f"Windows of {times['window']} s after {times['warm_up']} s of warm-up, repeats: {options.repeats}, all cells of a repeat before the next. "
-        "Latencies are of all repeats together; everything else is the median of the repeats.",
+        "Latencies are of all repeats together; everything else is the median of the repeats. Two cells are compared within each repeat, and "
+        "the median of those ratios counts, so that an hour in which the machine is slower changes both sides alike. From a repeat's first "
+        f"window to its last one: {', '.join(show(one, 0) for one in summary.minutes())} minutes.",
         f"Processors busy outside our containers during the windows (the engine, the kernel, whatever else ran): "
         f"{show(_largest(summary, Window.others_cores), 2)} cores at most by cell; taken by the hypervisor: "
         f"{show(_largest(summary, Window.stolen_cores), 3)}.",

@@ -201,6 +201,17 @@ class Resuming(unittest.TestCase):
         self.assertEqual(len(ratios.compare(mine, {"throughput, standard by eager-2": 8.8})[0]), 1)
         self.assertEqual(ratios.compare(mine, {"other": 1}), ([], []))
 
+    def test_cells_are_compared_within_a_repeat(self):
+        state = self.begin()
+        for repeat, slow in ((1, 1), (2, 3), (3, 1)):
+            # In the second repeat all of the machine is slower; in the third the cluster alone.
+            state.add("standard", repeat, {"lone": window([200 * slow * (2 if repeat == 3 else 1)] * 4, 0.2 * slow)})
+            state.add("eager-2", repeat, {"lone": window([1000 * slow] * 4, 1.0 * slow)})
+        found = summary.Summary(state)
+        self.assertAlmostEqual(found.lone_by("standard", "eager-2"), 0.2)
+        self.assertIsNone(found.lone_by("standard", "eager-3"))
+        self.assertEqual(found.minutes(), [0, 0, 0])
+
     def test_hits_are_told_from_misses(self):
         state = self.begin()
         lone = window([10, 10, 10], 1, cached=1)

@@ -73,9 +73,16 @@ class State:
         return [(repeat, cell) for repeat in range(1, repeats + 1) for cell in cells if not self.is_done(cell.name, repeat)]
 
     def results(self, cell):
-        """Of each repeat, in order; one that was measured twice counts once."""
-        found = {line["repeat"]: line["result"] for line in self.lines if line["cell"] == cell and "result" in line}
-        return [found[repeat] for repeat in sorted(found)]
+        """Of each repeat, in order."""
+        return [result for _, result in sorted(self.by_repeat(cell).items())]
+
+    def by_repeat(self, cell):
+        """Results by the number of their repeat; what was measured twice counts once."""
+        return {line["repeat"]: line["result"] for line in self.lines if line["cell"] == cell and "result" in line}
+
+    def repeats(self):
+        """The repeats of which anything was measured."""
+        return sorted({line["repeat"] for line in self.lines if "result" in line})
 
     def is_impossible(self, cell):
         """The last word on the cell is that this image cannot run it."""

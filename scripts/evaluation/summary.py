@@ -1,4 +1,8 @@
-"""What the repeats of each cell amount to: latencies of all repeats together, medians of the repeats for everything else."""
+"""What the repeats of each cell amount to: latencies of all repeats together, medians of the repeats for everything else.
+
+Two cells are compared within each repeat, whose cells follow one another, and the median of those ratios counts: a machine that is slower in
+one hour than in another then changes both sides alike.
+"""
 
 import statistics
 
@@ -134,14 +138,49 @@ def per_request(window, total):
 
 
 class Summary:
-    """All cells of a state file."""
+    """All cells of a state file, of all repeats or of a single one."""
 
-    def __init__(self, state):
-        self._state = state
+    def __init__(self, state, repeat=None):
+        self._state, self._repeat = state, repeat
         self.scale = state.settings["factor"]
 
     def results(self, cell):
-        return self._state.results(cell)
+        if self._repeat is None:
+            return self._state.results(cell)
+        return [result for repeat, result in self._state.by_repeat(cell).items() if repeat == self._repeat]
+
+    def paired(self, function):
+        """The median of what the function says of each repeat alone; None where it says nothing of any."""
+        return figures.median([function(one) for one in self._singly()])
+
+    def _singly(self):
+        repeats = self._state.repeats() if self._repeat is None else [self._repeat]
+        return [Summary(self._state, repeat) for repeat in repeats]
+
+    def throughput_by(self, cell, other):
+        return self.paired(lambda one: figures.ratio(one.throughput(cell), one.throughput(other)))
+
+    def throughput_by_fastest(self, cell, others):
+        def fastest(one):
+            known = [value for value in map(one.throughput, others) if value is not None]
+            return figures.ratio(one.throughput(cell), max(known, default=None))
+        return self.paired(fastest)
+
+    def throughput_by_parts(self, cell):
+        return self.paired(lambda one: figures.ratio(one.throughput(cell), one.sum_of_parts(cell)))
+
+    def lone_by(self, cell, other):
+        """Of the mean latencies of lone requests."""
+        return self.paired(lambda one: figures.ratio(one.window(cell, "lone").mean_ms(), one.window(other, "lone").mean_ms()))
+
+    def minutes(self):
+        """For each repeat the time from its first window's begin to its last one's."""
+        spans = []
+        for one in self._singly():
+            begins = [result[kind]["begin"] for cell in settings.CELLS for result in one.results(cell.name)
+                      for kind in ("lone", "load", "loss") if "begin" in result.get(kind, {})]
+            spans.append((max(begins) - min(begins)) / 60 if begins else 0.0)
+        return spans
 
     def window(self, cell, kind):
         return Window([result[kind] for result in self.results(cell) if kind in result])

@@ -54,7 +54,7 @@ def table_two(document, summary):
         rows.append([profile, f"{cores:g}", f"{settings.limits(profile, summary.scale)[0]:g}", f"{memory} MB", show(stated, 2),
                      show(found.get("mean"), 1), times(ratio(found.get("mean"), stated)),
                      show(found.get("p50"), 1), show(found.get("p95"), 1), show(found.get("p99"), 1),
-                     times(ratio(found.get("mean"), summary.window("high", "lone").mean_ms())),
+                     times(summary.lone_by(profile, "high")),
                      times(ratio(stated, settings.PAPER["profiles"]["high"]))])
     document.table(["profile", "CPU: paper", "CPU: here", "memory", "mean, ms: paper", "ours", "ratio", "p50", "p95", "p99",
                     "by high: ours", "by high: paper"], rows)
@@ -67,14 +67,12 @@ def scenarios(document, summary):
     rows = []
     for cell, cores in settings.BASELINE.items():
         load = summary.window(cell, "load")
-        eager, optimised, cut = (summary.throughput(f"{kind}-{cores}") for kind in ("eager", "optimised", "cut"))
-        mine = summary.throughput(cell)
+        eager, optimised, cut = (summary.throughput_by(cell, f"{kind}-{cores}") for kind in ("eager", "optimised", "cut"))
         lone = summary.window(cell, "lone").mean_ms()
         rows.append([settings.BY_NAME[cell].title, f"{summary.quota(cell):g}", f"{summary.quota(f'eager-{cores}'):g}",
-                     show(load.requests_per_second(), 2), _spread(load), show(mine, 1), times(ratio(mine, eager)), times(ratio(mine, optimised)),
-                     times(ratio(mine, cut)), times(ratio(mine, summary.sum_of_parts(cell))), show(lone, 1),
-                     times(ratio(lone, summary.window(f"eager-{cores}", "lone").mean_ms())),
-                     times(ratio(lone, summary.window(f"optimised-{cores}", "lone").mean_ms())), _plan(load)])
+                     show(load.requests_per_second(), 2), _spread(load), show(summary.throughput(cell), 1), times(eager), times(optimised),
+                     times(cut), times(summary.throughput_by_parts(cell)), show(lone, 1), times(summary.lone_by(cell, f"eager-{cores}")),
+                     times(summary.lone_by(cell, f"optimised-{cores}")), _plan(load)])
     document.table(["scenario", "CPU", "monolith's CPU", "requests/s", "range", "images/s", "by eager", "by optimised", "by cut", "by sum of nodes",
                     "lone request, ms", "by eager", "by optimised", "plan"], rows)
 
