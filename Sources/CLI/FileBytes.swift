@@ -48,10 +48,17 @@ enum FileBytes {
     /// Makes the file, or replaces what is in it.
     /// - Throws: ``CommandFailure`` (bad data) with the path and the system's reason.
     static func write(_ text: String, toFile path: String) throws(CommandFailure) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw unwritable(path, errno) }
+        let descriptor = try create(path, describedAs: path)
         defer { close(descriptor) }
         if let problem = write(text, to: descriptor) { throw unwritable(path, problem) }
+    }
+
+    /// Opens the file empty, to be closed by the caller.
+    /// - Parameter description: what the error calls it.
+    static func create(_ path: String, describedAs description: String) throws(CommandFailure) -> Int32 {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw unwritable(description, errno) }
+        return descriptor
     }
 
     /// Whether the folder would take the file: asked before long work, so that its result is not lost.

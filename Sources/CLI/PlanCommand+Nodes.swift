@@ -59,9 +59,9 @@ enum LiveNodes {
         let measured = status.links.compactMap { link -> MeasuredLink? in
             let (from, to) = (NodeID(link.from), NodeID(link.to))
             guard link.connected, names.contains(from), names.contains(to) else { return nil }
-            let gain = link.wireBytes > 0 ? max(1, Double(link.rawBytes) / Double(link.wireBytes)) : 1
             return MeasuredLink(
-                from: from, to: to, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond * gain, roundTripMs: 0)
+                from: from, to: to, wireBytesPerSecond: link.bandwidthBytesPerSecond, rawBytes: link.rawBytes,
+                wireBytes: link.wireBytes, roundTripMs: 0)
         }
         return LinkTable(common: .gigabit, measured: measured, broken: [])
     }

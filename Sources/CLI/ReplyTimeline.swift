@@ -53,12 +53,8 @@ final class ReplyTimeline {
 
     /// - Throws: ``CommandFailure`` with the path and the system's reason where the file cannot be made.
     init(path: String) throws(CommandFailure) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else {
-            throw CommandFailure(.badData, "--timeline: \(path) cannot be written: \(String(cString: strerror(errno)))")
-        }
+        descriptor = try FileBytes.create(path, describedAs: "--timeline: \(path)")
         self.path = path
-        self.descriptor = descriptor
     }
 
     deinit { close(descriptor) }

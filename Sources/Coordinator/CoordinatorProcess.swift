@@ -283,9 +283,8 @@ final class CoordinatorProcess {
         }
         let own = links.compactMap { node, link -> MeasuredLink? in
             guard link.bandwidth > 0, order.nodes.contains(where: { $0.id == node }) else { return nil }
-            let gain = link.wireBytes > 0 ? max(1, Double(link.rawBytes) / Double(link.wireBytes)) : 1
             return MeasuredLink(
-                from: nil, to: node, bandwidthBytesPerSecond: link.bandwidth * gain,
+                from: nil, to: node, wireBytesPerSecond: link.bandwidth, rawBytes: link.rawBytes, wireBytes: link.wireBytes,
                 roundTripMs: (order.nodes.first { $0.id == node }?.latencyMs ?? 0) * 2)
         }
         return LinkTable(common: .gigabit, measured: order.links + own, broken: order.brokenLinks)

@@ -90,11 +90,9 @@ extension CoordinatorMachine {
             (node.heartbeat?.links ?? []).compactMap { link -> MeasuredLink? in
                 let to = link.peer == "coordinator" ? nil : NodeID(link.peer)
                 guard link.isConnected, link.bandwidthBytesPerSecond > 0, to.map(known.contains) ?? true else { return nil }
-                // What the codec saves counts as bandwidth: activations are planned with by their raw size.
-                let gain = link.wireBytes > 0 ? max(1, Double(link.rawBytes) / Double(link.wireBytes)) : 1
                 return MeasuredLink(
-                    from: node.id, to: to, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond * gain,
-                    roundTripMs: link.roundTripMilliseconds)
+                    from: node.id, to: to, wireBytesPerSecond: link.bandwidthBytesPerSecond, rawBytes: link.rawBytes,
+                    wireBytes: link.wireBytes, roundTripMs: link.roundTripMilliseconds)
             }
         }
     }
@@ -122,6 +120,14 @@ public struct MeasuredLink: Sendable, Hashable {
         self.to = to
         self.bandwidthBytesPerSecond = bandwidthBytesPerSecond
         self.roundTripMs = roundTripMs
+    }
+
+    /// From what went over it. What the codec saves counts as bandwidth: activations are planned with by their raw size.
+    public init(
+        from: NodeID?, to: NodeID?, wireBytesPerSecond: Double, rawBytes: UInt64, wireBytes: UInt64, roundTripMs: Double
+    ) {
+        let gain = wireBytes > 0 ? max(1, Double(rawBytes) / Double(wireBytes)) : 1
+        self.init(from: from, to: to, bandwidthBytesPerSecond: wireBytesPerSecond * gain, roundTripMs: roundTripMs)
     }
 }
 
