@@ -8,7 +8,7 @@ import time
 
 from local_cluster import Failed
 
-from . import settings
+from . import settings, together
 from .cluster import BENCH_LIMIT_S, START_LIMIT_S, Cluster, HostCPU, observed, read_timeline
 from .docker import Container, Lab, engine
 from .figures import longest_gap
@@ -39,7 +39,8 @@ class Bench:
         return None
 
     def measure(self, cell):
-        return {"cluster": self.cluster, "loss": self.loss, "idle": self.idle, "monolith": self.monolith}[cell.kind](cell)
+        return {"cluster": self.cluster, "loss": self.loss, "idle": self.idle, "monolith": self.monolith,
+                "together": self.together}[cell.kind](cell)
 
     # Kinds
 
@@ -143,6 +144,10 @@ class Bench:
                     (samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0]) for samples in recent) < REST_CORES:
                 return
         raise Failed(f"the workers were still at work {SETTLE_LIMIT_S} s after the first plan served.{cluster.coordinator.last_words()}")
+
+    def together(self, cell):
+        with self.lab() as lab:
+            return {"together": together.measure(lab, cell, self.model, self.scale, self.times)}
 
     def monolith(self, cell):
         cores, memory = settings.monolith_limits(cell.cores, self.scale)

@@ -65,6 +65,12 @@ def rise(samples, begin, end):
     return total
 
 
+def rate(times, begin, end):
+    """Events a second between the first and the last of those in the window; None of fewer than two."""
+    inside = [time for time in times if begin <= time <= end]
+    return (len(inside) - 1) / (inside[-1] - inside[0]) if len(inside) > 1 and inside[-1] > inside[0] else None
+
+
 def rates(samples):
     """(time, rise a second) between each two samples, at the later one's time; a counter that fell gives none."""
     return [(after, (high - low) / (after - before)) for (before, low), (after, high) in zip(samples, samples[1:])

@@ -2,6 +2,7 @@
 
 from . import claims, nodes, ratios, settings, tables
 from .document import Document, percent, show
+from .figures import median
 from .summary import Summary, throughput, Window
 
 #: The files that a report writes beside its plots.
@@ -16,6 +17,10 @@ def one_line(cell, result):
     if cell.kind == "loss":
         loss = result["loss"]
         return f"gap {show(loss['gap_at_loss_s'], 2)} s, {loss['report']['errors']} lost, {loss['counters']['micro_batches_replayed']} replayed"
+    if cell.kind == "together":
+        found = result["together"]
+        return "; ".join(f"{name} {show(median(found['alone'][name]), 1)} images/s alone, {show(median(found['together'][name]), 1)} with the others"
+                         for name in cell.nodes)
     text = []
     for kind in ("lone", "load"):
         if kind in result:
@@ -64,6 +69,7 @@ def build(options, state, summary):
     tables.table_one(document, summary)
     tables.table_two(document, summary)
     tables.scenarios(document, summary)
+    tables.at_once(document, summary)
     tables.monoliths(document, summary)
     tables.latencies(document, summary)
     tables.steadiness(document, summary)

@@ -5,7 +5,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from . import claims, document, figures, plots, ratios, settings, summary
+from local_cluster import Failed
+
+from . import claims, document, figures, plots, ratios, settings, summary, together
 from .cluster import link_rise, read_timeline
 from .docker import moment
 from .state import OtherSettings, State
@@ -43,6 +45,19 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(figures.rise(counter, 0.5, 1.5), 15)
         self.assertAlmostEqual(figures.rise(counter, 2, 4), 15)
         self.assertEqual(figures.rates(counter), [(1, 10), (2, 20), (4, 10)])
+
+    def test_rate_is_between_the_first_and_the_last(self):
+        self.assertEqual(figures.rate([0, 1, 1.5, 2, 9], 0.5, 5), 2)
+        self.assertIsNone(figures.rate([1, 9], 0, 5))
+
+    def test_slices_belong_to_those_that_ran(self):
+        timelines = {"a": (100, [[0.5 * index] for index in range(40)]), "b": (100, [[1.0 * index] for index in range(20)])}
+        # All at once b is as fast as ever and a half as fast.
+        timelines["a"] = (100, [reply for reply in timelines["a"][1] if reply[0] < 10 or reply[0] % 1 == 0])
+        found = together.rates(timelines, [(["a"], 100, 105), (["b"], 105, 110), (["a", "b"], 110, 115)])
+        self.assertEqual(found, {"alone": {"a": [8], "b": [4]}, "together": {"a": [4], "b": [4]}})
+        with self.assertRaisesRegex(Failed, "b answered fewer than two requests in 1 s"):
+            together.rates(timelines, [(["b"], 100, 100.9)])
 
     def test_gap(self):
         self.assertEqual(figures.longest_gap([1, 2, 5, 6], 3, 4), 3)
@@ -211,6 +226,13 @@ class Resuming(unittest.TestCase):
         self.assertAlmostEqual(found.lone_by("standard", "eager-2"), 0.2)
         self.assertIsNone(found.lone_by("standard", "eager-3"))
         self.assertEqual(found.minutes(), [0, 0, 0])
+
+    def test_what_the_machine_takes(self):
+        state = self.begin()
+        state.add("together-scale-down", 1, {"together": {"alone": {"high": [10, 12, 11], "medium": [5, 5, 9]},
+                                                          "together": {"high": [8, 8, 8], "medium": [4, 4, 4]}}})
+        found = summary.Summary(state)
+        self.assertEqual((found.at_once_by_alone("scale-down"), found.at_once_by_alone("standard")), (12 / 16, None))
 
     def test_hits_are_told_from_misses(self):
         state = self.begin()

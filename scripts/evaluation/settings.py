@@ -52,16 +52,17 @@ def _cluster(name, title, *profiles, **more):
 
 
 STANDARD = ("high", "medium", "low")
+SCENARIOS = {"standard": STANDARD, "scale-up": ("high", *STANDARD), "scale-down": ("high", "medium")}
 CELLS = [
-    _cluster("standard", "standard: high, medium, low", *STANDARD),
-    _cluster("scale-up", "scale-up: high, high, medium, low", "high", "high", "medium", "low"),
-    _cluster("scale-down", "scale-down: high, medium", "high", "medium"),
+    *(_cluster(name, f"{name}: {', '.join(profiles)}", *profiles) for name, profiles in SCENARIOS.items()),
     _cluster("high", "high alone", "high"),
     _cluster("medium", "medium alone", "medium"),
     _cluster("low", "low alone", "low"),
     _cluster("cache", "standard, result cache on", *STANDARD, coordinator=("--result-cache", CACHE_SIZE)),
     _cluster("loss", "standard, a node lost and back", *STANDARD, kind="loss"),
     _cluster("idle", "standard, without requests", *STANDARD, kind="idle"),
+    *(_cluster(f"together-{name}", f"the nodes of {name}, each with the whole model, alone and all at once", *profiles, kind="together")
+      for name, profiles in SCENARIOS.items()),
 ]
 for _cores in (2, 3, 1):
     CELLS += [
@@ -89,6 +90,9 @@ class Times:
     loss: int
     kill_at: int
     return_at: int
+    #: The time for which one node, or all, compute before the next, and how often each does.
+    slice: int
+    rounds: int
 
     def expected(self, cell):
         """About how long the cell takes, with starting and ending everything."""
@@ -99,6 +103,8 @@ class Times:
             return 45 + 2 * self.idle
         if cell.kind == "loss":
             return 30 + self.warm_up + self.loss
+        if cell.kind == "together":
+            return 20 + (len(cell.nodes) + 1) * self.rounds * (self.slice + 2)
         return 40 + self.warm_up + 2 * self.window
 
     def limit(self, cell):
@@ -106,8 +112,8 @@ class Times:
         return 3 * self.expected(cell) + 120
 
 
-FULL_TIMES = Times(window=60, warm_up=15, idle=30, loss=75, kill_at=20, return_at=40)
-SHORT_TIMES = Times(window=15, warm_up=3, idle=8, loss=24, kill_at=6, return_at=12)
+FULL_TIMES = Times(window=60, warm_up=15, idle=30, loss=75, kill_at=20, return_at=40, slice=5, rounds=3)
+SHORT_TIMES = Times(window=15, warm_up=3, idle=8, loss=24, kill_at=6, return_at=12, slice=4, rounds=1)
 
 
 def factor(host_cores):

@@ -126,10 +126,7 @@ def throughput(window):
     if window["concurrency"] == 1:
         answered = times(window)
         return len(answered) / answered[-1] if answered else None
-    inside = [time for time in times(window) if time <= window["seconds"]]
-    if len(inside) < 2 or inside[-1] <= inside[0]:
-        return None
-    return (len(inside) - 1) / (inside[-1] - inside[0])
+    return figures.rate(times(window), 0, window["seconds"])
 
 
 def per_request(window, total):
@@ -221,6 +218,14 @@ class Summary:
         """The throughputs of a cluster's nodes, each alone with the whole model, added up; None where one was not measured."""
         alone = [self.throughput(profile) for profile in settings.BY_NAME[cell].nodes.values()]
         return None if None in alone else sum(alone)
+
+    def at_once_by_alone(self, cell):
+        """What the nodes of a cell, each with the whole model, get done all at once, by the sum of what each gets done while the others rest."""
+        def of(one):
+            found = [result["together"] for result in one.results(f"together-{cell}")]
+            total = [sum(figures.median(rates) for rates in found[0][phase].values()) if found else None for phase in ("together", "alone")]
+            return figures.ratio(*total)
+        return self.paired(of)
 
     def idle_cores(self, phase):
         """The largest share of a core that any worker took without requests: alone, or connected."""

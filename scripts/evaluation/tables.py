@@ -2,7 +2,7 @@
 
 from . import plots, settings
 from .document import percent, show, times
-from .figures import ratio
+from .figures import median, ratio
 
 
 def table_one(document, summary):
@@ -75,6 +75,28 @@ def scenarios(document, summary):
                      times(summary.lone_by(cell, f"optimised-{cores}")), _plan(load)])
     document.table(["scenario", "CPU", "monolith's CPU", "requests/s", "range", "images/s", "by eager", "by optimised", "by cut", "by sum of nodes",
                     "lone request, ms", "by eager", "by optimised", "plan"], rows)
+
+
+def at_once(document, summary):
+    document.head("What the machine itself takes from nodes that compute at the same time")
+    rows = []
+    for cell in settings.BASELINE:
+        found = [result["together"] for result in summary.results(f"together-{cell}")]
+        for name in summary.nodes(cell) if found else []:
+            alone, others = (median([median(one[phase][name]) for one in found]) for phase in ("alone", "together"))
+            rows.append([cell, name, show(alone, 1), show(others, 1), times(ratio(others, alone)), ""])
+        if found:
+            value, own = summary.at_once_by_alone(cell), summary.throughput_by_parts(cell)
+            rows.append([cell, "all", "", "", times(value), times(ratio(own, value))])
+    if not rows:
+        document.text("Not measured: the cells were not run.")
+        return
+    document.table(["scenario", "node", "alone, images/s", "with the others", "by alone", "the cluster by the sum of its nodes at once"], rows)
+    document.text("The whole model in a container of each node's limits (`amp4ec baseline`, requests of "
+                  f"{settings.LOSS_BATCH}), without coordinator, network and pipeline; in turn one runs while the others are paused, and all run. What they "
+                  "lose to each other is the machine's: its memory and caches are shared whatever runs on them, and nodes on machines of their own "
+                  "would not lose it. The last column is the rest of what the cluster lacks to the sum of its nodes' own throughputs: "
+                  "the messages' way through the kernel, on the nodes' own limits, and what the plan and the micro-batches leave unused.")
 
 
 def _spread(window):

@@ -1,0 +1,84 @@
+"""What the machine itself takes from nodes that compute at the same time: the whole model in a process for each node of a cell, without
+coordinator, network and pipeline, in turn one of them alone and all at once. Shared caches, memory and processor threads are no matter of
+how a model is distributed, and a cluster on one machine pays for them all the same.
+"""
+
+import time
+
+from local_cluster import Failed
+
+from . import figures, settings
+from .cluster import START_LIMIT_S, read_timeline
+from .docker import Container, engine
+
+TIMELINE = "/tmp/timeline.jsonl"
+#: A process that goes on after a pause has its caches to fill again; what it does until then counts for nothing.
+SETTLE_S = 1.0
+#: Replies of each process before the first slice begins.
+FIRST_REPLIES = 3
+
+
+def measure(lab, cell, model, scale, times):
+    """Slices of `times.slice` seconds, in each round one for each node alone and one for all: images a second of each node in each."""
+    rounds = times.rounds
+    containers = {name: _start(lab, name, profile, model, scale, times, len(cell.nodes)) for name, profile in cell.nodes.items()}
+    for container in containers.values():
+        _wait(container)
+    names = [container.name for container in containers.values()]
+    slices, paused = [], set()
+    for _ in range(rounds):
+        for who in [*([name] for name in containers), list(containers)]:
+            running = {containers[name].name for name in who}
+            paused = _switch(names, running, paused)
+            begin = time.time() + SETTLE_S
+            time.sleep(SETTLE_S + times.slice)
+            slices.append((who, begin, begin + times.slice))
+    _switch(names, set(names), paused)
+    return rates({name: read_timeline(container.execute("cat", TIMELINE)) for name, container in containers.items()}, slices)
+
+
+def _start(lab, name, profile, model, scale, times, count):
+    cores, memory = settings.limits(profile, scale)
+    # Longer than all slices; it is removed when they are over.
+    seconds = START_LIMIT_S + 2 * times.rounds * (count + 1) * (times.slice + SETTLE_S)
+    return Container(lab, name, [
+        "amp4ec", "baseline", "--model", "/model.pt", "--batch", settings.LOSS_BATCH, "--warm-up", "0s", "--duration", f"{seconds:.0f}s",
+        "--timeline", TIMELINE], cores, memory, mounts=[(model, "/model.pt")])
+
+
+def _wait(container):
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if not container.is_running:
+            raise Failed(f"{container.name} ended instead of running.{container.last_words()}")
+        try:
+            if container.execute("cat", TIMELINE).count("\n") > FIRST_REPLIES:
+                return
+        except Failed:
+            # No request has run yet.
+            pass
+        time.sleep(0.5)
+    raise Failed(f"{container.name} answered nothing within {START_LIMIT_S} s.{container.last_words()}")
+
+
+def _switch(names, running, paused):
+    """Lets only those run; returns which are paused now."""
+    wanted = set(names) - running
+    if wanted - paused:
+        engine("pause", *sorted(wanted - paused))
+    if paused - wanted:
+        engine("unpause", *sorted(paused - wanted))
+    return wanted
+
+
+def rates(timelines, slices):
+    """Images a second by phase and node, from (who runs, begin, end)."""
+    result = {"alone": {name: [] for name in timelines}, "together": {name: [] for name in timelines}}
+    for who, begin, end in slices:
+        for name in who:
+            started, replies = timelines[name]
+            rate = figures.rate([started + reply[0] for reply in replies], begin, end)
+            if rate is None:
+                raise Failed(f"{name} answered fewer than two requests in {end - begin:.0f} s")
+            result["alone" if len(who) == 1 else "together"][name].append(rate * settings.LOSS_BATCH)
+    return result
