@@ -51,6 +51,13 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func dial(_ node: NodeID, _ addresses: [String], _ hello: Hello) {
+        if let service = topology.directory.awaitingAddresses(node) {
+            lookUp(service) { [weak self] problem in
+                let cause = problem ?? "its workers' addresses were not known yet"
+                self?.step(.dialFailed(node, .init(channel: hello.channel, message: cause, refusal: nil)))
+            }
+            return
+        }
         var dialing = Dialer.Settings()
         dialing.connection = workerConnectionOptions
         dialing.objection = { [insecure = options.insecure] in

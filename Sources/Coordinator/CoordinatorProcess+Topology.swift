@@ -98,13 +98,17 @@ extension CoordinatorProcess {
     private func lookUpNames() {
         let services = topology.directory.services.filter(\.needsLookup)
         if topology.targets == nil { topology.unanswered = Set(services.map(\.name)) }
-        for service in services {
-            Resolver.resolve(Endpoint(host: service.host, port: service.port), on: loop) { [weak self] result in
-                self?.lookedUp(service.name, result)
-            }
-        }
+        for service in services { lookUp(service) }
         // Also without any name: a worker that has gone from its name leaves the list once it does not answer.
         publishTargets()
+    }
+
+    /// - Parameter completion: takes why the name does not resolve, or nil, once the targets are told.
+    func lookUp(_ service: WorkerDirectory.Service, completion: @escaping (_ problem: String?) -> Void = { _ in }) {
+        Resolver.resolve(Endpoint(host: service.host, port: service.port), on: loop) { [weak self] result in
+            self?.lookedUp(service.name, result)
+            if case .failure(let error) = result { completion(error.message) } else { completion(nil) }
+        }
     }
 
     private func lookedUp(_ name: String, _ result: Result<[SocketAddress], TransportError>) {

@@ -64,6 +64,14 @@ package struct WorkerDirectory: Sendable {
         found[service] = version4.isEmpty ? addresses : version4
     }
 
+    /// The service that a target stands for until one of its workers' addresses is known: dialled by its name, one of them would bear
+    /// the service's name for good, whichever answers first.
+    package func awaitingAddresses(_ target: NodeID) -> Service? {
+        services.first {
+            NodeID($0.name) == target && $0.isNumbered && $0.needsLookup && $0.published.isEmpty && (found[$0.name] ?? []).isEmpty
+        }
+    }
+
     /// The workers as they stand now.
     /// - Parameter living: targets that answer, with the address at which they do. One whose address has gone from its name stays until
     ///   it does not answer any more.

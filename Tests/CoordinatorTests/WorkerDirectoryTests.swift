@@ -57,6 +57,18 @@ import Testing
         #expect(directory.targets().map { "\($0.name): \($0.addresses.joined(separator: " "))" } == row.targets)
     }
 
+    @Test("a name of several workers is not dialled before their addresses are known, so that none of them bears it alone")
+    func awaiting() {
+        func awaits(_ service: Service, _ found: [String] = []) -> Bool {
+            Self.directory([service], [service.name: found]).awaitingAddresses("worker") != nil
+        }
+        #expect(awaits(Self.service(numbered: true)))
+        #expect(!awaits(Self.service(numbered: true), ["10.0.0.1:9000"]))
+        #expect(!awaits(Self.service(published: ["localhost:9001"], numbered: true)))
+        #expect(!awaits(Self.service()))
+        #expect(!awaits(Self.service("other", numbered: true)))
+    }
+
     @Test("scaled up and down: the first keeps its name, the others come and go under theirs")
     func scaling() {
         var directory = Self.directory([Self.service()], ["worker": ["10.0.0.1:9000"]])

@@ -61,8 +61,7 @@ CELLS = [
     _cluster("cache", "standard, result cache on", *STANDARD, coordinator=("--result-cache", CACHE_SIZE)),
     _cluster("loss", "standard, a node lost and back", *STANDARD, kind="loss"),
     _cluster("idle", "standard, without requests", *STANDARD, kind="idle"),
-    *(_cluster(f"together-{name}", f"the nodes of {name}, each with the whole model, alone and all at once", *profiles, kind="together")
-      for name, profiles in SCENARIOS.items()),
+    _cluster("together-standard", "the nodes of standard, each with the whole model, alone and all at once", *STANDARD, kind="together"),
 ]
 for _cores in (2, 3, 1):
     CELLS += [
