@@ -42,6 +42,27 @@ struct KubernetesTests {
         #expect(try objects()["Namespace/\(file["namespace"].string ?? "")"] != nil)
     }
 
+    @Test("the pod that takes a model in writes onto the claim that the coordinator reads, in the same image and as the same user")
+    func fill() throws {
+        let pod = try #require(try Document.load("\(Self.folder)/fill/pod.yaml").first)
+        let coordinator = try object("Deployment/amp4ec-coordinator")["spec/template/spec"]
+        let models = try #require(coordinator["volumes"].list.first { $0["name"].string == "models" })
+        #expect(
+            pod["spec/volumes"].list.map { $0["persistentVolumeClaim/claimName"].string }
+                == [models["persistentVolumeClaim/claimName"].string])
+        let container = try #require(pod["spec/containers"].list.first)
+        #expect(container["image"].string == "amp4ec:\(ProductVersion.current)")
+        #expect(container["volumeMounts"].list.compactMap { $0["mountPath"].string } == ["/models"])
+        #expect(try object("Namespace/\(pod["metadata/namespace"].string ?? "")").isPresent)
+        for setting in ["runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup"] {
+            #expect(
+                pod["spec/securityContext/\(setting)"].string == coordinator["securityContext/\(setting)"].string, "\(setting)")
+        }
+        #expect(pod["spec/securityContext/seccompProfile/type"].string == "RuntimeDefault")
+        #expect(container["securityContext/capabilities/drop"].strings == ["ALL"])
+        #expect(container["securityContext/allowPrivilegeEscalation"].string == "false")
+    }
+
     @Test("ports and probes are those of the process", arguments: workloads)
     func ports(workload: String) throws {
         let (command, container) = try command(workload)
