@@ -93,7 +93,7 @@ def at_once(document, summary):
         return
     document.table(["scenario", "node", "alone, images/s", "with the others", "by alone", "the cluster by the sum of its nodes at once"], rows)
     document.text("The whole model in a container of each node's limits (`amp4ec baseline`, requests of "
-                  f"{settings.LOSS_BATCH}), without coordinator, network and pipeline; in turn one runs while the others are paused, and all run. What they "
+                  f"{settings.LOSS_BATCH}), without coordinator, network and pipeline; in turn one runs while the others are stopped, and all run. What they "
                   "lose to each other is the machine's: its memory and caches are shared whatever runs on them, and nodes on machines of their own "
                   "would not lose it. The last column is the rest of what the cluster lacks to the sum of its nodes' own throughputs: "
                   "the messages' way through the kernel, on the nodes' own limits, and what the plan and the micro-batches leave unused.")

@@ -12,7 +12,7 @@ from .cluster import START_LIMIT_S, read_timeline
 from .docker import Container, engine
 
 TIMELINE = "/tmp/timeline.jsonl"
-#: A process that goes on after a pause has its caches to fill again; what it does until then counts for nothing.
+#: A process that goes on has its caches to fill again; what it does until then counts for nothing.
 SETTLE_S = 1.0
 #: Replies of each process before the first slice begins.
 FIRST_REPLIES = 3
@@ -25,15 +25,15 @@ def measure(lab, cell, model, scale, times):
     for container in containers.values():
         _wait(container)
     names = [container.name for container in containers.values()]
-    slices, paused = [], set()
+    slices, stopped = [], set()
     for _ in range(rounds):
         for who in [*([name] for name in containers), list(containers)]:
             running = {containers[name].name for name in who}
-            paused = _switch(names, running, paused)
+            stopped = _switch(names, running, stopped)
             begin = time.time() + SETTLE_S
             time.sleep(SETTLE_S + times.slice)
             slices.append((who, begin, begin + times.slice))
-    _switch(names, set(names), paused)
+    _switch(names, set(names), stopped)
     return rates({name: read_timeline(container.execute("cat", TIMELINE)) for name, container in containers.items()}, slices)
 
 
@@ -61,13 +61,12 @@ def _wait(container):
     raise Failed(f"{container.name} answered nothing within {START_LIMIT_S} s.{container.last_words()}")
 
 
-def _switch(names, running, paused):
-    """Lets only those run; returns which are paused now."""
+def _switch(names, running, stopped):
+    """Lets only those run; returns which are stopped now. By signals: not every kernel freezes a group that its quota holds back."""
     wanted = set(names) - running
-    if wanted - paused:
-        engine("pause", *sorted(wanted - paused))
-    if paused - wanted:
-        engine("unpause", *sorted(paused - wanted))
+    for signal, those in (("STOP", wanted - stopped), ("CONT", stopped - wanted)):
+        if those:
+            engine("kill", "--signal", signal, *sorted(those))
     return wanted
 
 
