@@ -5,6 +5,7 @@ how a model is distributed, and a cluster on one machine pays for them all the s
 
 import time
 
+from containers import wait_until
 from local_cluster import Failed
 
 from . import figures, settings
@@ -20,13 +21,12 @@ FIRST_REPLIES = 3
 
 def measure(lab, cell, model, scale, times):
     """Slices of `times.slice` seconds, in each round one for each node alone and one for all: images a second of each node in each."""
-    rounds = times.rounds
     containers = {name: _start(lab, name, profile, model, scale, times, len(cell.nodes)) for name, profile in cell.nodes.items()}
     for container in containers.values():
-        _wait(container)
+        wait_until(f"{container.name} answers", lambda container=container: _answers(container), START_LIMIT_S)
     names = [container.name for container in containers.values()]
     slices, stopped = [], set()
-    for _ in range(rounds):
+    for _ in range(times.rounds):
         for who in [*([name] for name in containers), list(containers)]:
             running = {containers[name].name for name in who}
             stopped = _switch(names, running, stopped)
@@ -46,19 +46,14 @@ def _start(lab, name, profile, model, scale, times, count):
         "--timeline", TIMELINE], cores, memory, mounts=[(model, "/model.pt")])
 
 
-def _wait(container):
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline:
-        if not container.is_running:
-            raise Failed(f"{container.name} ended instead of running.{container.last_words()}")
-        try:
-            if container.execute("cat", TIMELINE).count("\n") > FIRST_REPLIES:
-                return
-        except Failed:
-            # No request has run yet.
-            pass
-        time.sleep(0.5)
-    raise Failed(f"{container.name} answered nothing within {START_LIMIT_S} s.{container.last_words()}")
+def _answers(container):
+    if not container.is_running:
+        raise Failed(f"{container.name} ended instead of running.{container.last_words()}")
+    try:
+        return container.execute("cat", TIMELINE).count("\n") > FIRST_REPLIES
+    except Failed:
+        # No request has run yet.
+        return False
 
 
 def _switch(names, running, stopped):
