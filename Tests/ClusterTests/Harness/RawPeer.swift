@@ -108,7 +108,7 @@ final class RawPeer {
 }
 
 /// A port that somebody else listens on.
-final class TakenPort {
+final class TakenPort: Sendable {
     let port: UInt16
     private let descriptor: Int32
 
@@ -116,8 +116,9 @@ final class TakenPort {
     private static let range: Range<UInt16> = 20_000..<32_000
     private static let tries = 100
 
-    init() throws {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    /// - Parameter backlog: connections that the kernel takes before anybody accepts them.
+    init(backlog: Int32 = 1) throws {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         self.descriptor = descriptor
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -128,11 +129,26 @@ final class TakenPort {
         let named = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
         }
-        guard descriptor >= 0, bound == 0, listen(descriptor, 1) == 0, named == 0 else {
+        guard descriptor >= 0, bound == 0, listen(descriptor, backlog) == 0, named == 0 else {
             throw RawPeer.Failure(description: "no port to take: \(String(cString: strerror(errno)))")
         }
         port = UInt16(bigEndian: address.sin_port)
     }
 
     deinit { Glibc.close(descriptor) }
+
+    /// Waits for a connection; `nil` after ``stop()``.
+    func accept() -> Int32? {
+        while true {
+            let connection = Glibc.accept(descriptor, nil, nil)
+            if connection >= 0 {
+                _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
+                return connection
+            }
+            guard errno == EINTR || errno == ECONNABORTED else { return nil }
+        }
+    }
+
+    /// Takes no connection any more; the port stays taken.
+    func stop() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 }

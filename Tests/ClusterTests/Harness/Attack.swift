@@ -1,0 +1,150 @@
+import AMP4ECClient
+import Cluster
+import Foundation
+import Planning
+import Testing
+
+/// What one rogue does to a cluster that serves, and what must still hold after it: the processes run, honest replies are right, no honest
+/// worker was lost, nothing is held, and the memory is back.
+struct Attack: Sendable, CustomTestStringConvertible {
+    let name: String
+    /// Whether what stays resident is measured. Not after the first use of something that is kept on purpose.
+    var measuresMemory = true
+    let run: @Sendable (Scene) async throws -> Void
+
+    var testDescription: String { name }
+
+    init(_ name: String, measuresMemory: Bool = true, _ run: @escaping @Sendable (Scene) async throws -> Void) {
+        self.name = name
+        self.measuresMemory = measuresMemory
+        self.run = run
+    }
+
+    /// What a process may keep, or take for a while, by what one rogue does.
+    static let memoryAllowance = 64 << 20
+    /// What a rogue's words leave behind ends with its connections, at most this long after them.
+    static let settling: Duration = .seconds(15)
+
+    /// Runs attacks one after the other on one cluster; a new one is started where an attack has ended a process, so that the others are
+    /// still tried.
+    static func runAll(
+        _ attacks: [Attack], model: String, workers: Int = 2, workerOptions: [String] = [], coordinatorOptions: [String] = []
+    ) async throws {
+        let only = ProcessInfo.processInfo.environment["AMP4EC_ONLY_ATTACK"]
+        var rest = attacks.filter { only == nil || $0.name.contains(only ?? "") }[...]
+        while !rest.isEmpty {
+            try await withCluster(
+                model, workers: workers, workerOptions: workerOptions,
+                coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4"] + coordinatorOptions
+            ) { cluster in
+                let scene = Scene(cluster: cluster, traffic: try await HonestTraffic.start(model, at: cluster))
+                try await scene.traffic.goesOn()
+                while let attack = rest.popFirst() {
+                    await attack.launch(on: scene)
+                    guard scene.isWhole else { break }
+                }
+                await scene.traffic.stop()
+            }
+        }
+    }
+
+    private func launch(on scene: Scene) async {
+        do {
+            let before = try await scene.figures()
+            for process in scene.processes { try ProcessFigures.resetPeak(process) }
+            try await run(scene)
+            try await scene.traffic.goesOn()
+            try await scene.isAsBefore(before, after: self)
+        } catch {
+            let dead = scene.processes.filter { !$0.isRunning }
+            let ends = dead.isEmpty ? "" : "\nended by it: " + dead.map(\.report).joined(separator: "\n")
+            Issue.record("\(name): \(error)\(ends)")
+        }
+    }
+}
+
+/// A cluster that serves honest requests while it is attacked.
+struct Scene: Sendable {
+    let cluster: TestCluster
+    let traffic: HonestTraffic
+
+    struct Figures: Sendable {
+        let losses: [String]
+        let residentBytes: [String: Int]
+        let wrong: Int
+        let errors: Int
+        let generation: UInt64?
+    }
+
+    var address: String { cluster.address }
+    var processes: [ProcessUnderTest] { [cluster.coordinator] + cluster.workers }
+    var isWhole: Bool { processes.allSatisfy(\.isRunning) }
+
+    /// The coordinator's lines about the loss of a worker that is not the rogue's.
+    var losses: [String] {
+        let names = cluster.workers.map { "node=\($0.name)" }
+        return cluster.coordinator.text(.stderr).split(separator: "\n").filter { line in
+            line.contains("node is lost") && line.split(separator: " ").contains { names.contains(String($0)) }
+        }.map(String.init)
+    }
+
+    func figures() async throws -> Figures {
+        let status = try await cluster.status("serving") { $0.state == "serving" }
+        let counts = traffic.now
+        return Figures(
+            losses: losses,
+            residentBytes: try Dictionary(
+                uniqueKeysWithValues: processes.map { ($0.name, try ProcessFigures.residentBytes($0)) }),
+            wrong: counts.wrong, errors: counts.errors.count, generation: status.plan?.generation)
+    }
+
+    /// What the processes took at the most since the attack began.
+    func expectPeak(within allowance: Int = Attack.memoryAllowance, above before: [String: Int], _ what: String) throws {
+        for process in processes {
+            let growth = try ProcessFigures.peakResidentBytes(process) - (before[process.name] ?? 0)
+            #expect(growth <= allowance, "\(what): \(process.name) took \(growth >> 20) MiB for a while")
+        }
+    }
+
+    func isAsBefore(_ before: Figures, after attack: Attack) async throws {
+        for process in processes where !process.isRunning {
+            throw ProcessUnderTest.Failure(description: "\(process.name) has ended")
+        }
+        let counts = traffic.now
+        #expect(counts.wrong == before.wrong, "\(attack.name): \(counts.wrong - before.wrong) wrong replies to honest requests")
+        let errors = counts.errors.dropFirst(before.errors)
+        #expect(errors.isEmpty, "\(attack.name): honest requests failed: \(errors.prefix(3))")
+        let names = Set(cluster.workers.map(\.name))
+        _ = try await traffic.paused {
+            try await cluster.status("the state from before \(attack.name)", within: Attack.settling) { status in
+                let honest = status.nodes.filter { names.contains($0.name.description) }
+                return status.requestsInFlight == 0 && status.microBatchesInFlight == 0 && status.heldBytes == 0
+                    && status.state == "serving" && honest.count == names.count
+                    && honest.allSatisfy { $0.state == "ready" && $0.load == 0 && $0.queued == 0 && $0.executing == 0 }
+            }
+        }
+        let lost = losses.dropFirst(before.losses.count)
+        #expect(lost.isEmpty, "\(attack.name): honest workers lost: \(lost.prefix(3))")
+        guard attack.measuresMemory else { return }
+        for process in processes {
+            let start = before.residentBytes[process.name] ?? 0
+            try await eventually(
+                "\(process.name) gives the memory of \(attack.name) back", within: .seconds(5),
+                about: {
+                    "\(((try? ProcessFigures.residentBytes(process)) ?? 0) - start >> 20) MiB more than before"
+                }
+            ) { try ProcessFigures.residentBytes(process) - start <= Attack.memoryAllowance }
+        }
+    }
+}
+
+/// One way of an attack that is made in many: what it is called, and what it does.
+struct Case<What: Sendable>: Sendable {
+    let name: String
+    let what: What
+
+    init(_ name: String, _ what: What) {
+        self.name = name
+        self.what = what
+    }
+}
