@@ -26,17 +26,25 @@ def spec(name, tensor, shape=None):
     return {"name": name, "dtype": DTYPES[tensor.dtype], "shape": list(shape if shape is not None else tensor.shape)}
 
 
-def script_of(module, example_inputs, scripted):
-    """The module as TorchScript, in eval mode."""
+def script_of(module, example_inputs, scripted, warn=None):
+    """The module as TorchScript, in eval mode. `warn` is called with each place at which a trace may have lost something."""
     module = module.eval()
-    with torch.no_grad(), warnings.catch_warnings():
-        # Both calls warn that TorchScript is no longer developed; DESIGN says why it is what we read.
+    with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
+        # Both calls warn that TorchScript is no longer developed: it is still what libtorch reads.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("always", torch.jit.TracerWarning)
         with contextlib.redirect_stdout(io.StringIO()):
             if scripted:
                 return torch.jit.script(module)
-            return torch.jit.trace(module, tuple(example_inputs), check_trace=False)
+            script = torch.jit.trace(module, tuple(example_inputs), check_trace=False)
+    told = set()
+    for warning in caught:
+        text = str(warning.message).strip().splitlines()[0].split(". ")[0]
+        place = f"{warning.filename}:{warning.lineno}: {text}"
+        if warn is not None and issubclass(warning.category, torch.jit.TracerWarning) and place not in told:
+            told.add(place)
+            warn(place)
+    return script
 
 
 def save(script, manifest, path):
