@@ -112,7 +112,7 @@ let package = Package(
         pure("Gateway", ["Cluster", "Planning", "Shell", logging] + http),
 
         pure("History", ["Cluster", "Transport", "Wire", grdb]),
-        pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
+        pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors", "CLinux"]),
 
         // Products.
         .executableTarget(

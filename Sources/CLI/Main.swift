@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Profiling
 internal import Shell
 
 @main
@@ -12,5 +13,8 @@ struct AMP4ECCommand: AsyncParsableCommand {
             BaselineCommand.self, SimulateCommand.self,
         ])
 
-    static func main() async { await runCommand(AMP4ECCommand.self) }
+    static func main() async {
+        BatchCheckChild.runIfAsked(CommandLine.arguments)
+        await runCommand(AMP4ECCommand.self)
+    }
 }

@@ -91,7 +91,8 @@ struct PlanCommand: AsyncParsableCommand {
         }
         let service = try ModelService(
             path: model, inputs: specs, level: .o1,
-            choices: .init(strategy: strategy, shape: shape, objective: objective, cost: cost, microBatch: microBatch))
+            choices: .init(strategy: strategy, shape: shape, objective: objective, cost: cost, microBatch: microBatch),
+            checking: .ownProgram)
         let prepared: ModelService.Prepared
         do { prepared = try service.prepare() } catch { throw CommandFailure(.badData, "\(model): \(error)") }
         request.profile = prepared.profile

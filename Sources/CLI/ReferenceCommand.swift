@@ -10,7 +10,10 @@ struct ReferenceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reference",
         abstract: "Runs the whole model in this process, as saved (O0): what every reply is compared with.",
-        discussion: "Many items along N are run in parts of --batch, where the model's items are independent.")
+        discussion: """
+            A file is one request, and a request is never cut, however the coordinator cuts it. With --batch N the file holds requests of N \
+            items each along N (the last one may be smaller): then bit-exact results at O0 can be compared with micro-batches of N.
+            """)
 
     @Option(help: ArgumentHelp("TorchScript file.", valueName: "file"))
     var model: String
@@ -27,8 +30,8 @@ struct ReferenceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where the outputs go.", valueName: "file"))
     var output: String?
 
-    @Option(help: "Items that are run at once.")
-    var batch = 4
+    @Option(help: ArgumentHelp("Take the file as requests of that many items each.", valueName: "items"))
+    var batch: Int?
 
     @Option(help: "Labels for each picture.")
     var top = 5
@@ -41,7 +44,7 @@ struct ReferenceCommand: ParsableCommand {
             throw ValidationError("give either pictures or --input FILE with --output FILE")
         }
         guard (input == nil) == (output == nil) else { throw ValidationError("--input and --output go together") }
-        guard batch >= 1 else { throw ValidationError("--batch must be at least 1") }
+        guard batch ?? 1 >= 1 else { throw ValidationError("--batch must be at least 1") }
     }
 
     private struct Report: Encodable {
@@ -55,12 +58,12 @@ struct ReferenceCommand: ParsableCommand {
         do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
-        let service = try ModelService(path: model, inputs: specs, level: .o0, choices: .init(microBatch: batch))
-        let served = try Self.bad { try service.prepare() }.served
+        let service = try ModelService(path: model, inputs: specs, level: .o0, choices: .init())
         if let input, let output {
             let tensors = try ArrayInputs.ordered(input, for: service.manifest)
-            let outputs = try Self.bad { try run(tensors, service, served.outputs, isSplittable: served.batching == .splittable) }
-            try ArrayInputs.write(output, outputs, names: served.outputs.map(\.name))
+            let declared = try Self.bad { try service.outputSpecs() }
+            let outputs = try Self.bad { try run(tensors, service, declared) }
+            try ArrayInputs.write(output, outputs, names: declared.map(\.name))
             return
         }
         let classifier = try ImageClassifier(manifest: service.manifest, top: top)
@@ -75,9 +78,9 @@ struct ReferenceCommand: ParsableCommand {
         }
     }
 
-    private func run(_ tensors: [Tensor], _ service: ModelService, _ outputs: [TensorSpec], isSplittable: Bool) throws -> [Tensor] {
+    private func run(_ tensors: [Tensor], _ service: ModelService, _ outputs: [TensorSpec]) throws -> [Tensor] {
         let specs = service.manifest.inputs
-        guard isSplittable, let first = specs.firstIndex(where: { $0.batchDimension != nil }),
+        guard let batch, let first = specs.firstIndex(where: { $0.batchDimension != nil }),
             let dimension = specs[first].batchDimension
         else { return try service.runWhole(tensors) }
         let items = tensors[first].shape[dimension]

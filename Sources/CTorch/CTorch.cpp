@@ -471,7 +471,7 @@ struct LayeredGraph {
         }
     }
 
-    /// One layer as a program of its own.
+    /// One node as a program of its own.
     struct Step {
         std::shared_ptr<Graph> graph;
         Code code;
@@ -479,37 +479,47 @@ struct LayeredGraph {
     };
     std::vector<Step> steps;
 
+    static bool isInside(const Node *inner, const Node *outer) {
+        for (const Block *block = inner->owningBlock(); block != nullptr && block->owningNode() != nullptr;
+             block = block->owningNode()->owningBlock()) {
+            if (block->owningNode() == outer) return true;
+        }
+        return false;
+    }
+
+    static Step stepOf(Node *node) {
+        Step step;
+        step.graph = std::make_shared<Graph>();
+        std::unordered_map<Value *, Value *> mapped;
+        const std::function<void(Node *)> capture = [&](Node *inner) {
+            for (Value *input : inner->inputs()) {
+                // What is made inside the node's own blocks is not captured.
+                if (mapped.count(input) != 0 || isInside(input->node(), node)) continue;
+                if (isConstant(input)) {
+                    Node *copy = step.graph->insertNode(
+                        step.graph->createClone(input->node(), [](Value *value) { return value; }));
+                    mapped[input] = copy->output();
+                } else {
+                    mapped[input] = step.graph->addInput()->setType(input->type());
+                    step.inputs.push_back(input);
+                }
+            }
+            for (Block *block : inner->blocks()) {
+                for (Node *nested : block->nodes()) capture(nested);
+                capture(block->return_node());
+            }
+        };
+        capture(node);
+        Node *copy =
+            step.graph->insertNode(step.graph->createClone(node, [&](Value *value) { return mapped.at(value); }));
+        for (Value *output : copy->outputs()) step.graph->registerOutput(output);
+        step.code = Code(step.graph, "amp4ec_layer");
+        return step;
+    }
+
     void prepareSteps() {
         if (!steps.empty()) return;
-        for (Node *node : nodes) {
-            Step step;
-            step.graph = std::make_shared<Graph>();
-            std::unordered_map<Value *, Value *> mapped;
-            const std::function<void(Node *)> capture = [&](Node *inner) {
-                for (Value *input : inner->inputs()) {
-                    // What is made inside the node's own blocks is not captured.
-                    if (mapped.count(input) != 0 || input->node()->owningBlock() != graph->block()) continue;
-                    if (isConstant(input)) {
-                        Node *copy = step.graph->insertNode(
-                            step.graph->createClone(input->node(), [](Value *value) { return value; }));
-                        mapped[input] = copy->output();
-                    } else {
-                        mapped[input] = step.graph->addInput()->setType(input->type());
-                        step.inputs.push_back(input);
-                    }
-                }
-                for (Block *block : inner->blocks()) {
-                    for (Node *nested : block->nodes()) capture(nested);
-                    capture(block->return_node());
-                }
-            };
-            capture(node);
-            Node *copy =
-                step.graph->insertNode(step.graph->createClone(node, [&](Value *value) { return mapped.at(value); }));
-            for (Value *output : copy->outputs()) step.graph->registerOutput(output);
-            step.code = Code(step.graph, "amp4ec_layer");
-            steps.push_back(std::move(step));
-        }
+        for (Node *node : nodes) steps.push_back(stepOf(node));
     }
 
     using Environment = std::unordered_map<const Value *, IValue>;
@@ -517,10 +527,7 @@ struct LayeredGraph {
     /// Runs layers 0 ..< end; `after` sees the environment behind each.
     template <typename After>
     void run(const std::vector<at::Tensor> &inputs, int end, Environment &environment, After &&after) {
-        if (inputs.size() != graph->inputs().size()) {
-            fail(AMP_TORCH_INPUT_REJECTED, "the model takes " + std::to_string(graph->inputs().size()) +
-                                               " inputs, but " + std::to_string(inputs.size()) + " were given");
-        }
+        checkCount(inputs);
         prepareSteps();
         prepareThread();
         const c10::InferenceMode inference;
@@ -545,7 +552,119 @@ struct LayeredGraph {
             }
         }
     }
+
+    void checkCount(const std::vector<at::Tensor> &inputs) const {
+        if (inputs.size() == graph->inputs().size()) return;
+        fail(AMP_TORCH_INPUT_REJECTED, "the model takes " + std::to_string(graph->inputs().size()) + " inputs, but " +
+                                           std::to_string(inputs.size()) + " were given");
+    }
+
+    // -- Node by node, into the blocks
+
+    /// Element types of tensors, as far as walks have shown them.
+    std::unordered_map<const Value *, at::ScalarType> elementTypes;
+    std::unordered_map<const Node *, Step> nestedSteps;
+
+    /// Runs the model and shows every value, those inside branches and loops included, each time that it is made.
+    using See = std::function<void(const Value *, const IValue &)>;
+    void walk(const std::vector<at::Tensor> &inputs, const See &see) {
+        checkCount(inputs);
+        prepareSteps();
+        prepareThread();
+        const c10::InferenceMode inference;
+        Environment environment;
+        const See show = [&](const Value *value, const IValue &content) {
+            if (content.isTensor() && content.toTensor().defined())
+                elementTypes.emplace(value, content.toTensor().scalar_type());
+            see(value, content);
+        };
+        for (size_t i = 0; i < inputs.size(); i++) {
+            environment[graph->inputs()[i]] = inputs[i].clone();
+            show(graph->inputs()[i], environment[graph->inputs()[i]]);
+        }
+        walk(graph->block(), environment, show);
+    }
+
+    static IValue read(const Value *value, const Environment &environment) {
+        if (isConstant(value)) return *toIValue(value);
+        return environment.at(value);
+    }
+
+    void walk(Block *block, Environment &environment, const See &see) {
+        const auto assign = [&](const Value *value, IValue content) {
+            see(value, content);
+            environment[value] = std::move(content);
+        };
+        for (Node *node : block->nodes()) {
+            if (node->kind() == prim::Constant) continue;
+            if (node->kind() == prim::If) {
+                const bool condition = read(node->inputs()[0], environment).toBool();
+                Block *taken = node->blocks()[condition ? 0 : 1];
+                walk(taken, environment, see);
+                for (size_t i = 0; i < node->outputs().size(); i++) {
+                    assign(node->outputs()[i], read(taken->outputs()[i], environment));
+                }
+                walkOtherSide(node->blocks()[condition ? 1 : 0], environment, see);
+            } else if (node->kind() == prim::Loop) {
+                walkLoop(node, environment, assign, see);
+            } else {
+                const bool isLayer = block == graph->block();
+                Step &step = isLayer ? steps[positions.at(node)] : nestedStep(node);
+                Stack stack;
+                for (Value *input : step.inputs) stack.push_back(environment.at(input));
+                InterpreterState(step.code).run(stack);
+                for (size_t i = 0; i < stack.size(); i++) assign(node->outputs()[i], std::move(stack[i]));
+            }
+            if (block != graph->block()) continue;
+            const int position = positions.at(node);
+            for (Value *input : steps[position].inputs) {
+                if (lastUse.at(input) <= position) environment.erase(input);
+            }
+        }
+    }
+
+    /// Other shapes would go the other way: what stands there is shown too. At these it may well fail, which says
+    /// nothing.
+    void walkOtherSide(Block *block, Environment environment, const See &see) {
+        static const OperatorNames listChanges(
+            "aten::append aten::extend aten::insert aten::pop aten::_set_item aten::clear aten::Delete aten::remove");
+        bool changesLists = false;
+        forEachNode(block, [&](const Node *node) { changesLists = changesLists || listChanges.contain(node); });
+        if (changesLists) return;
+        try {
+            walk(block, environment, see);
+        } catch (const std::exception &) {
+        }
+    }
+
+    template <typename Assign>
+    void walkLoop(Node *node, Environment &environment, const Assign &assign, const See &see) {
+        Block *body = node->blocks()[0];
+        const int64_t most = read(node->inputs()[0], environment).toInt();
+        bool goesOn = read(node->inputs()[1], environment).toBool();
+        std::vector<IValue> carried;
+        for (size_t i = 2; i < node->inputs().size(); i++) carried.push_back(read(node->inputs()[i], environment));
+        for (int64_t round = 0; goesOn && round < most; round++) {
+            environment[body->inputs()[0]] = round;
+            for (size_t i = 0; i < carried.size(); i++) assign(body->inputs()[i + 1], carried[i]);
+            walk(body, environment, see);
+            goesOn = read(body->outputs()[0], environment).toBool();
+            for (size_t i = 0; i < carried.size(); i++) carried[i] = read(body->outputs()[i + 1], environment);
+        }
+        for (size_t i = 0; i < carried.size(); i++) assign(node->outputs()[i], carried[i]);
+    }
+
+    Step &nestedStep(Node *node) {
+        const auto found = nestedSteps.find(node);
+        return found != nestedSteps.end() ? found->second : nestedSteps.emplace(node, stepOf(node)).first->second;
+    }
 };
+
+}  // namespace
+
+#include "BatchAnalysis.h"
+
+namespace {
 
 // ---- The model ----
 
@@ -1400,6 +1519,28 @@ amp_torch_code amp_torch_model_capture(amp_torch_model *model, amp_torch_input *
         auto captured = std::make_unique<amp_torch_tensors>();
         model->capture(wrap(inputs, input_count), static_cast<int>(index), *captured);
         *tensors = captured.release();
+    });
+}
+
+namespace {
+char *textOf(const std::string &reason) { return reason.empty() ? nullptr : strdup(reason.c_str()); }
+}  // namespace
+
+amp_torch_code amp_torch_model_content_dependence(amp_torch_model *model, const bool *batched, size_t count,
+                                                  char **reason, char **error) {
+    return guarded(error, AMP_TORCH_INTERNAL, [&] {
+        BatchAnalysis analysis(*model, std::vector<bool>(batched, batched + count));
+        *reason = textOf(analysis.contentDependence(false));
+    });
+}
+
+amp_torch_code amp_torch_model_batch_mixing(amp_torch_model *model, const bool *batched, amp_torch_input *small,
+                                            amp_torch_input *large, size_t count, char **reason, char **error) {
+    return guarded(error, AMP_TORCH_INPUT_REJECTED, [&] {
+        const auto smallInputs = wrap(small, count);
+        const auto largeInputs = wrap(large, count);
+        BatchAnalysis analysis(*model, std::vector<bool>(batched, batched + count));
+        *reason = textOf(analysis.mixing(smallInputs, largeInputs));
     });
 }
 

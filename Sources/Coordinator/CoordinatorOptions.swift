@@ -42,7 +42,10 @@ package struct CoordinatorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("TorchScript file to serve.", valueName: "file"))
     package var model: String?
 
-    @Option(help: ArgumentHelp("Input of a model without a manifest, once for each: name:float32[N,3,224,224].", valueName: "spec"))
+    @Option(
+        help: ArgumentHelp(
+            "Input of a model without a manifest, once for each: name:float32[N,3,224,224]. With forward's own names in any order, with others in forward's.",
+            valueName: "spec"))
     package var input: [String] = []
 
     @Option(help: ArgumentHelp("Address for clients; port 0 takes a free one.", valueName: "addr"))
@@ -75,6 +78,12 @@ package struct CoordinatorOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Items that travel together, or auto.", valueName: "items"))
     package var microBatch = MicroBatchOption.auto
+
+    @Option(
+        help:
+            "Who says whether requests may be cut along N: checked (the check of the model), or independent (you: no item of a batch sees another, whatever the check says)."
+    )
+    package var batch: BatchDeclaration?
 
     @Option(help: "Whether activations are compressed; auto measures what pays on each link.")
     package var compress = CompressionMode.auto
@@ -118,7 +127,7 @@ package struct CoordinatorOptions: ParsableArguments {
         KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
         KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"),
         KnownOption("shape"), KnownOption("objective"),
-        KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("compress"),
+        KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("batch"), KnownOption("compress"),
         KnownOption("heartbeat-timeout"),
         KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("state-dir", .path),
         KnownOption("cluster-secret-file", .path),

@@ -98,8 +98,8 @@ final class CoordinatorProcess {
             path: settings.modelPath, inputs: settings.inputs, level: settings.level,
             choices: .init(
                 strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost,
-                maximumLoad: options.maximumLoad, microBatch: microBatch),
-            profiles: Self.profiles(in: stateFolder, logger))
+                maximumLoad: options.maximumLoad, microBatch: microBatch, batch: options.batch),
+            profiles: Self.profiles(in: stateFolder, logger), checking: .ownProgram)
         history = try Self.history(in: stateFolder, logger)
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
@@ -145,11 +145,13 @@ final class CoordinatorProcess {
             ])
         logger.warning(
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        logInputBinding()
         startAnalysis()
         try startTopology()
         loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }
         loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
         try loop.run()
+        service.stopChecking()
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
         caching?.hasher.shutDown(discardingQueued: true)
@@ -312,9 +314,7 @@ final class CoordinatorProcess {
             served = prepared.served
             manifestDocument = document(of: prepared.served)
             logOrigin(of: prepared)
-            if case .whole(let why) = prepared.served.batching {
-                logger.info("requests are not split", metadata: ["cause": "\(why)"])
-            }
+            logBatching(of: prepared)
             step(.modelReady(prepared.served))
         case .prepared(.failure(let failure)):
             logger.error("the model cannot be served", metadata: ["cause": "\(failure.message)"])

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Glibc
 internal import Logging
+internal import Profiling
 internal import Shell
 internal import Topology
 internal import Transport
@@ -32,6 +33,7 @@ struct CoordinatorCommand: ParsableCommand {
     }
 
     static func main() {
+        BatchCheckChild.runIfAsked(CommandLine.arguments)
         // On the main thread and before any library starts another: all others inherit it, and one that does not block a signal takes it
         // with the default action, which ends the process.
         EventLoop.blockSignals([SIGTERM, SIGINT])

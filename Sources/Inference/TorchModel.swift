@@ -10,7 +10,7 @@ public final class TorchModel: @unchecked Sendable {
     /// Passes over the model that one analysis makes at most; more would not change a quartile.
     public static let maximumRepetitions = 1_000
 
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
     private let access = Mutex<Bool>(false)
 
     /// The manifest inside the archive, or `nil` where there is none.

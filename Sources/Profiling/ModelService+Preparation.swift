@@ -24,7 +24,9 @@ extension ModelService {
         let key = profileKey(batch: batch)
         if let known = profiles?.read(key) {
             let structure = try model.analyse(inputs: samples.make(batch: batch), repetitions: 0)
-            if known.describes(structure) { return adopt(known, .read(file: profiles?.filePath(of: key) ?? "")) }
+            if known.describes(structure) {
+                return adopt(checkedAgain(known), .read(file: profiles?.filePath(of: key) ?? ""))
+            }
             profiles?.reject(key, "its layers or cuts are not those that this libtorch sees in the model")
         }
         let measured = try measureProfile(key)
@@ -56,12 +58,8 @@ extension ModelService {
         let smaller = smallerCrossings(than: batch)
         let analysis = try analysed(batch)
         let outputs = try outputSpecs(batch: batch)
-        let batching = try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
-            microBatch: batch)
-        var wholeBecause: String?
-        if case .whole(let why) = batching { wholeBecause = why }
         return SavedProfile(
-            key: key, analysis: analysis, smallerCrossings: smaller, outputs: outputs, wholeBecause: wholeBecause)
+            key: key, analysis: analysis, smallerCrossings: smaller, outputs: outputs, batch: try checked(microBatch: batch))
     }
 
     /// The size of the micro-batch as the planner's decision (`--micro-batch auto`): made once, with the first plan that is made without
@@ -93,7 +91,7 @@ extension ModelService {
         let measured = SavedProfile(
             key: key, analysis: try analysed(microBatch),
             smallerCrossings: smallerCrossings(than: microBatch, known: base.crossings), outputs: base.outputs,
-            wholeBecause: base.wholeBecause)
+            batch: base.batch)
         profiles?.write(measured)
         return measured
     }
@@ -118,10 +116,11 @@ extension ModelService {
         let batch = saved.key.microBatch
         let served = ServedModel(
             name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: saved.outputs,
-            batching: saved.wholeBecause.map { .whole($0) } ?? .splittable, weightBytes: UInt64(saved.analysis.weightBytes))
+            batching: declaration == .independent ? saved.batch.declaredBatching : saved.batch.batching,
+            weightBytes: UInt64(saved.analysis.weightBytes))
         let prepared = Prepared(
             served: served, profile: profile(of: saved.analysis, batch: batch), analysis: saved.analysis, microBatch: batch,
-            crossings: saved.crossings, origin: origin)
+            crossings: saved.crossings, origin: origin, batch: saved.batch)
         state.withLock {
             $0.prepared = prepared
             $0.saved = saved

@@ -34,8 +34,17 @@ public final class ModelService: Sendable {
     /// Where profiles outlive the process; `nil` measures at each start.
     let profiles: ProfileFolder?
     let state = Mutex(State())
+    let checking: BatchChecking
+    /// How the declared inputs were told apart.
+    public let inputBinding: InputBinding
+    let path: String
+    /// What `--input` says.
+    let givenInputs: [TensorSpec]
 
     struct State {
+        /// Under way since the file was opened, or since the profile turned out not to be there.
+        var check: BatchCheckProcess?
+        var isStopped = false
         var archives: [(range: Range<Int>, archive: TensorStorage)] = []
         var prepared: Prepared?
         /// What is on disk, or will be at the next measurement.
@@ -55,6 +64,8 @@ public final class ModelService: Sendable {
         var crossings: [Int: [[TensorDescription]]]
         /// Whether the layers were timed now.
         public var origin: ProfileOrigin
+        /// What the check says about cutting requests, whatever the owner has declared.
+        public var batch: BatchVerdict
     }
 
     /// What the user chose about plans.
@@ -67,10 +78,13 @@ public final class ModelService: Sendable {
         public var maximumLoad: Double
         /// `nil` leaves it to the planner, and to ``automaticMicroBatch`` where there is no time to measure.
         public var microBatch: Int?
+        /// Whose word decides whether requests are cut; `nil` leaves it to the manifest.
+        public var batch: BatchDeclaration?
 
         public init(
             strategy: PlanStrategy = .optimal, shape: PlanShape = .pipeline, objective: PlanObjective = .throughput,
-            cost: CostModel = .profiled, maximumLoad: Double = PlanSettings().maximumLoad, microBatch: Int? = nil
+            cost: CostModel = .profiled, maximumLoad: Double = PlanSettings().maximumLoad, microBatch: Int? = nil,
+            batch: BatchDeclaration? = nil
         ) {
             self.strategy = strategy
             self.shape = shape
@@ -78,6 +92,7 @@ public final class ModelService: Sendable {
             self.cost = cost
             self.maximumLoad = maximumLoad
             self.microBatch = microBatch
+            self.batch = batch
         }
     }
 
@@ -85,40 +100,56 @@ public final class ModelService: Sendable {
     /// - Parameters:
     ///   - inputs: what `--input` says; goes before the manifest.
     ///   - profiles: where what was measured is kept and looked for.
+    ///   - checking: where the check runs whether requests may be cut.
     public init(
-        path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices, profiles: ProfileFolder? = nil
+        path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices, profiles: ProfileFolder? = nil,
+        checking: BatchChecking = .inProcess
     ) throws {
-        do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
-        digest = try SHA256.hexDigest(ofFile: path)
+        // While the file is opened and measured here, it is checked there.
+        let check = Self.earlyCheck(path, inputs, choices, profiles, checking)
+        do {
+            do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
+            digest = try SHA256.hexDigest(ofFile: path)
+            (manifest, inputBinding) = try Self.manifest(of: model, path: path, inputs: inputs)
+        } catch {
+            check?.stop()
+            throw error
+        }
         self.level = level
         self.choices = choices
         self.profiles = profiles
+        self.checking = checking
+        self.path = path
+        givenInputs = inputs
+        samples = SampleInputs(specs: manifest.inputs)
+        state.withLock { $0.check = check }
+    }
+
+    deinit { stopChecking() }
+
+    private static func manifest(
+        of model: TorchModel, path: String, inputs: [TensorSpec]
+    ) throws(CommandFailure) -> (ModelManifest, InputBinding) {
         var manifest = model.manifest
         if !inputs.isEmpty {
-            guard inputs.count == model.inputNames.count else {
-                throw CommandFailure(
-                    .badData,
-                    "\(path): the model takes \(model.inputNames.count) inputs (\(model.inputNames.joined(separator: ", "))), but \(inputs.count == 1 ? "one is" : "\(inputs.count) are") described; give --input (amp4ec plan: --spec) once for each"
-                )
-            }
             manifest = ModelManifest(
-                name: manifest?.name ?? Self.stem(of: path), inputs: inputs, outputs: manifest?.outputs ?? [],
-                preprocessing: manifest?.preprocessing, labels: manifest?.labels)
+                name: manifest?.name ?? stem(of: path), inputs: inputs, outputs: manifest?.outputs ?? [],
+                preprocessing: manifest?.preprocessing, labels: manifest?.labels, batch: manifest?.batch)
         }
-        guard let manifest else {
+        guard var manifest else {
             throw CommandFailure(
                 .badData,
                 "\(path) has no \(ModelManifest.fileName) inside, so its inputs are unknown; export it with scripts/export-model, or say them: "
                     + model.inputNames.map { "--input \($0):float32[N,…]" }.joined(separator: " "))
         }
-        guard manifest.inputs.count == model.inputNames.count else {
-            throw CommandFailure(
-                .badData,
-                "\(path): its manifest names \(manifest.inputs.count) inputs, but forward takes \(model.inputNames.count); export it again"
-            )
+        do throws(CommandFailure) {
+            let bound = try InputBinding.bind(manifest.inputs, to: model.inputNames)
+            manifest.inputs = bound.specs
+            return (manifest, bound.binding)
+        } catch {
+            let place = inputs.isEmpty ? "its manifest; export it again" : "--input (amp4ec plan, reference, baseline: --spec)"
+            throw CommandFailure(.badData, "\(path): \(error.message), in \(place)")
         }
-        self.manifest = manifest
-        samples = SampleInputs(specs: manifest.inputs)
     }
 
     private static func stem(of path: String) -> String {
@@ -127,6 +158,9 @@ public final class ModelService: Sendable {
     }
 
     // MARK: Analysis
+
+    /// The model's outputs, for whoever only runs it.
+    public func outputSpecs() throws -> [TensorSpec] { try outputSpecs(batch: Self.automaticMicroBatch) }
 
     /// The manifest's outputs where it names them, else what two batch sizes show: the dimension that grows with the batch is `N`.
     func outputSpecs(batch: Int) throws -> [TensorSpec] {

@@ -32,6 +32,22 @@ public struct ProfileFolder: Sendable {
         return "\(path)/\(key.digest.prefix(12))-\(SHA256.hexDigest(of: canonical).prefix(24))\(Self.suffix)"
     }
 
+    /// Whether an earlier start has kept anything about the model.
+    func hasAny(of digest: String) -> Bool {
+        guard let folder = opendir(path) else { return false }
+        defer { closedir(folder) }
+        while let item = readdir(folder) {
+            if Self.name(of: item).hasPrefix("\(digest.prefix(12))-") { return true }
+        }
+        return false
+    }
+
+    private static func name(of item: UnsafeMutablePointer<dirent>) -> String {
+        withUnsafePointer(to: &item.pointee.d_name) { name in
+            name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+    }
+
     /// The profile of the key; `nil` where there is none that can be used.
     public func read(_ key: SavedProfile.Key) -> SavedProfile? {
         let file = filePath(of: key)
@@ -139,9 +155,7 @@ public struct ProfileFolder: Sendable {
         defer { closedir(folder) }
         var files: [(path: String, lastUse: Int)] = []
         while let item = readdir(folder) {
-            let name = withUnsafePointer(to: &item.pointee.d_name) { name in
-                name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
+            let name = Self.name(of: item)
             // The folder belongs to one coordinator, which is not writing now.
             if name.hasPrefix(Self.temporaryPrefix) { unlink("\(path)/\(name)") }
             guard name.hasSuffix(Self.suffix) else { continue }

@@ -21,13 +21,12 @@ extension SavedProfile {
         var analysis: ModelAnalysis
         var smallerCrossings: [String: [[TensorDescription]]]
         var outputs: [TensorSpec]
-        var wholeBecause: String?
+        var batch: BatchVerdict
         var measurements: [Measured]
 
         enum CodingKeys: String, CodingKey {
-            case format, key, analysis, outputs, measurements
+            case format, key, analysis, outputs, measurements, batch
             case smallerCrossings = "smaller_crossings"
-            case wholeBecause = "whole_because"
         }
     }
 
@@ -36,7 +35,7 @@ extension SavedProfile {
         let body = Body(
             format: Self.format, key: key, analysis: analysis,
             smallerCrossings: Dictionary(uniqueKeysWithValues: smallerCrossings.map { ("\($0.key)", $0.value) }), outputs: outputs,
-            wholeBecause: wholeBecause,
+            batch: batch,
             measurements: measurements.map { Measured(first: $0.range.first, end: $0.range.end, milliseconds: $0.milliseconds) })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
@@ -70,7 +69,7 @@ extension SavedProfile {
         }
         return try SavedProfile(
             key: body.key, analysis: body.analysis, smallerCrossings: crossings, outputs: body.outputs,
-            wholeBecause: body.wholeBecause, measurements: measurements
+            batch: body.batch, measurements: measurements
         ).validated(for: key)
     }
 

@@ -9,7 +9,7 @@ public import Tensors
 /// the model is cut.
 public struct SavedProfile: Sendable, Hashable {
     /// Counts up when a field changes its meaning. A file of another format is measured again and written anew.
-    public static let format = 1
+    public static let format = 2
     /// Ranges timed as partitions: far above what plans over a dozen nodes ask for in months; the oldest give way.
     public static let maximumMeasurements = 1_024
 
@@ -47,20 +47,20 @@ public struct SavedProfile: Sendable, Hashable {
     /// What crosses each cut at the smaller sizes at which the model runs.
     public var smallerCrossings: [Int: [[TensorDescription]]]
     public var outputs: [TensorSpec]
-    /// Why a request is never cut; `nil` where it may be.
-    public var wholeBecause: String?
+    /// Whether a request may be cut, as the check found out. One that is inconclusive is made again at the next start.
+    public var batch: BatchVerdict
     /// Partitions that were timed as such, in the order in which they were: the newest is met exactly.
     public var measurements: [RangeMeasurement]
 
     public init(
         key: Key, analysis: ModelAnalysis, smallerCrossings: [Int: [[TensorDescription]]], outputs: [TensorSpec],
-        wholeBecause: String?, measurements: [RangeMeasurement] = []
+        batch: BatchVerdict, measurements: [RangeMeasurement] = []
     ) {
         self.key = key
         self.analysis = analysis
         self.smallerCrossings = smallerCrossings
         self.outputs = outputs
-        self.wholeBecause = wholeBecause
+        self.batch = batch
         self.measurements = measurements
     }
 

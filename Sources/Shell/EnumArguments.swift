@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Planning
+public import Tensors
 public import Wire
 
 extension PlanStrategy: ExpressibleByArgument {}
@@ -7,3 +8,4 @@ extension PlanShape: ExpressibleByArgument {}
 extension PlanObjective: ExpressibleByArgument {}
 extension CostModel: ExpressibleByArgument {}
 extension CompressionMode: ExpressibleByArgument {}
+extension BatchDeclaration: ExpressibleByArgument {}

@@ -14,16 +14,29 @@ public struct ModelManifest: Sendable, Hashable, Codable {
     public var preprocessing: ImagePreprocessing?
     /// For classifiers: the name of each class, in the order of the output's last dimension.
     public var labels: [String]?
+    /// Whether requests may be cut along N: the owner's word where there is one, else the check's.
+    public var batch: BatchDeclaration?
 
     public init(
-        name: String, inputs: [TensorSpec], outputs: [TensorSpec], preprocessing: ImagePreprocessing? = nil, labels: [String]? = nil
+        name: String, inputs: [TensorSpec], outputs: [TensorSpec], preprocessing: ImagePreprocessing? = nil,
+        labels: [String]? = nil,
+        batch: BatchDeclaration? = nil
     ) {
         self.name = name
         self.inputs = inputs
         self.outputs = outputs
         self.preprocessing = preprocessing
         self.labels = labels
+        self.batch = batch
     }
+}
+
+/// What decides whether a request may be cut into micro-batches.
+public enum BatchDeclaration: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The check of the model.
+    case checked
+    /// The model's owner says that no item sees another; the check only warns.
+    case independent
 }
 
 /// Resize, crop and scale, as in the model's reference preprocessing.

@@ -55,6 +55,16 @@ struct CommandLineTests {
         model("no manifest and no --input", mentions: ["amp4ec.json", "--input image:float32[N,"]) {
             try Damage.withoutManifest(Damage.read("cnn.pt"))
         },
+        Case(
+            "half of the inputs by forward's names", .coordinator, exits: 65, mentions: ["\"features\", \"context\"", "\"b\" not"]
+        ) { _ in
+            noWorkers + [
+                "--model", try Places.testModel("two-inputs.pt"), "--input", "b:float32[N,6]", "--input", "features:float32[N,12]",
+            ]
+        },
+        Case("an unknown word about the batch", .coordinator, exits: 64, mentions: ["checked", "independent"]) { _ in
+            noWorkers + ["--model", try Places.testModel("cnn.pt"), "--batch", "maybe"]
+        },
         Case("an output that cannot travel", .coordinator, exits: 65, mentions: ["dict-output.pt"]) { _ in
             noWorkers + ["--model", try Places.testModel("dict-output.pt"), "--input", "x:float32[N,4]"]
         },

@@ -12,11 +12,13 @@ struct PipelineTests {
         let model: String
         /// Whether a request may be cut into micro-batches, and what `status` says where it may not.
         let batching: String
+        let options: [String]
 
-        init(_ testDescription: String, _ model: String, batching: String = "splittable") {
+        init(_ testDescription: String, _ model: String, batching: String = "splittable", options: [String] = []) {
             self.testDescription = testDescription
             self.model = model
             self.batching = batching
+            self.options = options
         }
     }
 
@@ -27,7 +29,10 @@ struct PipelineTests {
         Case("transformer with int ids", "transformer"),
         Case("two inputs, two outputs", "two-inputs"),
         Case("sequence first: N is the second dimension", "sequence-first"),
-        Case("a loop in the script", "loop"),
+        Case("a loop that runs as often as the items say", "loop", batching: "a loop runs as often"),
+        Case("the same, and its owner says that items are independent", "loop", options: ["--batch", "independent"]),
+        Case("an early exit", "early-exit", batching: "a branch depends on a tensor's content"),
+        Case("a division by the batch's maximum", "batch-maximum", batching: "items influence each other"),
         Case("bytes in", "pixels"),
         Case("every element type", "types"),
         Case("batch mean: never cut", "batch-mean", batching: "items influence each other"),
@@ -53,7 +58,7 @@ struct PipelineTests {
     }
 
     private func compare(_ test: Case, level: String, _ check: ([Tensor], [Tensor]) -> Void) async throws {
-        let options = ["--optimize", level, "--micro-batch", "\(Self.microBatch)"]
+        let options = ["--optimize", level, "--micro-batch", "\(Self.microBatch)"] + test.options
         try await withCluster(test.model, coordinatorOptions: options) { cluster in
             let client = try cluster.client()
             defer { client.close() }
@@ -73,6 +78,22 @@ struct PipelineTests {
             let microBatches = isSplit ? (Self.items + Self.microBatch - 1) / Self.microBatch : 1
             #expect(status.counters.microBatchesDispatched == UInt64(2 * microBatches))
             #expect(status.counters.requestsCompleted == 2)
+        }
+    }
+
+    @Test("inputs that are declared in another order, by forward's own names")
+    func inputsInAnotherOrder() async throws {
+        let turned = ["--input", "context:float32[N,6]", "--input", "features:float32[N,12]"]
+        try await withCluster("two-inputs", coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4"] + turned) { cluster in
+            let client = try cluster.client()
+            defer { client.close() }
+            let manifest = try await client.model()
+            #expect(manifest.inputs.map(\.name) == ["features", "context"])
+            let inputs = try TestInputs.make(manifest, items: 4)
+            let expected = try await Reference.outputs(
+                model: "two-inputs", manifest: manifest, inputs, batch: 4, in: cluster.folder)
+            let actual = try await client.infer(inputs.reversed(), names: ["context", "features"]).outputs
+            #expect(zip(actual, expected).allSatisfy { $0.isBitIdentical(to: $1) })
         }
     }
 

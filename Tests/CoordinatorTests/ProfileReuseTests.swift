@@ -97,7 +97,7 @@ import Wire
         switch damage {
         case "cut short": try whole.prefix(whole.count / 3).write(to: URL(fileURLWithPath: path))
         case "another format":
-            let text = String(decoding: whole, as: UTF8.self).replacing("\"format\":1,", with: "\"format\":7,")
+            let text = String(decoding: whole, as: UTF8.self).replacing("\"format\":\(SavedProfile.format),", with: "\"format\":1,")
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         default:
             // In itself right, and of the right key, but not what libtorch sees in the file.

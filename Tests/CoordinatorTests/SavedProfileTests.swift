@@ -29,14 +29,17 @@ import Testing
         var profile = SavedProfile(
             key: key, analysis: ModelAnalysis(layers: (0..<3).map { layer($0) }, cuts: (0...3).map { cut($0) }, weightBytes: 144),
             smallerCrossings: [1: (0...3).map { cut($0, items: 1).tensors }],
-            outputs: [TensorSpec(name: "y", dtype: .float32, shape: [.batch, .fixed(4)])], wholeBecause: nil,
+            outputs: [TensorSpec(name: "y", dtype: .float32, shape: [.batch, .fixed(4)])], batch: .independent,
             measurements: [RangeMeasurement(range: LayerRange(0, 2), milliseconds: 2.25)])
         change(&profile)
         return profile
     }
 
     @Test func whatIsWrittenIsReadBack() throws {
-        for profile in [Self.profile(), Self.profile { $0.wholeBecause = "items influence each other" }] {
+        for profile in [
+            Self.profile(), Self.profile { $0.batch = .dependent("items influence each other") },
+            Self.profile { $0.batch = .inconclusive("too slow") },
+        ] {
             #expect(try SavedProfile.decoded(profile.encoded(), for: Self.key) == profile)
         }
     }
@@ -82,8 +85,9 @@ import Testing
         Broken("not UTF-8", says: "cut short", bytes: { [0xFF, 0xFE, 0x00] }),
         Broken("a list", says: "array instead", bytes: { Array("[]".utf8) }),
         Broken("another object", says: "format", bytes: { Array("{}".utf8) }),
-        Broken("a format and nothing else", says: "\"key\" is missing", bytes: { Array("{\"format\":1}".utf8) }),
-        Broken("a later format", says: "format 2", replacing: "\"format\":1", by: "\"format\":2"),
+        Broken(
+            "a format and nothing else", says: "\"key\" is missing", bytes: { Array("{\"format\":\(SavedProfile.format)}".utf8) }),
+        Broken("a later format", says: "format 3", replacing: "\"format\":2", by: "\"format\":3"),
         Broken("a number beyond Double", says: "JSON", replacing: "\"milliseconds\":2.25", by: "\"milliseconds\":1e999"),
         Broken("NaN, as some writers put it", says: "cut short", replacing: "\"milliseconds\":2.25", by: "\"milliseconds\":NaN"),
         Broken(

@@ -314,6 +314,308 @@ class Types(nn.Module):
         return scaled, grown, summed, chosen, ~flags, chosen.float() * 0.5
 
 
+class Layers(nn.Module):
+    """Two layers, and between them what `mix` does with the batch."""
+
+    def __init__(self, mix, width=10):
+        super().__init__()
+        self.first, self.head = nn.Linear(width, 20), nn.Linear(20, 4)
+        self.mix = mix
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.mix(torch.tanh(self.first(x)), x))
+
+
+class Between(nn.Module):
+    """A module for `Layers`: h is the hidden layer, x the input."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h
+
+
+class BatchMaximum(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h / h.abs().max()
+
+
+class BatchThreshold(Between):
+    """Something happens only where one item of the batch is large: no sample in [0, 1) shows it."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return torch.where(x.max() > 50, -h, h)
+
+
+class LateThreshold(Between):
+    """Beyond every scale that samples have."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h + torch.relu(x.abs().sum() - 1e30)
+
+
+class BatchStatistics(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return (h - h.mean(0)) / (h.std(0, unbiased=False) + 1e-5)
+
+
+class BatchQuantile(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return torch.minimum(h, torch.quantile(h, 0.9))
+
+
+class BatchRanks(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h + h.argsort(0).argsort(0).to(h.dtype)
+
+
+class Neighbour(Between):
+    """Each item sees the one before it."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h + torch.roll(h, 1, 0)
+
+
+class FaintNeighbour(Between):
+    """Far below what a comparison with a tolerance forgives."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h + 1e-6 * torch.roll(h, 1, 0)
+
+
+class FirstAndLast(Between):
+    """Only between the batch's ends."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return torch.cat([h[:-1], h[-1:] + h[:1]])
+
+
+class BatchSoftmax(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return torch.softmax(h, 0)
+
+
+class BatchAttention(Between):
+    """Items attend to each other."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return torch.softmax(h @ h.t(), -1) @ h
+
+
+class Counted(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h * float((x > 100).sum())
+
+
+class WhileUnsure(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        rounds = 0
+        while bool((h.abs() > 0.9).any()) and rounds < 9:
+            h = h * 0.9
+            rounds += 1
+        return h
+
+
+class ChosenRows(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h - h[h[:, 0] > 0].sum(0)
+
+
+class PositiveRows(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h - torch.masked_select(h, h > 0).sum()
+
+
+class Experts(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        chosen = torch.nonzero(h[:, 0] > 0).flatten()
+        return h.index_add(0, chosen, torch.sin(h[chosen]))
+
+
+class Crowd(Between):
+    """Large batches are treated otherwise than small ones."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        if h.size(0) >= 64:
+            h = h - h.mean(0)
+        return h
+
+
+class LongOnes(nn.Module):
+    """Long sequences are treated together; those that are made up are short."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(5, 10), nn.Linear(10, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(self.first(x))
+        if x.size(1) > 40:
+            h = h - h.mean([0, 1])
+        return self.head(h.mean(1))
+
+
+class ItemByItem(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        rows: List[Tensor] = []
+        for i in range(h.size(0)):
+            rows.append(torch.sin(h[i]))
+        return torch.stack(rows)
+
+
+class TrainingBatchNorm(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return F.batch_norm(h, None, None, training=True)
+
+
+class TrainingDropout(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return F.dropout(h, 0.1, True)
+
+
+class Noise(Between):
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h + 1e-9 * torch.randn_like(h)
+
+
+class WrittenMask(Between):
+    """What the whole batch decides gets to the result by way of a write."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        mask = torch.zeros(20)
+        mask[3:] = (x.amax() > 1e6).to(mask.dtype)
+        return h + mask
+
+
+class WrittenBranch(Between):
+    """What decides a branch gets there by way of a write to a view."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        firsts = torch.zeros(x.size(0))
+        firsts[:] = x[:, 0]
+        if bool((firsts > 3e20).any()):
+            return -h
+        return h
+
+
+class EarlyExit(nn.Module):
+    """Sure of all items, it leaves early."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.first, self.b, self.last = nn.Linear(8, 32), nn.Linear(32, 4), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.relu(self.a(x))
+        early = self.first(h)
+        if bool((torch.softmax(early, -1).max(-1)[0] > 0.55).all()):
+            return early
+        return self.last(torch.relu(self.b(h)))
+
+
+class IdsTogether(nn.Module):
+    """Numbers of words; what one of them does to the others shows only beyond the ones that every vocabulary has."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(60, 16)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, ids):
+        h = self.words(ids).mean(1)
+        return self.head(torch.where((ids > 50).any(), -h, h))
+
+
+class Packed(nn.Module):
+    """The sum of all lengths decides a size."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRU(6, 8, batch_first=True)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths + 1, batch_first=True, enforce_sorted=False)
+        return self.cell(packed)[1][0]
+
+
+class Recurrent(nn.Module):
+    """Compiled from source: the recurrent layers bring branches on ranks, and checks that raise."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.GRU(6, 12, batch_first=True), nn.LSTM(12, 8, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)[0]
+        return self.head(self.second(h)[0][:, -1])
+
+
+class Steps(nn.Module):
+    """A loop over time, its state handed on, and a branch on the length."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(5, 10)
+        self.head = nn.Linear(10, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.zeros(x.size(0), 10)
+        outputs: List[Tensor] = []
+        for t in range(x.size(1)):
+            state = self.cell(x[:, t], state)
+            if t % 2 == 0:
+                outputs.append(state)
+        assert x.dim() == 3, "three dimensions"
+        if x.size(1) > 100:
+            return self.head(state)
+        return self.head(torch.stack(outputs, 1).mean(1))
+
+
+class AttentionLayer(nn.Module):
+    """PyTorch's own layer, with its fast path."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x)[:, 0])
+
+
+class ExpertsByIndex(Between):
+    """Each item takes weights of its own, by an index that its content gives: sizes stay."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts = nn.Parameter(torch.randn(4, 20))
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        return h * self.experts[h[:, :4].argmax(1)]
+
+
+class TokenOfInterest(nn.Module):
+    """One place of each item's sequence, found by its content, as text encoders do."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(90, 12)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, ids):
+        h = torch.tanh(self.words(ids))
+        return self.head(h[torch.arange(ids.size(0)), ids.argmax(-1)])
+
+
+class Masked(Between):
+    """Writes where a mask says, and takes a type and a shape from the input."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        offset = torch.linspace(-1, 1, 20).type_as(x).expand_as(h)
+        h = h + offset
+        h[h < -0.5] = 0.25
+        return h.masked_fill(h > 0.75, 0.75)
+
+
 class DictOutput(nn.Module):
     def __init__(self):
         super().__init__()
@@ -385,6 +687,39 @@ def model_table():
     }
 
 
+def together_table():
+    """Models whose items see each other in ways that are easily missed, and some that only look like it: as `model_table`."""
+    between = {
+        "batch-maximum": BatchMaximum(), "batch-threshold": BatchThreshold(), "late-threshold": LateThreshold(),
+        "batch-statistics": BatchStatistics(), "batch-quantile": BatchQuantile(), "batch-ranks": BatchRanks(),
+        "neighbour": Neighbour(), "faint-neighbour": FaintNeighbour(), "first-and-last": FirstAndLast(),
+        "batch-softmax": BatchSoftmax(), "batch-attention": BatchAttention(), "counted": Counted(), "while-unsure": WhileUnsure(),
+        "chosen-rows": ChosenRows(), "positive-rows": PositiveRows(), "experts": Experts(), "crowd": Crowd(),
+        "item-by-item": ItemByItem(), "training-batch-norm": TrainingBatchNorm(), "training-dropout": TrainingDropout(),
+        "noise": Noise(), "written-mask": WrittenMask(), "written-branch": WrittenBranch(), "experts-by-index": ExpertsByIndex(), "masked": Masked(),
+    }
+    traced = {"batch-threshold", "batch-statistics", "training-dropout", "masked"}
+    table = {
+        name: (Layers(mix), lambda n: [torch.randn(n, 10)], [("x", ["N", 10])], [("scores", ["N", 4])], name not in traced)
+        for name, mix in between.items()
+    }
+    scores = [("scores", ["N", 3])]
+    return {
+        **table,
+        "early-exit": (
+            EarlyExit(), lambda n: [torch.randn(n, 8)], [("x", ["N", 8])], [("scores", ["N", 4])], True),
+        "ids-together": (IdsTogether(), lambda n: [torch.randint(0, 50, (n, 6))], [("ids", ["N", 6])], scores, False),
+        "packed": (
+            Packed(), lambda n: [torch.randn(n, 7, 6), torch.randint(0, 7, (n,))], [("x", ["N", 7, 6]), ("lengths", ["N"])],
+            [("state", ["N", 8])], True),
+        "long-ones": (LongOnes(), lambda n: [torch.randn(n, 9, 5)], [("x", ["N", "T", 5])], scores, True),
+        "recurrent": (Recurrent(), lambda n: [torch.randn(n, 9, 6)], [("x", ["N", 9, 6])], scores, True),
+        "steps": (Steps(), lambda n: [torch.randn(n, 9, 5)], [("x", ["N", 9, 5])], scores, True),
+        "attention-layer": (AttentionLayer(), lambda n: [torch.randn(n, 7, 16)], [("x", ["N", 7, 16])], scores, False),
+        "token-of-interest": (TokenOfInterest(), lambda n: [torch.randint(0, 90, (n, 6))], [("ids", ["N", 6])], scores, False),
+    }
+
+
 def extra_manifest():
     """What stands in a model's manifest beside its inputs and outputs."""
     preprocessing = {"resizeShorterSide": 36, "cropSize": 32, "interpolation": "bilinear", "layout": "HWC"}
@@ -414,13 +749,14 @@ def fresh(tensors):
     return [tensor.clone() for tensor in tensors]
 
 
-def write(folder, name, module, batch, input_shapes, output_shapes, scripted):
+def write(folder, name, module, batch, input_shapes, output_shapes, scripted, sizes=(1, 3)):
+    """The archive, and in NAME.json what the module gives at the batch `sizes`."""
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules()):
         archive.calibrate(module, [batch(16) for _ in range(4)])
     module.eval()
     script = archive.script_of(module, fresh(batch(2)), scripted)
     cases = []
-    for count in (1, 3):
+    for count in sizes:
         inputs = batch(count)
         with torch.no_grad():
             outputs = flat(module(*fresh(inputs)))
@@ -442,12 +778,14 @@ def main(folder):
     os.makedirs(folder, exist_ok=True)
     for name, entry in model_table().items():
         write(folder, name, *entry)
+    for name, entry in together_table().items():
+        write(folder, name, *entry, sizes=(3,))
     for name, (module, inputs) in refused_table().items():
         archive.save(archive.script_of(module, inputs, True), None, os.path.join(folder, f"{name}.pt"))
     # What people hand over by mistake.
     torch.save(Cnn().state_dict(), os.path.join(folder, "state-dict.pth"))
     torch.save(Cnn().state_dict(), os.path.join(folder, "pickle.pth"), _use_new_zipfile_serialization=False)
-    print(f"{len(model_table()) + len(refused_table()) + 2} test models in {folder}")
+    print(f"{len(model_table()) + len(together_table()) + len(refused_table()) + 2} test models in {folder}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ enum ImportRules {
         "Inference": system.union(["CTorch", "Tensors"]),
         "Resources": system,
         "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Wire", "Tensors"]),
-        "Profiling": system.union(["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
+        "Profiling": system.union(["CLinux", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
         "History": system.union(["GRDB", "Cluster", "Transport", "Wire"]),
         "Arrays": system.union(["CZlib", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),

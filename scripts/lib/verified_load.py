@@ -50,8 +50,8 @@ def make_items(model, path, seed):
 
 
 def make_reference(products, model, items, path):
-    """The whole model's outputs for the items, in one process."""
-    command = [products / "amp4ec", "reference", "--model", model, "--input", items, "--output", path]
+    """The whole model's outputs for the items, a few at a time, in one process: no request will be of all of them."""
+    command = [products / "amp4ec", "reference", "--model", model, "--input", items, "--output", path, "--batch", "4"]
     result = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
     if result.returncode != 0:

@@ -160,6 +160,17 @@ amp_torch_shape amp_torch_model_cut_tensor(const amp_torch_model *model, size_t 
 amp_torch_code amp_torch_model_capture(amp_torch_model *model, amp_torch_input *inputs, size_t input_count,
                                        size_t index, amp_torch_tensors **tensors, char **error);
 
+/// Why the items of a batch may see each other, as far as the graph tells: a branch, a loop's count, a number or a size
+/// comes from what stands in a batched input, or an operator is in training mode. `*reason` is NULL where nothing of
+/// that kind stands in it, else a text that the caller frees with `amp_torch_error_release`. `batched[i]`: whether
+/// input i is cut along N.
+amp_torch_code amp_torch_model_content_dependence(amp_torch_model *model, const bool *batched, size_t input_count,
+                                                  char **reason, char **error);
+/// As above with what two runs at different batch sizes show besides: a value that is computed from the items and has
+/// lost the batch, or a branch on how many items there are. A run that the model refuses is AMP_TORCH_INPUT_REJECTED.
+amp_torch_code amp_torch_model_batch_mixing(amp_torch_model *model, const bool *batched, amp_torch_input *small,
+                                            amp_torch_input *large, size_t input_count, char **reason, char **error);
+
 /// The layers first ..< end as an archive of their own.
 amp_torch_code amp_torch_model_extract(amp_torch_model *model, size_t first, size_t end, amp_torch_bytes **archive,
                                        char **error);
