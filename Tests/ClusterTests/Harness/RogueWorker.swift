@@ -50,7 +50,8 @@ final class RogueWorker: Sendable {
         var loads = true
         var work: @Sendable (RogueWorker, Work, [UInt8]) -> Void = { _, _, _ in }
 
-        init(name: String = "rogue") { self.name = Array(name.utf8) }
+        /// - Parameter name: gets a number behind it, so that an earlier rogue of a name, of which not everything has ended yet, is another.
+        init(name: String = "rogue") { self.name = Array("\(name)-\(UInt16.random(in: 0 ... .max))".utf8) }
     }
 
     private struct State {
@@ -61,6 +62,8 @@ final class RogueWorker: Sendable {
         var works: [Work] = []
         var loaded: [PartitionKey] = []
         var peers: PeerTable?
+        /// Dialled to other workers, by their names.
+        var dialled: [String: RogueConnection] = [:]
         var isStopped = false
     }
 
@@ -105,7 +108,7 @@ final class RogueWorker: Sendable {
     func stop() {
         let connections = state.withLock { state in
             state.isStopped = true
-            return state.connections
+            return state.connections + state.dialled.values
         }
         listener.stop()
         for connection in connections { connection.close() }
@@ -132,6 +135,9 @@ final class RogueWorker: Sendable {
         try await eventually("work reaches the rogue worker", within: limit) { !self.works.isEmpty }
         return works[0]
     }
+
+    func dialled(_ node: String) -> RogueConnection? { state.withLock { $0.dialled[node] } }
+    func remember(_ connection: RogueConnection, to node: String) { state.withLock { $0.dialled[node] = connection } }
 
     private func received(_ arrival: RogueConnection.Arrival, on connection: RogueConnection) {
         switch arrival.message {
@@ -202,5 +208,36 @@ extension RogueWorker {
                     incarnation: IncarnationID(bits: incarnation))))
         _ = try await connection.first("the coordinator's welcome") { if case .welcome = $0.message { true } else { nil } }
         return connection
+    }
+}
+
+// MARK: Other workers
+
+extension RogueWorker {
+    /// Sends a micro-batch on to the next worker of its route, with tensors of our choice.
+    /// - Returns: whether there is a next one, of which the peer table tells.
+    @discardableResult func forward(_ work: Work, _ tensors: [ProtoBytes], payload: [UInt8], items: UInt64? = nil) -> Bool {
+        guard work.route.count > 1, let next = connection(to: work.route[1].node) else { return false }
+        let route = work.route.dropFirst().map { ProtoBytes().text(1, $0.node).message(2, .key($0.partition)) }
+        let metadata = ProtoBytes().message(1, .key(work.key)).messages(2, route).varint(3, items ?? UInt64(work.items))
+            .varint(4, UInt64(work.deadlineMilliseconds)).messages(5, tensors)
+        next.send(.work, metadata, payload: payload)
+        return true
+    }
+
+    private func connection(to node: String) -> RogueConnection? {
+        peers?.peers.first { $0.name == node }?.addresses.first.flatMap { stranger(at: $0) }
+    }
+
+    /// A data connection to a worker by its address, opened once and again where that worker has closed it.
+    func stranger(at address: String) -> RogueConnection? {
+        if let open = dialled(address), !open.isClosed { return open }
+        guard let opened = try? RogueConnection(to: address) else { return nil }
+        try? opened.send(
+            .hello(
+                Hello(
+                    role: .worker, channel: .data, name: name, software: "test", incarnation: IncarnationID(bits: incarnation))))
+        remember(opened, to: address)
+        return opened
     }
 }
