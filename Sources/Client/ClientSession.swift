@@ -194,6 +194,8 @@ final class ClientSession: ConnectionHandler {
         switch message {
         case .inferReply(let reply): received(reply, payload)
         case .inferError(let error):
+            // What is still on its way of a request that is refused is of no use.
+            connection.cancelSend(tag: error.id)
             step(.refused(error.id, error.code, error.message, retryAfter: .milliseconds(Int64(error.retryAfterMilliseconds))))
         case .statusReply(let reply): received(document: payload, for: reply.id)
         case .modelReply(let reply): received(document: payload, for: reply.id)
@@ -204,9 +206,9 @@ final class ClientSession: ConnectionHandler {
 
     private func received(_ reply: InferReply, _ payload: TensorStorage?) {
         guard outstanding[reply.id] != nil else { return }
+        guard let payload else { return }
         do {
-            let storage = payload ?? TensorStorage(byteCount: 0)
-            let outputs = try PayloadLayout(reply.tensors).tensors(in: storage)
+            let outputs = try PayloadLayout(reply.tensors).tensors(in: payload)
             outstanding[reply.id]?.reply = InferenceResult(outputs: outputs, names: reply.names, timing: reply.timing)
             step(.replied(reply.id))
         } catch {

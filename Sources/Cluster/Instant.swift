@@ -31,6 +31,9 @@ extension Duration {
         return scaled &+ attoseconds / 1_000_000_000
     }
 
+    /// Seconds with their fraction.
+    public var seconds: Double { Double(nanoseconds) / 1e9 }
+
     /// Milliseconds with their fraction.
     public var milliseconds: Double { Double(nanoseconds) / 1e6 }
 

@@ -97,24 +97,27 @@ extension CoordinatorProcess: ConnectionHandler {
         switch message {
         case .inferRequest(let request):
             guard peer.isClient else { return .close(.requested("a request before the hello")) }
+            admittedRequest = nil
             step(.requestAnnounced(peer.id, request))
-            guard announced[ClientRequest(connection: peer.id, number: request.id)] != nil else { return .discard }
-            return .accept(TensorStorage(byteCount: payloadByteCount))
+            guard let id = admittedRequest else { return .discard }
+            return .accept(TensorStorage(byteCount: payloadByteCount), ticket: id.number)
         case .workResult(let result):
             guard peer.node != nil else { return .close(.requested("only workers send results")) }
-            if machine.wants(result.key) { return .accept(TensorStorage(byteCount: payloadByteCount)) }
-            step(.resultArrived(result.key, result.trace))
-            return .discard
+            admittedResult = nil
+            step(.resultAnnounced(peer.id, result))
+            return admittedResult == nil ? .discard : .accept(TensorStorage(byteCount: payloadByteCount))
         default: return .discard
         }
     }
 
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
         guard let peer = peers[ConnectionID(connection.id)] else { return }
-        if peer.node != nil {
+        if case .inferRequest(let request) = message, let ticket = connection.ticket, let payload {
+            requestArrived(RequestID(ticket), request, payload)
+        } else if peer.node != nil {
             fromWorker(message, payload, peer)
         } else if peer.isClient {
-            fromClient(message, payload, peer)
+            fromClient(message, peer)
         } else if let incarnation = peer.registrant {
             if case .register(let register) = message { step(.registered(peer.id, register, incarnation)) }
         } else if case .hello(let hello) = message {
@@ -125,8 +128,11 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func connection(_ connection: Connection, didAbort message: Message) {
-        guard case .inferRequest(let request) = message else { return }
-        step(.received(ConnectionID(connection.id), .cancelRequest(CancelRequest(id: request.id))))
+        switch message {
+        case .inferRequest: if let ticket = connection.ticket { step(.requestGivenUp(RequestID(ticket))) }
+        case .workResult(let result): step(.resultBroken(ConnectionID(connection.id), result.key, "the worker gave its result up"))
+        default: break
+        }
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
@@ -158,20 +164,14 @@ extension CoordinatorProcess: ConnectionHandler {
             step(.heard(peer.id))
         }
         if case .workResult(let result) = message {
-            resultArrived(result, payload)
+            if let payload { resultArrived(result, payload, on: peer.id) }
         } else {
             step(.received(peer.id, message))
         }
     }
 
-    private func fromClient(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {
+    private func fromClient(_ message: Message, _ peer: PeerConnection) {
         switch message {
-        case .inferRequest(let request):
-            let key = ClientRequest(connection: peer.id, number: request.id)
-            // A request without payload bytes was not announced before.
-            if payload == nil, announced[key] == nil { step(.requestAnnounced(peer.id, request)) }
-            guard let id = announced[key] else { return }
-            requestArrived(id, request, payload)
         case .statusRequest(let request) where request.history != nil: answerHistory(request, to: peer)
         case .statusRequest(let request):
             peer.connection.send(

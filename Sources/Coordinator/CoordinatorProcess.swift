@@ -22,6 +22,8 @@ internal import Wire
 final class CoordinatorProcess {
     /// Heartbeats and results come far more often; this only bounds how late silence is noticed.
     static let lifeCheckInterval: Duration = .milliseconds(100)
+    /// A quarter of the time after which an upload that stands still gives way.
+    static let uploadCheckInterval: Duration = .milliseconds(250)
     /// Answers of the threads that may wait: a few for each micro-batch under way.
     static let mailboxCapacity = 65_536
     /// Share of the memory limit that requests in flight may take.
@@ -38,9 +40,12 @@ final class CoordinatorProcess {
     let incarnation = IncarnationID(bits: RandomBits.next128())
     var machine: CoordinatorMachine
     var peers: [ConnectionID: PeerConnection] = [:]
-    var requests: [RequestID: RequestPayload] = [:]
-    var announced: [ClientRequest: RequestID] = [:]
-    var results: [WorkKey: [Tensor]] = [:]
+    var payloads = RequestPayloads<[Tensor]>()
+    /// Of requests that look for their result in the cache.
+    var cacheEntries: [RequestID: CacheEntry] = [:]
+    /// What the machine admitted in the step that is being carried out.
+    var admittedRequest: RequestID?
+    var admittedResult: WorkKey?
     var links: [NodeID: LinkState] = [:]
     var sendTags: [WorkKey: UInt64] = [:]
     var nextTag: UInt64 = 1
@@ -67,9 +72,9 @@ final class CoordinatorProcess {
         case prepared(Result<ModelService.Prepared, Failure>)
         case planned(UInt64, CoordinatorMachine.PlanOutcome)
         case archive(PartitionKey, ConnectionID, Result<ReadyArchive, Failure>)
-        case requestDecoded(RequestID, Result<[Tensor], WireError>)
+        case requestDecoded(RequestID, names: [String], Result<[Tensor], WireError>)
         case inputsHashed(RequestID, ResultCacheKey)
-        case resultDecoded(WorkResult, Result<[Tensor], WireError>)
+        case resultDecoded(WorkResult, ConnectionID, Result<[Tensor], WireError>)
         /// For whom, under which number.
         case history(ConnectionID, UInt64, HistoryRecorder.Answer)
         case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
@@ -149,6 +154,7 @@ final class CoordinatorProcess {
         try startTopology()
         loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }
         loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
+        loop.every(Self.uploadCheckInterval) { [unowned self] in reportUploads() }
         try loop.run()
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
@@ -240,19 +246,20 @@ final class CoordinatorProcess {
         case .close(let id, let why): peers[id]?.connection.close(.requested(why))
         case .plan(let order): plan(order)
         case .sendArchive(let id, let key): sendArchive(key, on: id)
-        case .accept(let id, let connection, let number):
-            announced[ClientRequest(connection: connection, number: number)] = id
-            requests[id] = RequestPayload(client: connection, number: number)
+        case .accept(let id, _, _):
+            payloads.admit(id)
+            admittedRequest = id
+        case .stopReceiving(let id, let connection): peers[connection]?.connection.stopReceiving(ticket: id.number)
+        case .acceptResult(let key): admittedResult = key
         case .dispatch(let work, let id, let request, let range): dispatch(work, on: id, request, range)
         case .abandonDispatch(let key, let id):
             if let tag = sendTags.removeValue(forKey: key) { peers[id]?.connection.cancelSend(tag: tag) }
-        case .takeResult(let key, let request, let piece): requests[request]?.pieces[piece] = results.removeValue(forKey: key)
-        case .dropResult(let key): results[key] = nil
+        case .takeResult(let key, let request, let piece): payloads.take(key, into: request, piece: piece)
+        case .dropResult(let key): payloads.drop(key)
         case .reply(let id, let connection, let number, let timing): reply(id, on: connection, number, timing)
         case .forget(let id):
-            if let payload = requests.removeValue(forKey: id) {
-                announced[ClientRequest(connection: payload.client, number: payload.number)] = nil
-            }
+            payloads.forget(id)
+            cacheEntries[id] = nil
         case .serving(let stages, let nodes):
             if !hasServed { StandardStream.output.writeLine("ready: \(stages) stages on \(nodes) nodes") }
             hasServed = true
@@ -331,9 +338,9 @@ final class CoordinatorProcess {
             peers[connection]?.connection.send(
                 .partitionData(PartitionData(key: key, contentDigest: archive.digest)), payload: OutgoingPayload(archive.storage))
         case .archive(let key, _, .failure(let failure)): step(.archiveUnavailable(key, failure.message))
-        case .requestDecoded(let id, let result): requestDecoded(id, result)
+        case .requestDecoded(let id, let names, let result): requestDecoded(id, names, result)
         case .inputsHashed(let id, let key): inputsHashed(id, key)
-        case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
+        case .resultDecoded(let result, let connection, let tensors): resultDecoded(result, on: connection, tensors)
         case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
         case .topology(let stamp, let result): fileRead(stamp, result)
         case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)

@@ -102,12 +102,6 @@ struct SimulatedWorker {
 
 /// A coordinator's shell in the simulation.
 struct SimulatedCoordinator {
-    struct Input {
-        var values: [UInt64]
-        var pieces: [Int: [UInt64]] = [:]
-        /// The last attempt that was sent of each piece.
-        var attempts: [Int: UInt32] = [:]
-    }
     let index: Int
     let name: String
     private let seed: UInt64
@@ -115,11 +109,14 @@ struct SimulatedCoordinator {
     var isUp: Bool
     var downAfterDrain: Duration?
     var machine: CoordinatorMachine
-    /// Inputs by request, from `accept` to `forget`.
-    var inputs: [RequestID: Input] = [:]
-    /// Accepted just now: its payload comes right behind.
+    var payloads = RequestPayloads<[UInt64]>()
+    /// Inputs that are on their way, behind their header.
+    var uploads: [RequestID: [UInt64]] = [:]
+    /// The last attempt that was sent of each piece.
+    var attempts: [RequestID: [Int: UInt32]] = [:]
+    /// Accepted in the step that is being carried out.
     var accepted: RequestID?
-    var results: [WorkKey: [UInt64]] = [:]
+    var acceptedResult: WorkKey?
     /// Replies on their way out.
     var replying: [RequestID: ConnectionID] = [:]
     var wakeAt: Instant?
@@ -151,9 +148,11 @@ struct SimulatedCoordinator {
         life += 1
         isUp = true
         downAfterDrain = nil
-        inputs = [:]
+        payloads = RequestPayloads()
+        uploads = [:]
+        attempts = [:]
         accepted = nil
-        results = [:]
+        acceptedResult = nil
         replying = [:]
         wakeAt = nil
         machine = SimulatedCoordinator.machine(index, life: life, seed: seed, name)

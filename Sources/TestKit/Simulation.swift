@@ -205,6 +205,9 @@ public struct Simulation {
             guard coordinators[index].isRunning(life) else { return }
             plan(order, coordinator: index)
             try throwPending()
+        case .uploaded(let index, let life, let request):
+            uploaded(index, life: life, request)
+            try throwPending()
         case .wake(let process, let life): try wake(process, life)
         case .submit(let client, let request): try submit(client, request)
         case .cancel(let client, let request): try cancel(client, request)

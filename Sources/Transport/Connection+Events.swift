@@ -55,6 +55,7 @@ extension Connection {
         switch channel.handshake(on: raw) {
         case .done:
             state = .open
+            if isServer, !hasFirstMessage { receiver.metadataLimit = Self.firstMetadataByteCount }
             lastWriteProgress = loop.now
             handler?.connectionOpened(self)
             if let reason = closesOnceOpen { closeAfterFlush(reason) }
@@ -233,11 +234,18 @@ extension Connection: FrameReceiverDelegate {
         return isDelivering ? disposition : .close(.requested("closed by its handler"))
     }
 
-    func receiverGot(_ message: Message, payload: TensorStorage?, duration: Duration) {
-        hasFirstMessage = true
+    func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
+        if !hasFirstMessage {
+            hasFirstMessage = true
+            receiver.metadataLimit = WireLimits.metadataByteCount
+        }
         receiveDuration = duration
+        self.ticket = ticket
         handler?.connection(self, didReceive: message, payload: payload)
     }
 
-    func receiverAborted(_ message: Message) { handler?.connection(self, didAbort: message) }
+    func receiverAborted(_ message: Message, ticket: UInt64) {
+        self.ticket = ticket
+        handler?.connection(self, didAbort: message)
+    }
 }

@@ -17,6 +17,8 @@ public final class Connection: CustomStringConvertible {
         case closed
     }
 
+    /// Metadata of a stranger's first message. A hello is four names, below 2 KiB; an inventory stands in the answer to it.
+    static let firstMetadataByteCount = 4 << 10
     /// Bytes that a message is counted with beside its own: what it costs in the queue.
     private static let messageOverheadByteCount = 256
 
@@ -32,6 +34,9 @@ public final class Connection: CustomStringConvertible {
     public internal(set) var lastReceived: LoopTime
     /// How long the message that is being delivered took from its head to its last byte.
     public internal(set) var receiveDuration: Duration = .zero
+    /// Of the message that is being delivered or aborted: the name under which its payload was accepted (``PayloadDisposition``), `nil` where it
+    /// has none.
+    public internal(set) var ticket: UInt64?
     /// Deadlines and limits may be changed while it is open; what the socket was set up with stays.
     public var options: ConnectionOptions {
         didSet { armDeadline() }
@@ -146,6 +151,14 @@ public final class Connection: CustomStringConvertible {
         loop.defer(completion)
         scheduleFlush()
     }
+
+    // MARK: Receiving
+
+    /// Lets go of an accepted payload at once; what is still to come of it is read over, and the message is not delivered.
+    public func stopReceiving(ticket: UInt64) { receiver.discard(ticket: ticket) }
+
+    /// Payload bytes that have come for an accepted message; `nil` when none is under way under that name.
+    public func receivedByteCount(ticket: UInt64) -> Int? { receiver.receivedByteCount(ticket: ticket) }
 
     func scheduleFlush() {
         guard !isFlushScheduled, case .open = state else { return }

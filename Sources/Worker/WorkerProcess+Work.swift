@@ -73,9 +73,7 @@ extension WorkerProcess {
     func prepare(_ key: WorkKey) {
         guard let payload = payloads[key] else { return }
         let headers = payload.header.tensors
-        guard let storage = payload.received else {
-            return step(.prepareFailed(key, .invalidArgument, "the micro-batch came without its tensors"))
-        }
+        guard let storage = payload.received else { return }
         if headers.allSatisfy({ $0.encoding == .raw }) {
             do {
                 payloads[key]?.tensors = try PayloadLayout(headers).tensors(in: storage)

@@ -196,7 +196,16 @@ struct CoordinatorDriver {
 
     /// A micro-batch comes back with its result.
     @discardableResult
-    mutating func finish(_ work: Work) -> [Directive] { step(.resultArrived(work.key, [])) }
+    mutating func finish(_ work: Work, _ traces: [HopTrace] = []) -> [Directive] {
+        let connection = lastHop(work)
+        let tensor = TensorHeader(dtype: .float32, shape: [Int(work.items)], encoding: .raw, wireByteCount: Int(work.items) * 4)
+        let announced = step(.resultAnnounced(connection, WorkResult(key: work.key, tensors: [tensor], trace: traces)))
+        guard announced.contains(.acceptResult(work.key)) else { return announced }
+        return announced.filter { $0 != .acceptResult(work.key) } + step(.resultArrived(connection, work.key, traces))
+    }
+
+    /// Where the result of a micro-batch must come from.
+    func lastHop(_ work: Work) -> ConnectionID { work.route.last.flatMap { data[NodeID($0.node)] } ?? ConnectionID(0) }
 
     // MARK: Fixtures
 

@@ -233,6 +233,8 @@ extension CoordinatorMachine {
         // Loading takes from the executors: what they owe counts from here.
         nodes[id]?.progress.lastAt = now
         standbyMayGoOn(now)
+        // Only what it was told to load, or said that it holds: names of its own would fill our tables.
+        guard nodes[id]?.partitions[report.key] != nil else { return }
         switch report.state {
         case .missing:
             guard let data = nodes[id]?.data, nodes[id]?.partitions[report.key] == .ordered else { return }

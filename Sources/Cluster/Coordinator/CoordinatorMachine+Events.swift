@@ -63,13 +63,20 @@ extension CoordinatorMachine {
         case archiveUnavailable(PartitionKey, String)
         /// A client's request header is here, its payload is not yet.
         case requestAnnounced(ConnectionID, InferRequest)
+        /// So many of its bytes are here. Said now and then while it is ``CoordinatorMachine/uploadsUnderWay``.
+        case requestProgressed(RequestID, byteCount: Int)
         /// The payload is complete and decoded.
         case requestArrived(RequestID)
         /// The same, and the shell has its result already: it is to be answered at once, without work for anybody.
         case requestCached(RequestID)
         case requestBroken(RequestID, String)
-        case resultArrived(WorkKey, [HopTrace])
-        case resultBroken(WorkKey, String)
+        /// Its client took its message back half-way.
+        case requestGivenUp(RequestID)
+        /// A result's header is here, its payload is not yet: it is read only if ``Directive/acceptResult(_:)`` follows.
+        case resultAnnounced(ConnectionID, WorkResult)
+        /// A result that was accepted on this connection is complete and decoded.
+        case resultArrived(ConnectionID, WorkKey, [HopTrace])
+        case resultBroken(ConnectionID, WorkKey, String)
         /// The dispatched micro-batch breaks a bound of the protocol: nothing of it was sent.
         case dispatchFailed(WorkKey, String)
         /// The kernel has the last byte of the reply, or the client is gone.
@@ -89,6 +96,10 @@ extension CoordinatorMachine {
         case sendArchive(ConnectionID, PartitionKey)
         /// Take the payload of the announced request and keep it until `forget`.
         case accept(RequestID, ConnectionID, clientNumber: UInt64)
+        /// The request ended before its payload was complete: let go of what has come, and do not wait for the rest.
+        case stopReceiving(RequestID, ConnectionID)
+        /// Take the payload of the announced result: it is what the model declares, and there is room for it.
+        case acceptResult(WorkKey)
         /// Send the micro-batch: items `range` of the request.
         case dispatch(Work, ConnectionID, RequestID, Range<Int>)
         /// Stop sending a micro-batch that may still be on its way out.
@@ -203,10 +214,14 @@ public struct ServedModel: Sendable, Hashable {
     public var batching: Batching
     /// Bytes of all parameters, for `status`.
     public var weightBytes: UInt64
+    /// The outputs' extents are those of a few runs, and nobody has declared them: another input may give others.
+    public var hasObservedExtents: Bool
 
     public init(
-        name: String, digest: String, inputs: [TensorSpec], outputs: [TensorSpec], batching: Batching, weightBytes: UInt64
+        name: String, digest: String, inputs: [TensorSpec], outputs: [TensorSpec], batching: Batching, weightBytes: UInt64,
+        hasObservedExtents: Bool = false
     ) {
+        self.hasObservedExtents = hasObservedExtents
         self.name = name
         self.digest = digest
         self.inputs = inputs

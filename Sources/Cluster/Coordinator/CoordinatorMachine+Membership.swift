@@ -115,6 +115,7 @@ extension CoordinatorMachine {
         defer { lastStep = now }
         guard let lastStep, let promisedWake, now - promisedWake >= lifeCheckInterval else { return }
         let pause = now - lastStep
+        uploads.forgive(pause)
         for id in nodes.keys {
             nodes[id]?.lastHeard += pause
             nodes[id]?.progress.lastAt += pause

@@ -140,6 +140,8 @@ extension CoordinatorMachine {
             var items: Range<Int>
             var attempt: UInt32 = 0
             var isDone = false
+            /// What its result takes, once one was announced.
+            var outputBytes = 0
             /// The nodes that ended while it was under way on them.
             var lossNodes: [NodeID] = []
         }
@@ -147,8 +149,13 @@ extension CoordinatorMachine {
         var client: ConnectionID
         var clientNumber: UInt64
         var items: Int
+        /// What it is charged with: its inputs as they came and decoded, and its outputs as the plan expects them or as they are.
         var bytes: Int
         var inputBytes: Int
+        /// Of `bytes`, what was set aside for outputs at the admission; it grows with results that are larger.
+        var outputBytes: Int
+        /// What the results that were announced so far take.
+        var resultBytes = 0
         var deadline: Instant
         var admittedAt: Instant
         /// When its inputs were complete.
@@ -176,6 +183,9 @@ extension CoordinatorMachine {
         /// Reserved at each hop, in route order.
         var bytes: [Int]
         var deadline: Instant
+        var sentAt: Instant
+        /// A result of it was announced, is what the model declares, and is on its way.
+        var isResultAccepted = false
         /// Nobody wants its result any more; the reservation waits for the node's word.
         var isAbandoned = false
         /// Nothing else is under way on its nodes (DESIGN 5.6).

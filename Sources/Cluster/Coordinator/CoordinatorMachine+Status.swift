@@ -139,6 +139,16 @@ extension CoordinatorMachine {
             abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
             nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count)
     }
+    /// What does not hold though it must after each step, for tests and simulations. O(n).
+    public var brokenInvariant: String? {
+        if let broken = uploads.brokenInvariant { return broken }
+        if requests.values.count(where: { $0.phase == .receiving }) != uploads.count { return "uploads are not the requests in receipt" }
+        if requests.values.reduce(0, { $0 + $1.bytes }) != heldBytes { return "the held bytes are not the requests'" }
+        for request in requests.values where request.pieces.reduce(0, { $0 + $1.outputBytes }) != request.resultBytes {
+            return "the result bytes of request \(request.id.number) are not its pieces'"
+        }
+        return nil
+    }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
 }
 

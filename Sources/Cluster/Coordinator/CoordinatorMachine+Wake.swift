@@ -15,6 +15,7 @@ extension CoordinatorMachine {
         consider(linkWakeAt)
         consider(peerTableDueAt)
         consider(deadlines.min?.at)
+        consider(uploads.nextWake)
         consider(abandoned.first.map { $0.at + Self.abandonedReclaim })
         consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }

@@ -71,6 +71,7 @@ public struct CoordinatorMachine: Sendable {
     var deadlines: Heap<Deadline> = []
     var nextRequest: UInt64 = 1
     var heldBytes = 0
+    var uploads = Uploads()
     var flights: [WorkKey: Flight] = [:]
     /// Flights whose result is still wanted: what the window bounds.
     var livingFlights = 0
@@ -114,11 +115,14 @@ public struct CoordinatorMachine: Sendable {
         case .planned(let generation, let outcome): planned(generation, outcome, now, &out)
         case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, now, &out)
         case .requestAnnounced(let connection, let request): announced(connection, request, now, &out)
+        case .requestProgressed(let id, let byteCount): uploads.progressed(id, arrived: byteCount, now)
         case .requestArrived(let id): requestArrived(id, now, &out)
         case .requestCached(let id): requestCached(id, now, &out)
         case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, now, &out)
-        case .resultArrived(let key, let traces): resultArrived(key, traces, now, &out)
-        case .resultBroken(let key, let message): workFailed(key, node: nil, .internalError, message, now, &out)
+        case .requestGivenUp(let id): drop(id, now, &out)
+        case .resultAnnounced(let connection, let result): resultAnnounced(connection, result, now, &out)
+        case .resultArrived(let connection, let key, let traces): resultArrived(connection, key, traces, now, &out)
+        case .resultBroken(let connection, let key, let message): resultBroken(connection, key, message, now, &out)
         case .dispatchFailed(let key, let message): dispatchFailed(key, message, now, &out)
         case .replySent(let id): replySent(id, now, &out)
         case .drain:
@@ -138,6 +142,7 @@ public struct CoordinatorMachine: Sendable {
         openStartGate(now, &out)
         reclaimAbandoned(now)
         expireRequests(now, &out)
+        endSlowUploads(now, &out)
         watchDeployment(now, &out)
         startPlanning(now, &out)
         prepareStandbys(now, &out)
