@@ -16,7 +16,8 @@ public struct Instant: Sendable, Hashable, Comparable {
     }
 
     public static func - (later: Instant, earlier: Instant) -> Duration {
-        .nanoseconds(later.nanoseconds - earlier.nanoseconds)
+        let (difference, overflow) = later.nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+        return .nanoseconds(overflow ? (later < earlier ? .min : .max) : difference)
     }
 
     public static func += (instant: inout Instant, duration: Duration) { instant = instant + duration }
@@ -28,7 +29,8 @@ extension Duration {
         let (seconds, attoseconds) = components
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         if overflow { return seconds < 0 ? .min : .max }
-        return scaled &+ attoseconds / 1_000_000_000
+        let (sum, isOver) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return isOver ? (seconds < 0 ? .min : .max) : sum
     }
 
     /// Milliseconds with their fraction.

@@ -137,13 +137,13 @@ extension CoordinatorMachine {
         }
         return PlanningNode(
             id: node.id, effectiveCores: cores, speed: (profile?.speed ?? 1) / configuration.referenceSpeed,
-            freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: load,
+            freeMemory: ByteCount(Int(clamping: min(limit, free.addedSaturating(to: ours)))), load: load,
             latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2, pinnedStage: node.pinnedStage, machine: machine)
     }
 
     /// A node's limit, what is free of it, and what we have there, in bytes.
     func memory(of node: Node) -> (limit: UInt64, free: UInt64, ours: UInt64) {
-        let held = node.partitions.values.reduce(UInt64(0)) { $0 &+ $1.weightBytes }
+        let held = node.partitions.values.reduce(UInt64(0)) { $0.addedSaturating(to: $1.weightBytes) }
         guard let beat = node.heartbeat, beat.memoryLimitBytes > 0 else {
             return (node.profile?.memoryLimitBytes ?? 0, node.profile?.memoryAvailableBytes ?? 0, held)
         }
@@ -363,7 +363,7 @@ extension CoordinatorMachine {
         let usual = 2 * executors + deployment.stages.count
         guard replicas.contains(where: { (nodes[$0]?.profile?.cores ?? 1) < 1 }) else { return usual }
         let waiting = 1.5 * Self.quotaPeriodMs / max(1, deployment.plan.bottleneckMilliseconds)
-        let perStage = min(Self.waitingForQuotaLimit, Int(waiting.rounded(.up)))
+        let perStage = Int(min(Double(Self.waitingForQuotaLimit), waiting.rounded(.up)))
         return max(usual, executors + deployment.stages.count * perStage)
     }
 

@@ -114,7 +114,8 @@ extension CoordinatorMachine {
         public var pinnedStage: Int?
         public init(name: NodeID, addresses: [String], pinnedStage: Int? = nil) {
             self.name = name
-            self.addresses = addresses
+            // A port range of a topology gives thousands; what a message has room for is what can be passed on.
+            self.addresses = Array(addresses.prefix(WireLimits.addresses))
             self.pinnedStage = pinnedStage
         }
     }

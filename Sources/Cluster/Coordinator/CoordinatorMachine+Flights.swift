@@ -75,8 +75,8 @@ extension CoordinatorMachine {
     private func hopBytes(_ id: RequestID, _ piece: Int, on active: ActivePlan) -> [Int] {
         guard let items = requests[id]?.pieces[piece].items.count else { return [] }
         return active.deployment.stages.enumerated().map { index, stage in
-            guard index == 0 else { return stage.inputBytesPerItem * items }
-            return (requests[id]?.inputBytes ?? 0) * items / max(1, requests[id]?.items ?? 1)
+            guard index == 0 else { return stage.inputBytesPerItem.multipliedSaturating(by: items) }
+            return (requests[id]?.inputBytes ?? 0).multipliedSaturating(by: items) / max(1, requests[id]?.items ?? 1)
         }
     }
 

@@ -262,7 +262,7 @@ extension CoordinatorMachine {
         node.isDialing = false
         if let refusal = failure.refusal, refusal.code == .superseded, !refusal.isHeld {
             // Nobody holds it; an earlier coordinator did. Our term must be later still.
-            term = max(term, refusal.term + 1)
+            term = max(term, WireRanges.term(after: refusal.term))
             node.redialAt = now
         } else {
             node.redialAt = now + node.backoff

@@ -49,7 +49,8 @@ extension CoordinatorMachine {
         }
         if alone { return node.state == .ready && needed <= Int(clamping: profile.slotBytes) }
         guard !isKeptFree(id) else { return false }
-        return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
+        // In this order nothing overflows, however large what is needed.
+        return node.flights.count < Int(profile.slots) && needed <= Int(clamping: profile.slotBytes) - node.flightBytes
     }
 
     /// Whether an empty replica would take it; true where none is ready, because that one may.

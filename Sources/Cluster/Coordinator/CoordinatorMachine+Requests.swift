@@ -70,8 +70,8 @@ extension CoordinatorMachine {
                 retryAfter: Self.retryHint)
         }
         let inputBytes = request.tensors.reduce(0) { $0 + ((try? Tensor.byteCount(of: $1.dtype, shape: $1.shape)) ?? 0) }
-        let outputBytes = (active?.deployment.outputBytesPerItem ?? 0) * items
-        let bytes = inputBytes + outputBytes
+        let outputBytes = (active?.deployment.outputBytesPerItem ?? 0).multipliedSaturating(by: items)
+        let bytes = inputBytes.addedSaturating(to: outputBytes)
         guard bytes <= configuration.maximumRequestBytes else {
             return refuse(
                 .invalidArgument,

@@ -42,10 +42,10 @@ extension CoordinatorMachine {
         let cores = node.profile?.cores ?? 0
         return ClusterStatus.Node(
             name: node.id, address: node.addresses.first ?? "", state: node.state.name, cause: node.cause,
-            capability: cores * (node.profile?.speed ?? 0),
+            capability: (cores * (node.profile?.speed ?? 0)).finite,
             cpu: .init(
-                usedCores: beat?.cpuUsedCores ?? 0, quotaCores: beat?.cpuQuotaCores ?? cores,
-                throttledShare: beat?.cpuThrottledShare ?? 0, processCores: beat?.processCPUCores ?? 0),
+                usedCores: (beat?.cpuUsedCores ?? 0).finite, quotaCores: (beat?.cpuQuotaCores ?? cores).finite,
+                throttledShare: (beat?.cpuThrottledShare ?? 0).finite, processCores: (beat?.processCPUCores ?? 0).finite),
             memory: .init(
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
@@ -58,7 +58,8 @@ extension CoordinatorMachine {
     private static func network(of node: Node, _ beat: Heartbeat) -> ClusterStatus.Network {
         ClusterStatus.Network(
             receivedBytes: beat.networkReceivedBytes, sentBytes: beat.networkSentBytes,
-            receivedBytesPerSecond: node.network.receivedBytesPerSecond, sentBytesPerSecond: node.network.sentBytesPerSecond)
+            receivedBytesPerSecond: node.network.receivedBytesPerSecond.finite,
+            sentBytesPerSecond: node.network.sentBytesPerSecond.finite)
     }
 
     /// What the node holds: loaded as soon as it has said so to us, with the counts of its last heartbeat, which may be older.
@@ -86,8 +87,8 @@ extension CoordinatorMachine {
         return ClusterStatus.PlanStatus(
             generation: active.generation,
             stages: describe(active.deployment), microBatch: active.deployment.microBatch,
-            predictedItemsPerSecond: plan.itemsPerSecond, predictedLatencyMs: plan.latencyMilliseconds,
-            correctedItemsPerSecond: drift.servingMs.map { Double(active.deployment.microBatch) * 1000 / $0 },
+            predictedItemsPerSecond: plan.itemsPerSecond.finite, predictedLatencyMs: plan.latencyMilliseconds.finite,
+            correctedItemsPerSecond: drift.servingMs.map { (Double(active.deployment.microBatch) * 1000 / $0).finite },
             strategy: plan.strategy.rawValue, reasons: plan.reasons)
     }
 
@@ -95,8 +96,8 @@ extension CoordinatorMachine {
         zip(deployment.plan.stages, deployment.stages).map { stage, deployed in
             ClusterStatus.Stage(
                 firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
-                cost: stage.predictedMilliseconds,
-                measuredMs: stage.replicas.map { nodes[$0]?.pace.runMilliseconds(deployed.partition) ?? 0 },
+                cost: stage.predictedMilliseconds.finite,
+                measuredMs: stage.replicas.map { (nodes[$0]?.pace.runMilliseconds(deployed.partition) ?? 0).finite },
                 parameterBytes: stage.parameterBytes.bytes, inputBytes: stage.inputBytes.bytes)
         }
     }
@@ -122,8 +123,8 @@ extension CoordinatorMachine {
             ClusterStatus.Link(
                 from: node.id.description, to: link.peer, connected: link.isConnected, messages: link.messages,
                 rawBytes: link.rawBytes,
-                wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond,
-                compressedShare: link.compressedShare)
+                wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond.finite,
+                compressedShare: link.compressedShare.finite)
         }
     }
 

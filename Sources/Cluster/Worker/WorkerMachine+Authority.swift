@@ -1,6 +1,6 @@
 internal import Wire
 
-/// Whom the worker obeys (DESIGN section 6, fencing): the coordinator that holds it, as long as that one lives, and after it whoever comes
+/// Whom the worker obeys (fencing): the coordinator that holds it, as long as that one lives, and after it whoever comes
 /// with a later term; everybody else is told who holds it. A living holder is not left for a later term either: a second coordinator that
 /// was started by mistake gets one from the first worker whose connection to the right one breaks, and would take all the others with it.
 extension WorkerMachine {
@@ -37,7 +37,7 @@ extension WorkerMachine {
         }
         if let current = claim, offered.session != current.session {
             let isHeld = control != nil && now - lastHeardFromCoordinator < Self.holdTimeout
-            guard offered.term > current.term, !isHeld else {
+            guard Self.comesAfter(offered.term, current.term), !isHeld else {
                 let holder =
                     isHeld
                     ? "coordinator \"\(holderName)\" holds this worker" : "a coordinator of a later term has held this worker"
@@ -73,6 +73,12 @@ extension WorkerMachine {
         }
         accept(connection, hello, &out)
         if hello.channel == .control { repeatLeaving(&out) }
+    }
+
+    /// At the end of the range no term comes after another: one peer's absurd term must not lock out every coordinator after it, so there
+    /// the silence of the holder decides alone.
+    private static func comesAfter(_ offered: UInt64, _ current: UInt64) -> Bool {
+        offered > current || offered >= WireRanges.terms.upperBound
     }
 
     private mutating func accept(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {

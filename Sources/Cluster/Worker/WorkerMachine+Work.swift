@@ -45,7 +45,7 @@ extension WorkerMachine {
         guard work.count < configuration.slots else {
             return (.resourceExhausted, "\(name) holds \(work.count) micro-batches, which is its limit")
         }
-        guard heldBytes + bytes <= configuration.slotBytes else {
+        guard bytes <= configuration.slotBytes - heldBytes else {
             return (
                 .resourceExhausted,
                 "\(name) holds \(heldBytes) bytes of activations; \(bytes) more would pass its limit of \(configuration.slotBytes)"
