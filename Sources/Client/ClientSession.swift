@@ -154,11 +154,11 @@ final class ClientSession: ConnectionHandler {
         guard let connection else { return }
         if let question = questions[id] {
             switch question.kind {
-            case .model: connection.send(.modelRequest(ModelRequest(id: id)))
-            case .status: connection.send(.statusRequest(StatusRequest(id: id)))
-            case .history(let range): connection.send(.statusRequest(StatusRequest(id: id, history: range)))
+            case .model: ask(.modelRequest(ModelRequest(id: id)), id, connection)
+            case .status: ask(.statusRequest(StatusRequest(id: id)), id, connection)
+            case .history(let range): ask(.statusRequest(StatusRequest(id: id, history: range)), id, connection)
             case .drain(let node, let undo, let force):
-                connection.send(.drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)))
+                ask(.drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)), id, connection)
             }
             return
         }
@@ -175,6 +175,15 @@ final class ClientSession: ConnectionHandler {
             }
         } catch {
             step(.refused(id, .invalidArgument, error.message, retryAfter: .zero))
+        }
+    }
+
+    /// What cannot be asked (a name that no node can have) is answered at once, not at the deadline.
+    private func ask(_ question: Message, _ id: UInt64, _ connection: Connection) {
+        connection.send(question) { [weak self] outcome in
+            if case .refused(let error) = outcome {
+                self?.step(.refused(id, .invalidArgument, error.message, retryAfter: .zero))
+            }
         }
     }
 

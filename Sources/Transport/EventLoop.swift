@@ -92,7 +92,8 @@ public final class EventLoop {
             // In whole milliseconds, rounded up: a timer comes up to 1 ms late, never early.
             let limits = [maximumWait, timers.nextDeadline.map { $0 - LoopTime.current() }]
             for limit in limits.compactMap({ $0 }) {
-                let milliseconds = Int32(clamping: (max(limit.wholeNanoseconds, 0) + 999_999) / 1_000_000)
+                let (whole, rest) = max(limit.wholeNanoseconds, 0).quotientAndRemainder(dividingBy: 1_000_000)
+                let milliseconds = Int32(clamping: whole + (rest > 0 ? 1 : 0))
                 wait = wait < 0 ? milliseconds : min(wait, milliseconds)
             }
         }

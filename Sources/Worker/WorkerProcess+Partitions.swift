@@ -89,9 +89,12 @@ extension WorkerProcess {
         let store = store
         let engine = engine
         let answers = answers
+        let warmupLimit = slotBytes
         let isTaken = (order.isStandby ? standbyLoader : loader).submit {
             let start = LoopTime.current()
-            let result = Result { () throws(StoreRefusal) in try Self.load(order, from: store, with: engine, since: start) }
+            let result = Result { () throws(StoreRefusal) in
+                try Self.load(order, from: store, with: engine, warmupLimit: warmupLimit, since: start)
+            }
             _ = answers?.post(.loaded(order.key, result))
         }
         if !isTaken {
@@ -109,8 +112,9 @@ extension WorkerProcess {
     }
 
     /// Loads, optimises and runs once at each size that is named, so that the first request does not pay for it.
+    /// - Parameter warmupLimit: bytes of the inputs of one run; a micro-batch above it is not taken either.
     private static func load(
-        _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, since start: LoopTime
+        _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, warmupLimit: Int, since start: LoopTime
     ) throws(StoreRefusal) -> LoadOutcome {
         guard let archive = store.archive(for: order.key) else {
             throw StoreRefusal(code: .failedPrecondition, message: "the archive is not in the store")
@@ -119,6 +123,8 @@ extension WorkerProcess {
             let partition = try engine.loadPartition(archive: archive, optimized: order.key.optimization == .o1)
             var runMilliseconds = 0.0
             for (index, headers) in order.warmups.enumerated() {
+                // The decoder bounds each of them, and their sum.
+                guard headers.reduce(0, { $0 + $1.wireByteCount }) <= warmupLimit else { continue }
                 let inputs = try headers.map { header in
                     let storage = TensorStorage(byteCount: try Tensor.byteCount(of: header.dtype, shape: header.shape))
                     storage.mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)

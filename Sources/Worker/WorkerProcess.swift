@@ -70,7 +70,8 @@ final class WorkerProcess {
         sample = first
         memoryLimit = min(first.memoryForProcessBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
         runtimeResidentBytes = first.processResidentBytes
-        executorCount = options.executors ?? max(1, Int(first.quotaCores))
+        // A quota may be any number; more executors than the option takes are no use to anybody.
+        executorCount = options.executors ?? Int(min(max(first.quotaCores, 1), Double(WorkerOptions.maximumExecutors)))
         slotBytes = max(16 << 20, Int(Double(memoryLimit) * Self.activationShare))
         try TorchEngine.configure(threads: options.threads)
         coreSpeed = SpeedProbe.measure().relativeSpeed
@@ -150,7 +151,8 @@ final class WorkerProcess {
     private func startRegistering(listening: SocketAddress) {
         guard let coordinator = options.coordinator else { return }
         let registration = CoordinatorRegistration(
-            loop: loop, logger: logger, coordinator: coordinator, name: options.name ?? "\(HostName.current):\(listening.port)",
+            loop: loop, logger: logger, coordinator: coordinator,
+            name: options.name ?? NodeName.legal(from: "\(HostName.current):\(listening.port)", otherwise: "unnamed"),
             listening: listening, advertised: options.advertise, incarnation: incarnation, dialing: dialSettings)
         self.registration = registration
         registration.start()
@@ -211,7 +213,8 @@ final class WorkerProcess {
             cores: sample.quotaCores, speed: coreSpeed, memoryLimitBytes: memoryLimit,
             memoryAvailableBytes: memoryForProcessBytes, executors: UInt32(executorCount),
             slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
-            inventory: archives.map {
+            // The others stay in the store: a coordinator sends what it does not know of, and then they are here already.
+            inventory: archives.prefix(WireLimits.inventory).map {
                 HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil)
             }, processorGroup: processorGroup)
     }
