@@ -90,7 +90,7 @@ extension Generator {
                     peer: $0.name(), isConnected: $0.flag(), messages: $0.number(), rawBytes: $0.number(), wireBytes: $0.number(),
                     bandwidthBytesPerSecond: $0.quantity(), compressedShare: $0.quantity(),
                     roundTripMilliseconds: $0.quantity())
-            })
+            }, executorCPUNanoseconds: number())
     }
 
     mutating func warmup() -> TensorHeader {
@@ -109,14 +109,19 @@ extension Generator {
                     claim: flag()
                         ? nil
                         : CoordinatorClaim(
-                            term: number(), session: SessionID(bits: bits()), compression: pick(CompressionMode.allCases)),
+                            term: number(), session: SessionID(bits: bits()), compression: pick(CompressionMode.allCases),
+                            holder: HolderToken(bits: bits())),
                     assignedName: flag() ? nil : name()))
         case .welcome:
             .welcome(
                 Welcome(
                     role: pick([.coordinator, .worker, .client]), name: name(), software: name(),
                     incarnation: IncarnationID(bits: bits()), term: number(), worker: flag() ? nil : profile()))
-        case .refused: .refused(Refused(code: pick(StatusCode.allCases), message: name()))
+        case .refused:
+            .refused(
+                Refused(
+                    code: pick(StatusCode.allCases), message: name(), term: number(), isHeld: flag(),
+                    incarnation: flag() ? nil : IncarnationID(bits: bits() | 1)))
         case .heartbeat: .heartbeat(heartbeat())
         case .ping: .ping(Ping(sequence: number(), sentAtNanoseconds: number()))
         case .pong: .pong(Ping(sequence: number(), sentAtNanoseconds: number()))
@@ -127,7 +132,7 @@ extension Generator {
                     peers: list(0...4) {
                         PeerTable.Peer(
                             name: $0.name(), incarnation: IncarnationID(bits: $0.bits()), addresses: $0.list(0...3) { $0.name() })
-                    }))
+                    }, page: number32(), hasMore: flag()))
         case .loadPartition:
             .loadPartition(
                 LoadPartition(
@@ -141,7 +146,7 @@ extension Generator {
                     message: name(), runMilliseconds: quantity()))
         case .releasePartition: .releasePartition(ReleasePartition(key: partitionKey()))
         case .cancelWork: .cancelWork(CancelWork(keys: list(0...5) { $0.workKey() }))
-        case .workDropped: .workDropped(WorkDropped(key: workKey(), node: name()))
+        case .workDropped: .workDropped(WorkDropped(key: workKey(), node: name(), hasOverrun: flag()))
         case .workRejected:
             .workRejected(WorkRejected(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))
         case .workFailed: .workFailed(WorkFailed(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))

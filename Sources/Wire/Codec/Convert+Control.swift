@@ -19,6 +19,7 @@ extension Heartbeat: WireConvertible {
         c.completed = completed
         (c.n_partitions, c.partitions) = try arena.list(partitions, atMost: WireLimits.inventory, "heartbeat.partitions")
         (c.n_links, c.links) = try arena.list(links, atMost: WireLimits.peers, "heartbeat.links")
+        c.executor_cpu_nanoseconds = executorCPUNanoseconds
     }
 
     init(reading c: Amp4ec__Heartbeat) throws(WireError) {
@@ -31,7 +32,8 @@ extension Heartbeat: WireConvertible {
             processResidentBytes: c.process_resident_bytes, networkReceivedBytes: c.network_received_bytes,
             networkSentBytes: c.network_sent_bytes, queued: c.queued, executing: c.executing, completed: c.completed,
             partitions: try Field.list(c.n_partitions, c.partitions, atMost: WireLimits.inventory, "heartbeat.partitions"),
-            links: try Field.list(c.n_links, c.links, atMost: WireLimits.peers, "heartbeat.links"))
+            links: try Field.list(c.n_links, c.links, atMost: WireLimits.peers, "heartbeat.links"),
+            executorCPUNanoseconds: c.executor_cpu_nanoseconds)
     }
 }
 
@@ -100,11 +102,14 @@ extension PeerTable: WireConvertible {
     func write(to c: inout Amp4ec__PeerTable, in arena: WireArena) throws(WireError) {
         c.version = version
         (c.n_peers, c.peers) = try arena.list(peers, atMost: WireLimits.peers, "peer_table.peers")
+        c.page = page
+        c.more = hasMore ? 1 : 0
     }
 
     init(reading c: Amp4ec__PeerTable) throws(WireError) {
         self.init(
-            version: c.version, peers: try Field.list(c.n_peers, c.peers, atMost: WireLimits.peers, "peer_table.peers"))
+            version: c.version, peers: try Field.list(c.n_peers, c.peers, atMost: WireLimits.peers, "peer_table.peers"),
+            page: c.page, hasMore: c.more != 0)
     }
 }
 

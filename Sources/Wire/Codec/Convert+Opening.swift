@@ -8,12 +8,15 @@ extension CoordinatorClaim: WireConvertible {
         c.session_high = session.bits.high
         c.session_low = session.bits.low
         c.compression = compression.wire
+        c.holder_high = holder.bits.high
+        c.holder_low = holder.bits.low
     }
 
     init(reading c: Amp4ec__CoordinatorClaim) throws(WireError) {
         self.init(
             term: c.term, session: SessionID(bits: UInt128(high: c.session_high, low: c.session_low)),
-            compression: try CompressionMode(wire: c.compression))
+            compression: try CompressionMode(wire: c.compression),
+            holder: HolderToken(bits: UInt128(high: c.holder_high, low: c.holder_low)))
     }
 }
 
@@ -129,11 +132,15 @@ extension Refused: WireConvertible {
         c.message = try arena.text(message)
         c.term = term
         c.is_held = isHeld ? 1 : 0
+        c.incarnation_high = incarnation?.bits.high ?? 0
+        c.incarnation_low = incarnation?.bits.low ?? 0
     }
 
     init(reading c: Amp4ec__Refused) throws(WireError) {
         self.init(
             code: try Field.value(c.code.rawValue, "refused.code"), message: try Field.text(c.message, "refused.message"),
-            term: c.term, isHeld: c.is_held != 0)
+            term: c.term, isHeld: c.is_held != 0,
+            incarnation: c.incarnation_high | c.incarnation_low == 0
+                ? nil : IncarnationID(bits: UInt128(high: c.incarnation_high, low: c.incarnation_low)))
     }
 }

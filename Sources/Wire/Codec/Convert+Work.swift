@@ -18,10 +18,13 @@ extension WorkDropped: WireConvertible {
     func write(to c: inout Amp4ec__WorkDropped, in arena: WireArena) throws(WireError) {
         c.key = try arena.make(key)
         c.node = try arena.name(node, "work_dropped.node")
+        c.overran = hasOverrun ? 1 : 0
     }
 
     init(reading c: Amp4ec__WorkDropped) throws(WireError) {
-        self.init(key: try Field.required(c.key, "work_dropped.key"), node: try Field.name(c.node, "work_dropped.node"))
+        self.init(
+            key: try Field.required(c.key, "work_dropped.key"), node: try Field.name(c.node, "work_dropped.node"),
+            hasOverrun: c.overran != 0)
     }
 }
 
