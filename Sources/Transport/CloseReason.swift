@@ -81,6 +81,9 @@ public protocol ConnectionHandler: AnyObject {
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?)
     /// The sender gave up a message that ``connection(_:willReceive:payloadByteCount:)`` accepted: its storage is free.
     func connection(_ connection: Connection, didAbort message: Message)
+    /// A message that was sent without a completion breaks a bound of the protocol: nothing of it was sent. By default the connection ends, so that
+    /// nothing is lost silently; who says the same again and again, or speaks for others, says so in the log and goes on.
+    func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError)
     /// No callback follows. Incomplete messages are lost.
     func connectionClosed(_ connection: Connection, reason: CloseReason)
 }
@@ -88,4 +91,7 @@ public protocol ConnectionHandler: AnyObject {
 extension ConnectionHandler {
     public func connectionOpened(_ connection: Connection) {}
     public func connection(_ connection: Connection, didAbort message: Message) {}
+    public func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
+        connection.close(.wire(error))
+    }
 }

@@ -108,8 +108,8 @@ public final class Connection: CustomStringConvertible {
     /// behind it.
     /// - Parameters:
     ///   - tag: a name for ``cancelSend(tag:)``, unique among the messages in the queue.
-    ///   - completion: called once, later, with what became of it. Without one, a message that breaks a bound of the protocol closes the connection,
-    ///     so that nothing is lost silently.
+    ///   - completion: called once, later, with what became of it. Without one, the handler is told of a message that breaks a bound of the
+    ///     protocol.
     public func send(
         _ message: Message, payload: OutgoingPayload = .empty, tag: UInt64? = nil, completion: ((SendOutcome) -> Void)? = nil
     ) {
@@ -132,8 +132,10 @@ public final class Connection: CustomStringConvertible {
             if sender.isEmpty { lastWriteProgress = loop.now }
             try sender.enqueue(encoded, payload: payload, weight: weight, userTag: tag, completion: completion)
         } catch {
-            guard let completion else { return close(.wire(error)) }
-            return loop.defer { completion(.refused(error)) }
+            return loop.defer { [self] in
+                if let completion { return completion(.refused(error)) }
+                if let handler { handler.connection(self, cannotSend: message, error) } else { close(.wire(error)) }
+            }
         }
         scheduleFlush()
     }
