@@ -37,7 +37,8 @@ enum StatusReport {
         for node in nodes {
             let partitions = node.partitions.filter(\.isLoaded)
             table.add([
-                node.name.description, node.address, node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
+                node.name.description, ([node.address] + (node.aliases ?? [])).joined(separator: " "),
+                node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
                 decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes),
                 size(node.memory.processBytes), rate(node.network?.receivedBytesPerSecond), rate(node.network?.sentBytesPerSecond),
                 "\(node.load)", partitions.map(\.layers).joined(separator: " "), size(partitions.reduce(0) { $0 + $1.weightBytes }),

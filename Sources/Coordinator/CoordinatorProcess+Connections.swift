@@ -116,7 +116,9 @@ extension CoordinatorProcess: ConnectionHandler {
         } else if peer.isClient {
             fromClient(message, payload, peer)
         } else if let incarnation = peer.registrant {
-            if case .register(let register) = message { step(.registered(peer.id, register, incarnation)) }
+            if case .register(let register) = message {
+                step(.registered(peer.id, register, incarnation, from: connection.peerAddress.hostDescription))
+            }
         } else if case .hello(let hello) = message {
             greet(hello, peer)
         } else {
@@ -127,6 +129,22 @@ extension CoordinatorProcess: ConnectionHandler {
     func connection(_ connection: Connection, didAbort message: Message) {
         guard case .inferRequest(let request) = message else { return }
         step(.received(ConnectionID(connection.id), .cancelRequest(CancelRequest(id: request.id))))
+    }
+
+    func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
+        if unsendable.insert(message.kind.rawValue).inserted {
+            logger.error(
+                "a message of ours cannot be sent; it is left out",
+                metadata: ["kind": "\(message.kind)", "peer": "\(connection.peerAddress)", "cause": "\(error.message)"])
+        }
+        // What is waited for fails at once.
+        switch message {
+        case .loadPartition(let order):
+            let report = PartitionReport(key: order.key, state: .failed, code: .resourceExhausted, message: error.message)
+            step(.received(ConnectionID(connection.id), .partitionReport(report)))
+        case .partitionData(let data): step(.archiveUnavailable(data.key, error.message))
+        default: break
+        }
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {

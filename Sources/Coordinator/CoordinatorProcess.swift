@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Digest
 internal import Foundation
 internal import Gateway
 internal import Glibc
@@ -61,6 +62,8 @@ final class CoordinatorProcess {
     var reader: TaskQueue?
     var gateway: GatewayServer?
     var caching: ResultCaching?
+    /// Kinds of messages of ours that broke a bound, each said once.
+    var unsendable: Set<UInt16> = []
 
     /// What a thread has done.
     enum Answer: Sendable {
@@ -114,7 +117,17 @@ final class CoordinatorProcess {
         configuration.referenceSpeed = SpeedProbe.measure().relativeSpeed
         configuration.defaultDeadline = options.deadline
         configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
-        machine = CoordinatorMachine(configuration: configuration, session: SessionID(bits: RandomBits.next128()))
+        machine = CoordinatorMachine(
+            configuration: configuration, session: SessionID(bits: RandomBits.next128()), holderToken: Self.holderTokens())
+    }
+
+    /// A secret for each target, which nobody who knows another one can compute.
+    private static func holderTokens() -> @Sendable (NodeID) -> HolderToken {
+        let secret = String(RandomBits.next128(), radix: 16)
+        return { target in
+            let digest = SHA256.hexDigest(of: "\(secret)/\(target)")
+            return HolderToken(bits: UInt128(digest.prefix(32), radix: 16) ?? 0)
+        }
     }
 
     private static func memoryLimitBytes() throws -> UInt64 {

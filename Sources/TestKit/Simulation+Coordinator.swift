@@ -33,8 +33,8 @@ extension Simulation {
     private mutating func carryOut(_ directive: CoordinatorMachine.Directive, coordinator index: Int) {
         let process = Process.coordinator(index)
         switch directive {
-        case .dial(let node, _, let hello):
-            guard let target = workers.first(where: { $0.name == node.name }) else { return }
+        case .dial(let node, let addresses, let hello):
+            guard let target = workers.first(where: { addresses.contains($0.name) }) else { return }
             _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: node.name)
         case .send(let connection, let message): transmit(Packet(message: message), on: connection, from: process)
         case .close(let connection, let why): close(connection, by: process, why)
@@ -150,7 +150,7 @@ extension Simulation {
                 step(.requestArrived(accepted), coordinator: index)
             }
         case .register(let register):
-            step(.registered(id, register, connections[number].hello.incarnation), coordinator: index)
+            step(.registered(id, register, connections[number].hello.incarnation, from: register.name), coordinator: index)
         case .workResult(let result):
             coordinators[index].results[result.key] = packet.values
             step(.resultArrived(result.key, result.trace), coordinator: index)

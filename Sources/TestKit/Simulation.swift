@@ -95,6 +95,7 @@ public struct Simulation {
             workers[worker].isUp = false
             workers[worker].registersItself = random.chance(0.5)
         }
+        for index in workers.indices { workers[index].isListedTwice = dice.chance(options.aliasShare) }
         slotCount = workers.reduce(0) { $0 + $1.slots }
         listed = Set(workers.filter(\.isUp).map(\.index))
         for index in 0..<random.int(in: options.clients) { clients.append(SimulatedClient(index: index)) }
@@ -192,7 +193,7 @@ public struct Simulation {
             if workers[worker].isRunning(life) { try finishExecution(worker, key) }
         case .loaded(let worker, let life, let order):
             if workers[worker].isRunning(life) { try finishLoad(worker, order) }
-        case .heartbeat(let worker, let life): heartbeat(worker, life)
+        case .heartbeat(let worker, let life): try heartbeat(worker, life)
         case .endPatience(let worker, let life):
             if workers[worker].isRunning(life) { try stepWorker(worker, .drain) }
         case .register(let worker, let life): register(worker, life)

@@ -1,7 +1,7 @@
 package import ArgumentParser
 package import Shell
 
-/// What the command line sets (DESIGN section 12).
+/// What the command line sets.
 package struct WorkerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Address to listen on; port 0 takes a free one.", valueName: "addr"))
     package var listen = HostPort(host: nil, port: 9000)

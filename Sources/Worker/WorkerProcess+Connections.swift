@@ -21,14 +21,15 @@ final class PeerConnection {
         id = ConnectionID(connection.id)
     }
 
-    /// The link that it carries activations or results of, from here; what others opened only brings them.
-    var link: String? {
-        if let dialledNode { return dialledNode }
-        return hello?.role == .coordinator && hello?.channel == .data ? WorkerProcess.LinkState.coordinatorName : nil
-    }
 }
 
 extension WorkerProcess: ConnectionHandler {
+    /// The link that the connection carries activations or results of, from here; what others opened only brings them.
+    func link(of peer: PeerConnection) -> String? {
+        if let dialledNode = peer.dialledNode { return dialledNode }
+        return peer.id == machine.resultConnection ? LinkState.coordinatorName : nil
+    }
+
     func accept(_ connection: Connection) -> any ConnectionHandler {
         if let refusal = PublicAddressPolicy.refusal(ofPeer: connection.peerAddress.hostDescription, insecure: options.insecure) {
             logger.warning("peer refused", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(refusal)"])
@@ -75,10 +76,13 @@ extension WorkerProcess: ConnectionHandler {
         }
         switch message {
         case .work:
-            // More than everything that may be held is not read at all; what the slots really allow, the machine decides.
-            return payloadByteCount <= slotBytes ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
+            // More than everything that may be held is not read at all, nor is a stranger's; what the slots really allow, the machine decides.
+            return payloadByteCount <= slotBytes && machine.takesWork(from: peer.id)
+                ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
         case .partitionData:
-            guard peer.hello?.role == .coordinator else { return .close(.requested("only the coordinator sends partitions")) }
+            guard peer.id == machine.resultConnection else {
+                return .close(.requested("only the coordinator that holds this worker sends partitions"))
+            }
             return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
         // Of a link's probe only its journey counts.
         default: return .discard
@@ -102,15 +106,20 @@ extension WorkerProcess: ConnectionHandler {
         case .hello(let hello):
             guard peer.hello == nil, peer.dialledNode == nil else { return connection.close(.requested("a second hello")) }
             peer.hello = hello
-            if let claim = hello.claim { compression = claim.compression }
             step(.opened(peer.id, hello))
-            if peer.link != nil { probe(peer) }
+            if peer.id == machine.resultConnection { probe(peer) }
         case _ where peer.hello == nil && peer.dialledNode == nil:
             connection.refuse(.failedPrecondition, "the first message must be a hello")
         case .work(let work): arrived(work, payload, on: peer)
-        case .partitionData(let data): store(data, payload)
+        case .partitionData(let data): if peer.id == machine.resultConnection { store(data, payload) }
         default: step(.received(peer.id, message))
         }
+    }
+
+    func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
+        guard unsendable.insert(message.kind.rawValue).inserted else { return }
+        logger.error(
+            "a message of ours cannot be sent; it is left out", metadata: ["kind": "\(message.kind)", "cause": "\(error.message)"])
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {

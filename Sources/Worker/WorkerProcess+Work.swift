@@ -28,6 +28,7 @@ extension WorkerProcess {
         var wireBytes: UInt64 = 0
         var bandwidth: Double = 0
         var roundTripMs: Double = 0
+        var lastUsed = LoopTime.current()
     }
 
     /// What a thread has done.
@@ -142,8 +143,10 @@ extension WorkerProcess {
         guard let payload = payloads[key], connections[connection] != nil else { return }
         let outbound = Outbound(link: link, connection: connection, route: route)
         let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }
+        let compression = machine.compression
         var state = links[link] ?? LinkState(policy: CompressionPolicy(mode: compression))
         if state.policy.mode != compression { state.policy = CompressionPolicy(mode: compression) }
+        state.lastUsed = loop.now
         let decision = state.policy.decide(rawBytes: rawBytes)
         links[link] = state
         let encoding: TensorEncoding
@@ -172,7 +175,7 @@ extension WorkerProcess {
         guard let payload = payloads[key], let connection = connections[outbound.connection]?.connection else { return }
         let outgoing: (payload: OutgoingPayload, headers: [TensorHeader])
         do { outgoing = try OutgoingPayload.encoded(segments) } catch {
-            return connection.close(.requested("an activation cannot be sent: \(error.message)"))
+            return step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
         }
         var trace = payload.trace
         let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }

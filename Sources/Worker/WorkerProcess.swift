@@ -31,7 +31,8 @@ final class WorkerProcess {
     var connections: [ConnectionID: PeerConnection] = [:]
     var payloads: [WorkKey: Payload] = [:]
     var links: [String: LinkState] = [:]
-    var compression: CompressionMode = .auto
+    /// Kinds of messages of ours that broke a bound, each said once.
+    var unsendable: Set<UInt16> = []
     var probe: ResourceProbe
     var sample: ResourceSample
     let memoryLimit: UInt64
@@ -111,6 +112,8 @@ final class WorkerProcess {
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
         try loop.run()
+        // Its thread would be waited for as long as it likes.
+        if machine.executingCount > 0 { leaveRunsBehind() }
         executors.shutDown(discardingQueued: true)
         codec.shutDown()
         loader.shutDown(discardingQueued: true)
@@ -191,6 +194,7 @@ final class WorkerProcess {
         case .load(let order): load(order)
         case .releasePartition(let key): releasePartition(key)
         case .drained: loop.stop()
+        case .restart: startAnew()
         case .log(let line): logger.log(line)
         }
     }
@@ -198,7 +202,7 @@ final class WorkerProcess {
     private func send(_ message: Message, on id: ConnectionID) {
         guard let peer = connections[id] else { return }
         if case .welcome(var welcome) = message, peer.hello?.role == .coordinator {
-            welcome.worker = profile
+            welcome.worker = profile.fitted
             peer.connection.send(.welcome(welcome))
         } else {
             peer.connection.send(message)
@@ -213,6 +217,6 @@ final class WorkerProcess {
             slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
             inventory: archives.map {
                 HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil)
-            }, processorGroup: processorGroup)
+            }.sorted { $0.isLoaded && !$1.isLoaded }, processorGroup: processorGroup)
     }
 }

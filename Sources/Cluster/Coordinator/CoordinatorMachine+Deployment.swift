@@ -240,6 +240,10 @@ extension CoordinatorMachine {
             count { $0.archivesSent += 1 }
             out.append(.sendArchive(data, report.key))
         case .ready:
+            // What was not ordered counts only while the table has room for what is.
+            guard nodes[id]?.partitions[report.key] != nil || (nodes[id]?.partitions.count ?? 0) < WireLimits.inventory else {
+                return
+            }
             nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
             nodes[id]?.pace.loaded(report.key, runMilliseconds: report.runMilliseconds, now)
             activateIfLoaded(now, &out)
@@ -251,10 +255,13 @@ extension CoordinatorMachine {
             if uses(candidate?.deployment, id, report.key) { candidate = nil }
             requestPlan(now, after: .zero)
         case .failed:
-            nodes[id]?.partitions[report.key] = nil
+            // Only an order fails.
+            guard nodes[id]?.partitions.removeValue(forKey: report.key) != nil else { return }
             // An answer to an order of a standby, or of a plan that was given up, is no failure of a plan.
             guard uses(candidate?.deployment, id, report.key) else {
-                nodes[id]?.refusedStandbys[report.key] = report.message
+                if (nodes[id]?.refusedStandbys.count ?? 0) < WireLimits.inventory {
+                    nodes[id]?.refusedStandbys[report.key] = report.message
+                }
                 return
             }
             abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: [id], now, &out)
@@ -365,11 +372,6 @@ extension CoordinatorMachine {
         let waiting = 1.5 * Self.quotaPeriodMs / max(1, deployment.plan.bottleneckMilliseconds)
         let perStage = min(Self.waitingForQuotaLimit, Int(waiting.rounded(.up)))
         return max(usual, executors + deployment.stages.count * perStage)
-    }
-
-    /// A plan with replicas left in every stage goes on serving until the next one is loaded.
-    mutating func retireActiveIfBroken() {
-        if let active, !hasLivingReplicas(active.deployment) { self.active = nil }
     }
 }
 

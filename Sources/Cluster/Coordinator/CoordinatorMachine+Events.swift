@@ -49,8 +49,8 @@ extension CoordinatorMachine {
     public enum Event: Sendable {
         /// The topology, whole, as it stands now.
         case targets([Target])
-        /// A worker dialled in and said where it can be reached.
-        case registered(ConnectionID, Register, IncarnationID)
+        /// A worker dialled in and said where it can be reached; `from` is the host that its connection comes from.
+        case registered(ConnectionID, Register, IncarnationID, from: String)
         case modelReady(ServedModel)
         /// A dialled worker said welcome.
         case connected(NodeID, Channel, ConnectionID, Welcome)

@@ -213,6 +213,7 @@ extension CoordinatorMachine {
                 now, &out)
             return
         }
+        noteRetry(of: flight)
         count { $0.microBatchesReplayed += 1 }
         requests[flight.request]?.replays += 1
         requests[flight.request]?.lastSetback = why
@@ -254,6 +255,7 @@ extension CoordinatorMachine {
             nodes[id]?.roundTrip = .nanoseconds(max(0, now.nanoseconds - Int64(clamping: ping.sentAtNanoseconds)))
         case .partitionReport(let report): reported(id, report, now, &out)
         case .workDropped(let dropped):
+            if dropped.hasOverrun { overran(id, dropped.key) }
             replay(dropped.key, why: "\(id) dropped it", now, &out)
             _ = land(dropped.key)
         case .workRejected(let rejected):

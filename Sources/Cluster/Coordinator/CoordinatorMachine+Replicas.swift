@@ -76,7 +76,7 @@ extension CoordinatorMachine {
         selectors.update(id, node.takesWork ? reading(of: node) : nil)
     }
 
-    /// The load is others' CPU and our own queue over its window (DESIGN section 3); what a stage needs was checked when it was planned.
+    /// The load is others' CPU and our own queue over its window; what a stage needs was checked when it was planned.
     private func reading(of node: Node) -> NodeReading {
         let cores = node.profile?.cores ?? 1
         let queued = Double(node.heartbeat?.queued ?? 0) / Double(max(1, node.profile?.slots ?? 1))

@@ -2,7 +2,7 @@ internal import DequeModule
 internal import Planning
 internal import Wire
 
-/// Where a node stands (DESIGN section 6).
+/// Where a node stands.
 public enum NodeState: Sendable, Hashable, CaseIterable {
     /// Listed; not yet answering, or answering and not yet with both connections.
     case joining
@@ -40,6 +40,12 @@ extension CoordinatorMachine {
         /// Why it is in that state, for `status` and for the message that names who is missing.
         var cause = "not reached yet"
         var incarnation: IncarnationID?
+        /// By which the worker knows our next connection.
+        var holder: HolderToken
+        /// The process that answered a dial which came to nothing: once it is connected as another node, this one leads to it.
+        var met: IncarnationID?
+        /// The node that it was an alias of.
+        var aliasOf: NodeID?
         var profile: WorkerProfile?
         var control: ConnectionID?
         var data: ConnectionID?
@@ -142,6 +148,8 @@ extension CoordinatorMachine {
             var isDone = false
             /// The nodes that ended while it was under way on them.
             var lossNodes: [NodeID] = []
+            /// Where attempts were that it was sent again after.
+            var tried: [NodeID] = []
         }
         var id: RequestID
         var client: ConnectionID
@@ -178,7 +186,7 @@ extension CoordinatorMachine {
         var deadline: Instant
         /// Nobody wants its result any more; the reservation waits for the node's word.
         var isAbandoned = false
-        /// Nothing else is under way on its nodes (DESIGN 5.6).
+        /// Nothing else is under way on its nodes.
         var isAlone = false
     }
 

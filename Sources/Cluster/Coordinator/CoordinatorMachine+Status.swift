@@ -8,10 +8,11 @@ extension CoordinatorMachine {
     /// The state of everything, as an operator wants to see it. `ownLinks` are the coordinator's own connections.
     public func status(ownLinks: [ClusterStatus.Link] = []) -> ClusterStatus {
         let known = nodes.values.sorted { $0.id < $1.id }
+        let aliases = aliasAddresses()
         return ClusterStatus(
             state: isDraining ? "draining" : active != nil ? "serving" : "waiting",
             cause: active == nil ? waitingCause : planFailure.map { "no newer plan: \($0)" },
-            model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(describe),
+            model: model.map(Self.describe), nodes: known.map { Self.describe($0, aliases[$0.id]) }, plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
             heldBytes: heldBytes, counters: counters, latencies: latencies,
             standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
@@ -37,7 +38,7 @@ extension CoordinatorMachine {
             outputs: model.outputs.map(\.description), batching: batching)
     }
 
-    private static func describe(_ node: Node) -> ClusterStatus.Node {
+    private static func describe(_ node: Node, _ aliases: [String]?) -> ClusterStatus.Node {
         let beat = node.heartbeat
         let cores = node.profile?.cores ?? 0
         return ClusterStatus.Node(
@@ -52,7 +53,7 @@ extension CoordinatorMachine {
             network: beat.map { network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
             executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
             roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node),
-            pinnedStage: node.pinnedStage)
+            pinnedStage: node.pinnedStage, aliases: aliases)
     }
 
     private static func network(of node: Node, _ beat: Heartbeat) -> ClusterStatus.Network {
@@ -137,7 +138,9 @@ extension CoordinatorMachine {
     public var tableSizes: TableSizes {
         TableSizes(
             abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
-            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count)
+            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count, nodes: nodes.count,
+            targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
+            registrationConnections: registrationOfConnection.count, departing: departing.count)
     }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
 }
@@ -150,4 +153,10 @@ public struct TableSizes: Sendable, Hashable {
     public var nodeConnections: Int
     public var linkFaults: Int
     public var watches: Int
+    public var nodes: Int
+    public var targets: Int
+    public var aliases: Int
+    public var registrations: Int
+    public var registrationConnections: Int
+    public var departing: Int
 }

@@ -1,6 +1,6 @@
 internal import DequeModule
 internal import HeapModule
-internal import Planning
+public import Planning
 internal import Tensors
 public import Wire
 
@@ -13,10 +13,13 @@ public import Wire
 /// client has left or cancelled.
 ///
 /// Invariants. A micro-batch has at most one attempt that counts; results of other attempts are dropped. A reservation (slot and bytes
-/// at each hop) lives from dispatch until the result, a `Dropped`, a rejection, a failure, or the node's loss (DESIGN 5.3).
+/// at each hop) lives from dispatch until the result, a `Dropped`, a rejection, a failure, or the node's loss. A process has one
+/// connection of each kind, however many addresses lead to it. Each table's bound is in docs/ARCHITECTURE.md ("Bounds").
 public struct CoordinatorMachine: Sendable {
     let configuration: Configuration
     public let session: SessionID
+    /// Gives each target the secret that its worker will know this coordinator by: always the same one for the same target.
+    let holderToken: @Sendable (NodeID) -> HolderToken
     public internal(set) var term: UInt64 = 1
 
     // Membership.
@@ -24,6 +27,8 @@ public struct CoordinatorMachine: Sendable {
     var nodeOfConnection: [ConnectionID: NodeID] = [:]
     /// The name under which the topology lists a worker, and the one that it bears (`--name`).
     var nodeOfTarget: [NodeID: NodeID] = [:]
+    /// Targets that lead to the process of another node.
+    var aliases: [NodeID: Alias] = [:]
     var watches: Heap<Watch> = []
     var peerTableVersion: UInt64 = 0
     /// When the workers are told of each other next: joins that come together are told once.
@@ -74,7 +79,7 @@ public struct CoordinatorMachine: Sendable {
     var flights: [WorkKey: Flight] = [:]
     /// Flights whose result is still wanted: what the window bounds.
     var livingFlights = 0
-    /// Micro-batches that are run alone (DESIGN 5.6), in the order in which they became suspicious.
+    /// Micro-batches that are run alone, in the order in which they became suspicious.
     var quarantine: Deque<PieceID> = []
     var isolation: Isolation?
     /// Abandoned flights in the order of their abandonment.
@@ -88,9 +93,13 @@ public struct CoordinatorMachine: Sendable {
     /// Of the completed requests, from admission to the reply.
     var latencies = LatencyHistogram()
 
-    public init(configuration: Configuration, session: SessionID) {
+    public init(
+        configuration: Configuration, session: SessionID,
+        holderToken: @escaping @Sendable (NodeID) -> HolderToken = { _ in .none }
+    ) {
         self.configuration = configuration
         self.session = session
+        self.holderToken = holderToken
     }
 
     /// Advances by one event.
@@ -100,8 +109,8 @@ public struct CoordinatorMachine: Sendable {
         forgiveOwnPause(now)
         switch event {
         case .targets(let targets): adopt(targets, now, &out)
-        case .registered(let connection, let register, let incarnation):
-            registered(connection, register, incarnation, now, &out)
+        case .registered(let connection, let register, let incarnation, let source):
+            registered(connection, register, incarnation, from: source, now, &out)
         case .modelReady(let served):
             model = served
             requestPlan(now, after: .zero)

@@ -23,6 +23,9 @@ struct NodePace: Sendable {
     /// A neighbour that was seen is believed for so long after the node has too little work to show him.
     static let disturbanceMemory: Duration = .seconds(60)
 
+    /// Partitions that the node holds no more, whose pace is remembered: a plan may come back to them.
+    static let rememberedRuns = 256
+
     private struct Sample: Sendable {
         var at: Instant
         var partitions: [PartitionKey: PartitionStatistics]
@@ -103,6 +106,10 @@ struct NodePace: Sendable {
             }
             runs[key] = Run(milliseconds: Double(newCPU) / 1e6 * Double(microBatch) / Double(items), at: now)
             measuredAtWork.insert(key)
+        }
+        if runs.count > sample.partitions.count + Self.rememberedRuns {
+            runs = runs.filter { sample.partitions[$0.key] != nil }
+            measuredAtWork = measuredAtWork.filter { sample.partitions[$0] != nil }
         }
         let elapsed = Double((now - oldest.at).nanoseconds)
         guard count >= Self.leastRuns, elapsed > 0, Double(wall) >= Self.busyShare * elapsed * Double(executors) else { return }

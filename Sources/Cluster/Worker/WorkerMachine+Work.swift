@@ -6,7 +6,14 @@ extension WorkerMachine {
     mutating func arrived(_ connection: ConnectionID, _ header: Work, _ bytes: Int, _ now: Instant, _ out: inout [Directive]) {
         let key = header.key
         if connection == resultChannel { lastHeardFromCoordinator = now }
-        guard key.session == claim?.session, connections[connection] != nil else {
+        guard takesWork(from: connection) else {
+            // A stranger, or a process that the coordinator has given up. The end of the connection tells whoever sent it in good faith, and
+            // the coordinator hears of it from there.
+            out.append(.release(key))
+            if connections[connection] != nil { drop(connection, "work from somebody who is not in the peer table", &out) }
+            return
+        }
+        guard key.session == claim?.session else {
             // From before a restart of the coordinator: nobody waits for it.
             out.append(.release(key))
             return
@@ -86,6 +93,7 @@ extension WorkerMachine {
 
     mutating func executed(_ key: WorkKey, _ now: Instant, _ out: inout [Directive]) {
         executing -= 1
+        overruns.remove(key)
         guard let item = work[key] else { return }
         countCompleted()
         if item.isCancelled {
