@@ -25,7 +25,7 @@ public struct Simulation {
     /// A settled cluster answers within this time.
     static let probeLimit: Duration = .seconds(5)
 
-    /// Workers that one input may end: twice among others, once alone (DESIGN 5.6).
+    /// Workers that one input may end: twice among others, once alone.
     static let killsOfOneInput = 3
 
     let seed: UInt64

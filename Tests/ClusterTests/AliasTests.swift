@@ -1,5 +1,6 @@
 import AMP4ECClient
 import Cluster
+import Planning
 import Testing
 
 /// One worker at several addresses.

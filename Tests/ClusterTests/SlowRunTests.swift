@@ -3,6 +3,7 @@ import Cluster
 import Glibc
 import Tensors
 import Testing
+import Wire
 
 /// Runs that take long, and runs that do not end.
 @Suite("Slow runs")
