@@ -16,6 +16,7 @@ final class PeerConnection {
     var isClient = false
     /// A worker that dialled in to register.
     var registrant: IncarnationID?
+    var hasRegistered = false
     var reportedLife: LoopTime
 
     init(_ connection: Connection) {
@@ -116,7 +117,10 @@ extension CoordinatorProcess: ConnectionHandler {
         } else if peer.isClient {
             fromClient(message, payload, peer)
         } else if let incarnation = peer.registrant {
-            if case .register(let register) = message { step(.registered(peer.id, register, incarnation)) }
+            if case .register(let register) = message {
+                peer.hasRegistered = true
+                step(.registered(peer.id, register, incarnation))
+            }
         } else if case .hello(let hello) = message {
             greet(hello, peer)
         } else {
@@ -131,6 +135,7 @@ extension CoordinatorProcess: ConnectionHandler {
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
         guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
+        questions.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
         // That the workers' connections end with this process says nothing about them.
         guard !isFinishing else { return stopOnceAlone() }
@@ -172,15 +177,7 @@ extension CoordinatorProcess: ConnectionHandler {
             if payload == nil, announced[key] == nil { step(.requestAnnounced(peer.id, request)) }
             guard let id = announced[key] else { return }
             requestArrived(id, request, payload)
-        case .statusRequest(let request) where request.history != nil: answerHistory(request, to: peer)
-        case .statusRequest(let request):
-            peer.connection.send(
-                .statusReply(StatusReply(id: request.id)), payload: statusDocument.map { OutgoingPayload($0) } ?? .empty)
-        case .modelRequest(let request):
-            peer.connection.send(
-                .modelReply(ModelReply(id: request.id)), payload: manifestDocument.map { OutgoingPayload($0) } ?? .empty)
-        case .ping(let ping): peer.connection.send(.pong(ping))
-        default: step(.received(peer.id, message))
+        default: asked(message, by: peer)
         }
     }
 }

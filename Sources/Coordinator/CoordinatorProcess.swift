@@ -46,6 +46,15 @@ final class CoordinatorProcess {
     var nextTag: UInt64 = 1
     let planner: TaskQueue
     let codec: CodecQueue
+    /// Writes status documents.
+    let documents: TaskQueue
+    var questions = QuestionDesk()
+    var statuses = DocumentSchedule<StatusAsker>()
+    /// Those for whom a status is being written, and what of the loop's time it took.
+    var statusAskers: [StatusAsker] = []
+    var statusLoopCost: Duration = .zero
+    var statusNumber: UInt64 = 0
+    var statusTimer: Transport.Timer?
     var answers: Mailbox<Answer>?
     var listener: Listener?
     var served: ServedModel?
@@ -71,6 +80,7 @@ final class CoordinatorProcess {
         case inputsHashed(RequestID, ResultCacheKey)
         case resultDecoded(WorkResult, Result<[Tensor], WireError>)
         /// For whom, under which number.
+        case status(StatusDocument)
         case history(ConnectionID, UInt64, HistoryRecorder.Answer)
         case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
         /// What the file looked like, and what stands in it; `nil` where it is as it was.
@@ -103,6 +113,7 @@ final class CoordinatorProcess {
         history = try Self.history(in: stateFolder, logger)
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
+        documents = try TaskQueue(name: "documents", threadCount: 1, capacity: Self.documentCapacity)
         caching = try Self.makeCaching(byteLimit: options.resultCache?.bytes ?? 0)
         var configuration = CoordinatorMachine.Configuration(
             name: "coordinator@\(HostName.current)", software: ProductVersion.current, incarnation: incarnation,
@@ -113,6 +124,7 @@ final class CoordinatorProcess {
         configuration.maximumLoad = options.maximumLoad
         configuration.referenceSpeed = SpeedProbe.measure().relativeSpeed
         configuration.defaultDeadline = options.deadline
+        configuration.drainTimeout = options.drainTimeout
         configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
         machine = CoordinatorMachine(configuration: configuration, session: SessionID(bits: RandomBits.next128()))
     }
@@ -131,6 +143,7 @@ final class CoordinatorProcess {
         ) {
             [unowned self] in accept($0)
         }
+        listener.makeRoom = { [unowned self] in makeRoom() }
         self.listener = listener
         try startGateway()
         StandardStream.output.writeLine("listening on \(listener.address)")
@@ -150,8 +163,10 @@ final class CoordinatorProcess {
         loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }
         loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
         try loop.run()
+        ProcessSurroundings.limitEnd(status: analysisFailure == nil ? .success : .badData)
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
+        documents.shutDown(discardingQueued: true)
         caching?.hasher.shutDown(discardingQueued: true)
         gateway?.stop()
         reader?.shutDown(discardingQueued: true)
@@ -334,6 +349,7 @@ final class CoordinatorProcess {
         case .requestDecoded(let id, let result): requestDecoded(id, result)
         case .inputsHashed(let id, let key): inputsHashed(id, key)
         case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
+        case .status(let document): statusIsWritten(document)
         case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
         case .topology(let stamp, let result): fileRead(stamp, result)
         case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
@@ -367,12 +383,7 @@ final class CoordinatorProcess {
         }
         var status = machine.status(ownLinks: own)
         fillCacheCounters(&status.counters)
+        status.counters.longestLoopTurnMs = Double(loop.longestTurn.wholeNanoseconds) / 1e6
         return status
-    }
-
-    var statusDocument: TensorStorage? {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        return (try? encoder.encode(status)).map { TensorStorage(copying: Array($0)) }
     }
 }

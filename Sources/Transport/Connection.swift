@@ -49,6 +49,8 @@ public final class Connection: CustomStringConvertible {
     var readWaitsFor: SocketReadiness = .readable
     var writeWaitsFor: SocketReadiness?
     var isFlushScheduled = false
+    /// What was read already is handled in a later turn.
+    var isReadDeferred = false
     var hasWritingEnded = false
     var openedAt: LoopTime
     var hasFirstMessage = false
@@ -60,6 +62,8 @@ public final class Connection: CustomStringConvertible {
     var closesOnceOpen: CloseReason?
     /// What a ``Listener`` counts with.
     var onEnd: (() -> Void)?
+    /// What a ``Listener`` counts strangers with.
+    var onFirstMessage: (() -> Void)?
 
     init(
         loop: EventLoop, peer: SocketAddress, isServer: Bool, options: ConnectionOptions, handler: (any ConnectionHandler)?
@@ -182,6 +186,17 @@ public final class Connection: CustomStringConvertible {
     public func refuse(_ code: StatusCode, _ message: String) {
         send(.refused(Refused(code: code, message: message)))
         closeAfterFlush(.requested(message))
+    }
+
+    /// Tells the peer why it is not wanted, as far as the kernel takes it at once, and ends now: its descriptor is free on return.
+    ///
+    /// For making room. Nobody waits for the peer here, so a word behind many queued bytes is lost.
+    public func dismiss(_ code: StatusCode, _ message: String) {
+        if case .open = state {
+            send(.refused(Refused(code: code, message: message)))
+            flush()
+        }
+        finish(.requested(message))
     }
 
     // MARK: Figures

@@ -21,6 +21,11 @@ final class FrameReceiver {
     private static let trailingByteCount = 4 << 10
     /// A head buffer up to this is kept for the next head; the rare larger one is given back.
     private static let keptHeadByteCount = 4 << 10
+    /// Time for what one connection brings in one wake: some hundred small messages at least, or the usual share of bytes. Its kind of work
+    /// has ``EventLoop/slice`` for all connections.
+    static let slice: Duration = .milliseconds(3)
+    /// Messages between two looks at the clock; one takes microseconds.
+    private static let messagesPerLook: UInt64 = 16
 
     enum Reading {
         case waits(SocketReadiness)
@@ -50,6 +55,9 @@ final class FrameReceiver {
     private var frame: OpenFrame?
     private var head: [UInt8] = []
     private var headCount = 0
+    /// What one read brought and the time did not suffice for: at most a staging's length.
+    private var backlog: [UInt8] = []
+    private var sliceEnd: LoopTime?
     private let staging: UnsafeMutableRawBufferPointer
     private unowned let delegate: any FrameReceiverDelegate
 
@@ -64,19 +72,32 @@ final class FrameReceiver {
     }
 
     /// Whether no message is incomplete.
-    var isIdle: Bool { headCount == 0 && reassembler.isIdle }
+    var isIdle: Bool { headCount == 0 && backlog.isEmpty && reassembler.isIdle }
+
+    /// Whether bytes are here that no readiness of the socket tells of.
+    var hasBacklog: Bool { !backlog.isEmpty }
 
     /// Lets go of the storages of incomplete messages.
     func removeAll() {
         streams.removeAll()
         frame = nil
+        backlog = []
     }
 
     // MARK: Reading
 
-    /// Reads and delivers until the socket is empty or about `limit` bytes have come.
+    /// Reads and delivers until the socket is empty, about `limit` bytes have come, or the time is used up.
     func read(from channel: any ByteChannel, socket: Int32, limit: Int) -> Reading {
         var rest = limit
+        sliceEnd = nil
+        if hasBacklog {
+            let bytes = exchange(&backlog, with: [])
+            do throws(WireError) {
+                try bytes.withUnsafeBufferPointer { bytes throws(WireError) in try consume(UnsafeRawBufferPointer(bytes)) }
+            } catch { return .violation(error) }
+            if !delegate.isDelivering { return .stopped }
+            if hasBacklog { return .shareUsed }
+        }
         while rest > 0 {
             let (outcome, asked) = readOnce(from: channel, socket: socket)
             switch outcome {
@@ -88,11 +109,20 @@ final class FrameReceiver {
                 rest -= count
                 do throws(WireError) { try take(count) } catch { return .violation(error) }
                 if !delegate.isDelivering { return .stopped }
+                if hasBacklog { return .shareUsed }
                 // Less than there was room for: the socket is empty, and the loop reports it if not.
                 if count < asked, !channel.hasBufferedInput { return .waits(.readable) }
+                if isSliceOver() { return .shareUsed }
             }
         }
         return .shareUsed
+    }
+
+    private func isSliceOver() -> Bool {
+        let time = LoopTime.current()
+        if let sliceEnd { return time >= sliceEnd }
+        sliceEnd = time + Self.slice
+        return false
     }
 
     private func readOnce(from channel: any ByteChannel, socket: Int32) -> (ChannelOutcome, asked: Int) {
@@ -136,7 +166,12 @@ final class FrameReceiver {
 
     private func consume(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
         var position = 0
+        var nextLook = receivedMessageCount + Self.messagesPerLook
         while position < bytes.count, delegate.isDelivering {
+            if receivedMessageCount >= nextLook {
+                nextLook += Self.messagesPerLook
+                if isSliceOver() { return backlog = Array(bytes[position...]) }
+            }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
             if let frame {
                 let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(frame.remaining))

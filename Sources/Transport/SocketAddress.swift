@@ -37,6 +37,15 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     public var isIPv6: Bool { if case .v6 = host { true } else { false } }
 
+    /// Who is one peer where connections are counted: an IPv4 address, written either way, or the 64 bits of an IPv6 network, in which
+    /// one host has as many addresses as it likes.
+    package var countingKey: UInt128 {
+        switch host {
+        case .v4(let bits): 0xFFFF << 32 | UInt128(bits)
+        case .v6(let bits, _): bits >> 32 == 0xFFFF ? bits : (bits >> 64) << 64
+        }
+    }
+
     public func with(port: UInt16) -> SocketAddress { SocketAddress(host: host, port: port) }
 
     public var isLoopback: Bool {

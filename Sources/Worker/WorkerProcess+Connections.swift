@@ -118,4 +118,17 @@ extension WorkerProcess: ConnectionHandler {
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
         step(.closed(peer.id))
     }
+
+    /// Closes the connection that has been idle for longest, for one that comes while no descriptor or place is free. The coordinators' stay:
+    /// another worker opens its link again when it needs it.
+    func makeRoom() -> Bool {
+        let idle = connections.values.lazy.filter {
+            $0.connection.isServer && $0.connection.isOpen && $0.hello != nil && $0.hello?.role != .coordinator
+        }
+        guard let oldest = idle.min(by: { $0.connection.lastReceived < $1.connection.lastReceived }) else { return false }
+        logger.info("an idle connection makes room", metadata: ["peer": "\(oldest.connection.peerAddress)"])
+        oldest.connection.dismiss(
+            .resourceExhausted, "the connection that was idle for longest makes room for another; connect again when you need it")
+        return true
+    }
 }

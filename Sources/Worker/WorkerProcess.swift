@@ -96,6 +96,7 @@ final class WorkerProcess {
             [unowned self] connection in
             accept(connection)
         }
+        listener.makeRoom = { [unowned self] in makeRoom() }
         self.listener = listener
         StandardStream.output.writeLine("listening on \(listener.address)")
         logger.info(
@@ -111,6 +112,7 @@ final class WorkerProcess {
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
         try loop.run()
+        ProcessSurroundings.limitEnd(status: .success)
         executors.shutDown(discardingQueued: true)
         codec.shutDown()
         loader.shutDown(discardingQueued: true)

@@ -34,6 +34,8 @@ extension CoordinatorMachine {
         public var pingInterval: Duration = .seconds(1)
         /// A deployment that has not ended after this long will not: the slowest honest one is a large archive over a slow link.
         public var deploymentTimeout: Duration = .seconds(120)
+        /// How long requests that run may still take once the coordinator is told to end (`--drain-timeout`).
+        public var drainTimeout: Duration = .seconds(30)
         public var redialFirst: Duration = .milliseconds(250)
         /// A worker that comes back is found within this time, so that it takes traffic within two seconds.
         public var redialLongest: Duration = .milliseconds(500)

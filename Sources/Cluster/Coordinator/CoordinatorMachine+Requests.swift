@@ -87,6 +87,9 @@ extension CoordinatorMachine {
         return .admitted(items: items, bytes: bytes, inputBytes: inputBytes)
     }
 
+    /// Whether anything of this client is outstanding.
+    public func hasRequests(of connection: ConnectionID) -> Bool { requestsOfConnection[connection] != nil }
+
     mutating func requestArrived(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
         guard requests[id]?.phase == .receiving else { return }
         requests[id]?.phase = .running
@@ -144,12 +147,12 @@ extension CoordinatorMachine {
     /// Answers with an error and ends the request.
     /// - Parameter isPermanent: trying again as it is cannot help.
     mutating func finish(
-        _ id: RequestID, with code: StatusCode, _ message: String, isPermanent: Bool = false, _ now: Instant,
-        _ out: inout [Directive]
+        _ id: RequestID, with code: StatusCode, _ message: String, isPermanent: Bool = false, retryAfter: Duration = retryHint,
+        _ now: Instant, _ out: inout [Directive]
     ) {
         guard let request = requests[id], request.phase != .replying else { return }
         let mayHelp = (code == .unavailable || code == .resourceExhausted) && !isPermanent
-        let hint: UInt32 = mayHelp ? UInt32(Self.retryHint.milliseconds) : 0
+        let hint: UInt32 = mayHelp ? UInt32(retryAfter.milliseconds) : 0
         out.append(
             .send(
                 request.client,

@@ -21,6 +21,7 @@ extension CoordinatorMachine {
         consider(rejoinAt)
         consider(registrationWakeAt)
         consider(departureWake)
+        consider(drainWake)
         if canPrepareStandbys { consider(standby.dueAt) }
         if standby.order == nil || drift.order != nil { consider(driftWake) }
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }

@@ -82,7 +82,7 @@ public struct CoordinatorMachine: Sendable {
     var lastStep: Instant?
     /// When this machine asked to be woken at the latest: being later than that is its own pause, not the nodes'.
     var promisedWake: Instant?
-    var isDraining = false
+    var drain: Drain?
 
     public private(set) var counters = Counters()
     /// Of the completed requests, from admission to the reply.
@@ -121,9 +121,7 @@ public struct CoordinatorMachine: Sendable {
         case .resultBroken(let key, let message): workFailed(key, node: nil, .internalError, message, now, &out)
         case .dispatchFailed(let key, let message): dispatchFailed(key, message, now, &out)
         case .replySent(let id): replySent(id, now, &out)
-        case .drain:
-            isDraining = true
-            log(.info, "draining: no new requests are taken", ["outstanding": "\(requests.count)"], &out)
+        case .drain: startDraining(now, &out)
         case .tick: break
         }
         advance(now, &out)
@@ -146,7 +144,7 @@ public struct CoordinatorMachine: Sendable {
         dispatch(now, &out)
         watchRegistrations(now, &out)
         settleDepartures(now, &out)
-        if isDraining, requests.isEmpty { out.append(.drained) }
+        settleDrain(now, &out)
     }
 
     func log(_ level: LogLine.Level, _ message: String, _ metadata: [String: String], _ out: inout [Directive]) {
@@ -178,6 +176,8 @@ public struct Counters: Sendable, Hashable, Codable {
     public var cacheMisses: UInt64 = 0
     public var cacheBytes: UInt64 = 0
     public var cacheEntries: UInt64 = 0
+    /// The longest time for which the loop, which the shell holds, was busy without a look at the others.
+    public var longestLoopTurnMs = 0.0
 
     public init() {}
 
@@ -198,5 +198,6 @@ public struct Counters: Sendable, Hashable, Codable {
         case cacheMisses = "cache_misses"
         case cacheBytes = "cache_bytes"
         case cacheEntries = "cache_entries"
+        case longestLoopTurnMs = "longest_loop_turn_ms"
     }
 }
