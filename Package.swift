@@ -100,7 +100,7 @@ let package = Package(
         pure("Transport", ["Wire", "Tensors", "CLinux", collections]),
         .target(
             name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
-        pure("Shell", ["Cluster", "Planning", "Wire", "Tensors", arguments, logging]),
+        pure("Shell", ["Cluster", "Planning", "Transport", "Wire", "Tensors", arguments, logging]),
         pure("Topology", ["Shell", yams]),
         pure("Arrays", ["Tensors", "CZlib"]),
         pure("Digest", ["CCrypto"]),
@@ -156,11 +156,11 @@ let package = Package(
             name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),
 
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
-        tests("ShellTests", ["Shell", arguments, logging]),
+        tests("ShellTests", ["Shell", "Transport", "Wire", arguments, logging]),
         tests("TopologyTests", ["Topology", "Shell"]),
         tests("PlanningTests", ["Planning"]),
         tests("WireTests", ["Wire", "Tensors", "CZstd"]),
-        tests("TransportTests", ["Transport", "Wire", "Tensors"]),
+        tests("TransportTests", ["Transport", "Shell", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
         tests("SimulationTests", ["Cluster", "TestKit"]),

@@ -21,8 +21,10 @@ struct ImageResult: Encodable, Sendable {
     }
 
     private static func percent(_ score: Double) -> String {
-        let tenths = Int((score * 1000).rounded())
-        return "\(tenths / 10).\(tenths % 10) %"
+        // A model may give what is no number, and a label's score is whatever it gave.
+        guard score.isFinite else { return "\(score)" }
+        let tenths = Int(min(max(score * 1000, -1e15), 1e15).rounded())
+        return "\(tenths / 10).\(abs(tenths % 10)) %"
     }
 }
 

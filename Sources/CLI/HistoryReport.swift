@@ -8,7 +8,7 @@ enum HistoryReport {
         if history.nodes.isEmpty { lines.append("no node has been seen yet") }
         for node in history.nodes { lines += ["", "\(node.name):"] + samples(node.samples) }
         if !history.events.isEmpty { lines += ["", "events:"] + events(history.events) }
-        return lines.joined(separator: "\n") + "\n"
+        return StatusReport.printable(lines)
     }
 
     private static func samples(_ samples: [ClusterHistory.Sample]) -> [String] {
@@ -21,7 +21,7 @@ enum HistoryReport {
         for sample in samples {
             table.add([
                 time(sample.timeMs), sample.state, StatusReport.decimal(sample.cpuUsedCores),
-                StatusReport.decimal(sample.cpuQuotaCores), "\(Int((sample.cpuThrottledShare * 100).rounded())) %",
+                StatusReport.decimal(sample.cpuQuotaCores), StatusReport.percent(sample.cpuThrottledShare),
                 StatusReport.decimal(sample.processCPUCores), StatusReport.size(sample.memoryUsedBytes),
                 StatusReport.size(sample.memoryLimitBytes), StatusReport.size(sample.processBytes),
                 rate(before, sample, \.networkReceivedBytes), rate(before, sample, \.networkSentBytes), "\(sample.queued)",
@@ -39,7 +39,7 @@ enum HistoryReport {
     ) -> String {
         guard let before, sample.timeMs > before.timeMs, sample[keyPath: total] >= before[keyPath: total] else { return "–" }
         let bytes = Double(sample[keyPath: total] - before[keyPath: total])
-        return StatusReport.size(UInt64(min(bytes * 1_000 / Double(sample.timeMs - before.timeMs), 1e18)))
+        return StatusReport.rate(bytes * 1_000 / (Double(sample.timeMs) - Double(before.timeMs)))
     }
 
     private static func events(_ events: [ClusterHistory.Event]) -> [String] {

@@ -41,7 +41,8 @@ enum LiveNodes {
         let memory = node.memory
         // What the worker itself holds makes room for what is planned, within the limit.
         let free = memory.limitBytes - min(memory.usedBytes, memory.limitBytes)
-        let usable = min(memory.limitBytes, free &+ memory.processBytes)
+        let (sum, overflow) = free.addingReportingOverflow(memory.processBytes)
+        let usable = overflow ? memory.limitBytes : min(memory.limitBytes, sum)
         return PlanningNode(
             id: node.name, effectiveCores: cores, speed: cores > 0 ? node.capability / cores : 0,
             freeMemory: ByteCount(Int(clamping: usable)), latencyMs: (node.roundTripMs ?? 0) / 2,
@@ -52,7 +53,7 @@ enum LiveNodes {
     private static func links(_ status: ClusterStatus) -> LinkTable {
         let isLocal = status.nodes.allSatisfy { node in
             let host = (try? HostPort(parsing: node.address))?.host
-            return host == "localhost" || host.flatMap { IPAddress($0) }?.scope == .loopback
+            return host == "localhost" || host.flatMap { IPAddress($0) }?.isLoopback == true
         }
         if isLocal { return LinkTable(common: .loopback, measured: [], broken: []) }
         let names = Set(status.nodes.map(\.name))

@@ -99,7 +99,7 @@ struct PlanPicture {
                     bar(begin, top() + 3, longest * busy, Self.rowHeight - 6, colour(ofStage: index), title: "stage \(index)"))
                 let text =
                     "stage \(index): \(each) ms each"
-                    + (stage.replicas.count > 1 ? ", \(Int((share * 100).rounded())) % of them" : "")
+                    + (stage.replicas.count > 1 ? ", \(StatusReport.percent(share)) of them" : "")
                 parts.append(label(begin + longest + 8, top() + 17, text))
                 row += 1
             }

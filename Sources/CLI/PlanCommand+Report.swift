@@ -49,7 +49,7 @@ struct PlanReport {
 
     private func nodes(_ stage: Plan.Stage) -> String {
         guard stage.replicas.count > 1 else { return stage.replicas.map(\.name).joined() }
-        return zip(stage.replicas, stage.shares).map { "\($0) (\(Int(($1 * 100).rounded())) %)" }.joined(separator: " ")
+        return zip(stage.replicas, stage.shares).map { "\($0) (\(StatusReport.percent($1)))" }.joined(separator: " ")
     }
 
     private var figures: [String] {

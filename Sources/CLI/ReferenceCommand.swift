@@ -44,7 +44,7 @@ struct ReferenceCommand: ParsableCommand {
             throw ValidationError("give either pictures or --input FILE with --output FILE")
         }
         guard (input == nil) == (output == nil) else { throw ValidationError("--input and --output go together") }
-        guard batch ?? 1 >= 1 else { throw ValidationError("--batch must be at least 1") }
+        guard (1...4_096).contains(batch ?? 1) else { throw ValidationError("--batch takes 1 to 4096, not \(batch ?? 1)") }
     }
 
     private struct Report: Encodable {

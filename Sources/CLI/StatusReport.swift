@@ -1,6 +1,7 @@
 internal import Cluster
 internal import Planning
 internal import Shell
+internal import Tensors
 
 /// `amp4ec status` for people.
 enum StatusReport {
@@ -22,12 +23,22 @@ enum StatusReport {
             "micro-batches: \(counters.microBatchesDispatched) dispatched, \(counters.microBatchesReplayed) replayed; plans: \(counters.plans)",
         ]
         // Nothing of a cache that is off.
-        if counters.cacheHits + counters.cacheMisses > 0 {
+        if counters.cacheHits > 0 || counters.cacheMisses > 0 {
             lines.append(
                 "result cache: \(counters.requestsCached) requests answered; \(counters.cacheHits) hits, \(counters.cacheMisses) misses; "
                     + "\(counters.cacheEntries) results, \(size(counters.cacheBytes))")
         }
-        return lines.joined(separator: "\n") + "\n"
+        return printable(lines)
+    }
+
+    /// The lines without what a terminal would obey: whoever answered has written what is in them.
+    static func printable(_ lines: [String]) -> String {
+        var text = String.UnicodeScalarView()
+        for line in lines {
+            for scalar in line.unicodeScalars { text.append(scalar.isObeyedByTerminals ? " " : scalar) }
+            text.append("\n")
+        }
+        return String(text)
     }
 
     private static func nodes(_ nodes: [ClusterStatus.Node]) -> [String] {
@@ -37,10 +48,12 @@ enum StatusReport {
         for node in nodes {
             let partitions = node.partitions.filter(\.isLoaded)
             table.add([
-                node.name.description, node.address, node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
+                node.name.description, ([node.address] + (node.aliases ?? [])).joined(separator: " "),
+                node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
                 decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes),
                 size(node.memory.processBytes), rate(node.network?.receivedBytesPerSecond), rate(node.network?.sentBytesPerSecond),
-                "\(node.load)", partitions.map(\.layers).joined(separator: " "), size(partitions.reduce(0) { $0 + $1.weightBytes }),
+                "\(node.load)", partitions.map(\.layers).joined(separator: " "),
+                size(partitions.reduce(0) { sum($0, $1.weightBytes) }),
             ])
         }
         return table.lines
@@ -82,15 +95,27 @@ enum StatusReport {
             table.add([
                 "\(link.from) → \(link.to)" + (link.connected ? "" : " (down)"), "\(link.messages)", size(link.rawBytes),
                 size(link.wireBytes),
-                "\(Int((link.compressedShare * 100).rounded())) %",
-                link.bandwidthBytesPerSecond > 0 ? size(UInt64(link.bandwidthBytesPerSecond)) + "/s" : "–",
+                percent(link.compressedShare), link.bandwidthBytesPerSecond > 0 ? rate(link.bandwidthBytesPerSecond) + "/s" : "–",
             ])
         }
         return table.lines
     }
 
-    private static func rate(_ bytesPerSecond: Double?) -> String {
-        bytesPerSecond.map { size(UInt64(min($0, 1e18))) } ?? "–"
+    /// Figures come from whoever answers: what no integer holds is the nearest one, and what is no number is none.
+    static func rate(_ bytesPerSecond: Double?) -> String {
+        guard let bytesPerSecond, !bytesPerSecond.isNaN else { return "–" }
+        return size(UInt64(min(max(bytesPerSecond, 0), 1e18)))
+    }
+
+    /// A share, 0…1, in whole percents.
+    static func percent(_ share: Double) -> String {
+        guard share.isFinite else { return "–" }
+        return "\(Int(min(max(share * 100, -1e15), 1e15).rounded())) %"
+    }
+
+    private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
     }
 
     static func size(_ bytes: UInt64) -> String { ByteSize(bytes: Int(clamping: bytes)).rounded }

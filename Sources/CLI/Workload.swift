@@ -41,6 +41,7 @@ struct Workload: Sendable {
             batches = [Batch(inputs: tensors, expected: expected)]
             return
         }
+        guard items > 0 else { throw CommandFailure(.badData, "\(input) holds no items to draw from") }
         for (tensor, spec) in zip(expected ?? [], manifest.outputs) {
             guard let dimension = spec.batchDimension, tensor.shape.indices.contains(dimension), tensor.shape[dimension] == items
             else {

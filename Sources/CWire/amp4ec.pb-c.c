@@ -2623,7 +2623,7 @@ const ProtobufCMessageDescriptor amp4ec__hop_trace__descriptor =
   (ProtobufCMessageInit) amp4ec__hop_trace__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__coordinator_claim__field_descriptors[4] =
+static const ProtobufCFieldDescriptor amp4ec__coordinator_claim__field_descriptors[6] =
 {
   {
     "term",
@@ -2673,9 +2673,35 @@ static const ProtobufCFieldDescriptor amp4ec__coordinator_claim__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "holder_high",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__CoordinatorClaim, holder_high),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "holder_low",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__CoordinatorClaim, holder_low),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__coordinator_claim__field_indices_by_name[] = {
   3,   /* field[3] = compression */
+  4,   /* field[4] = holder_high */
+  5,   /* field[5] = holder_low */
   1,   /* field[1] = session_high */
   2,   /* field[2] = session_low */
   0,   /* field[0] = term */
@@ -2683,7 +2709,7 @@ static const unsigned amp4ec__coordinator_claim__field_indices_by_name[] = {
 static const ProtobufCIntRange amp4ec__coordinator_claim__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor amp4ec__coordinator_claim__descriptor =
 {
@@ -2693,7 +2719,7 @@ const ProtobufCMessageDescriptor amp4ec__coordinator_claim__descriptor =
   "Amp4ec__CoordinatorClaim",
   "amp4ec",
   sizeof(Amp4ec__CoordinatorClaim),
-  4,
+  6,
   amp4ec__coordinator_claim__field_descriptors,
   amp4ec__coordinator_claim__field_indices_by_name,
   1,  amp4ec__coordinator_claim__number_ranges,
@@ -3164,7 +3190,7 @@ const ProtobufCMessageDescriptor amp4ec__welcome__descriptor =
   (ProtobufCMessageInit) amp4ec__welcome__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__refused__field_descriptors[4] =
+static const ProtobufCFieldDescriptor amp4ec__refused__field_descriptors[6] =
 {
   {
     "code",
@@ -3214,9 +3240,35 @@ static const ProtobufCFieldDescriptor amp4ec__refused__field_descriptors[4] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "incarnation_high",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Refused, incarnation_high),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "incarnation_low",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Refused, incarnation_low),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__refused__field_indices_by_name[] = {
   0,   /* field[0] = code */
+  4,   /* field[4] = incarnation_high */
+  5,   /* field[5] = incarnation_low */
   3,   /* field[3] = is_held */
   1,   /* field[1] = message */
   2,   /* field[2] = term */
@@ -3224,7 +3276,7 @@ static const unsigned amp4ec__refused__field_indices_by_name[] = {
 static const ProtobufCIntRange amp4ec__refused__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor amp4ec__refused__descriptor =
 {
@@ -3234,7 +3286,7 @@ const ProtobufCMessageDescriptor amp4ec__refused__descriptor =
   "Amp4ec__Refused",
   "amp4ec",
   sizeof(Amp4ec__Refused),
-  4,
+  6,
   amp4ec__refused__field_descriptors,
   amp4ec__refused__field_indices_by_name,
   1,  amp4ec__refused__number_ranges,
@@ -3499,7 +3551,7 @@ const ProtobufCMessageDescriptor amp4ec__link_statistics__descriptor =
   (ProtobufCMessageInit) amp4ec__link_statistics__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__heartbeat__field_descriptors[15] =
+static const ProtobufCFieldDescriptor amp4ec__heartbeat__field_descriptors[16] =
 {
   {
     "sequence",
@@ -3681,6 +3733,18 @@ static const ProtobufCFieldDescriptor amp4ec__heartbeat__field_descriptors[15] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "executor_cpu_nanoseconds",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Heartbeat, executor_cpu_nanoseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__heartbeat__field_indices_by_name[] = {
   12,   /* field[12] = completed */
@@ -3688,6 +3752,7 @@ static const unsigned amp4ec__heartbeat__field_indices_by_name[] = {
   3,   /* field[3] = cpu_throttled_share */
   1,   /* field[1] = cpu_used_cores */
   11,   /* field[11] = executing */
+  15,   /* field[15] = executor_cpu_nanoseconds */
   14,   /* field[14] = links */
   6,   /* field[6] = memory_limit_bytes */
   5,   /* field[5] = memory_used_bytes */
@@ -3702,7 +3767,7 @@ static const unsigned amp4ec__heartbeat__field_indices_by_name[] = {
 static const ProtobufCIntRange amp4ec__heartbeat__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 0, 16 }
 };
 const ProtobufCMessageDescriptor amp4ec__heartbeat__descriptor =
 {
@@ -3712,7 +3777,7 @@ const ProtobufCMessageDescriptor amp4ec__heartbeat__descriptor =
   "Amp4ec__Heartbeat",
   "amp4ec",
   sizeof(Amp4ec__Heartbeat),
-  15,
+  16,
   amp4ec__heartbeat__field_descriptors,
   amp4ec__heartbeat__field_indices_by_name,
   1,  amp4ec__heartbeat__number_ranges,
@@ -3847,7 +3912,7 @@ const ProtobufCMessageDescriptor amp4ec__peer__descriptor =
   (ProtobufCMessageInit) amp4ec__peer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__peer_table__field_descriptors[2] =
+static const ProtobufCFieldDescriptor amp4ec__peer_table__field_descriptors[4] =
 {
   {
     "version",
@@ -3873,15 +3938,41 @@ static const ProtobufCFieldDescriptor amp4ec__peer_table__field_descriptors[2] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "page",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__PeerTable, page),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "more",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__PeerTable, more),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__peer_table__field_indices_by_name[] = {
+  3,   /* field[3] = more */
+  2,   /* field[2] = page */
   1,   /* field[1] = peers */
   0,   /* field[0] = version */
 };
 static const ProtobufCIntRange amp4ec__peer_table__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor amp4ec__peer_table__descriptor =
 {
@@ -3891,7 +3982,7 @@ const ProtobufCMessageDescriptor amp4ec__peer_table__descriptor =
   "Amp4ec__PeerTable",
   "amp4ec",
   sizeof(Amp4ec__PeerTable),
-  2,
+  4,
   amp4ec__peer_table__field_descriptors,
   amp4ec__peer_table__field_indices_by_name,
   1,  amp4ec__peer_table__number_ranges,
@@ -4218,7 +4309,7 @@ const ProtobufCMessageDescriptor amp4ec__cancel_work__descriptor =
   (ProtobufCMessageInit) amp4ec__cancel_work__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__work_dropped__field_descriptors[2] =
+static const ProtobufCFieldDescriptor amp4ec__work_dropped__field_descriptors[3] =
 {
   {
     "key",
@@ -4244,15 +4335,28 @@ static const ProtobufCFieldDescriptor amp4ec__work_dropped__field_descriptors[2]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "overran",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkDropped, overran),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__work_dropped__field_indices_by_name[] = {
   0,   /* field[0] = key */
   1,   /* field[1] = node */
+  2,   /* field[2] = overran */
 };
 static const ProtobufCIntRange amp4ec__work_dropped__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor amp4ec__work_dropped__descriptor =
 {
@@ -4262,7 +4366,7 @@ const ProtobufCMessageDescriptor amp4ec__work_dropped__descriptor =
   "Amp4ec__WorkDropped",
   "amp4ec",
   sizeof(Amp4ec__WorkDropped),
-  2,
+  3,
   amp4ec__work_dropped__field_descriptors,
   amp4ec__work_dropped__field_indices_by_name,
   1,  amp4ec__work_dropped__number_ranges,

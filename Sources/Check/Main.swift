@@ -36,5 +36,8 @@ struct CheckCommand: ParsableCommand {
         StandardStream.output.writeLine("\(check.subject.rawValue) \(name) at \(check.address) answers")
     }
 
-    static func main() { runServer(CheckCommand.self) }
+    static func main() {
+        ProcessSurroundings.prepareCommand()
+        runServer(CheckCommand.self)
+    }
 }

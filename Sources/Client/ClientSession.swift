@@ -154,11 +154,11 @@ final class ClientSession: ConnectionHandler {
         guard let connection else { return }
         if let question = questions[id] {
             switch question.kind {
-            case .model: connection.send(.modelRequest(ModelRequest(id: id)))
-            case .status: connection.send(.statusRequest(StatusRequest(id: id)))
-            case .history(let range): connection.send(.statusRequest(StatusRequest(id: id, history: range)))
+            case .model: ask(.modelRequest(ModelRequest(id: id)), id, connection)
+            case .status: ask(.statusRequest(StatusRequest(id: id)), id, connection)
+            case .history(let range): ask(.statusRequest(StatusRequest(id: id, history: range)), id, connection)
             case .drain(let node, let undo, let force):
-                connection.send(.drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)))
+                ask(.drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)), id, connection)
             }
             return
         }
@@ -178,6 +178,15 @@ final class ClientSession: ConnectionHandler {
         }
     }
 
+    /// What cannot be asked (a name that no node can have) is answered at once, not at the deadline.
+    private func ask(_ question: Message, _ id: UInt64, _ connection: Connection) {
+        connection.send(question) { [weak self] outcome in
+            if case .refused(let error) = outcome {
+                self?.step(.refused(id, .invalidArgument, error.message, retryAfter: .zero))
+            }
+        }
+    }
+
     // MARK: ConnectionHandler
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
@@ -194,6 +203,8 @@ final class ClientSession: ConnectionHandler {
         switch message {
         case .inferReply(let reply): received(reply, payload)
         case .inferError(let error):
+            // What is still on its way of a request that is refused is of no use.
+            connection.cancelSend(tag: error.id)
             step(.refused(error.id, error.code, error.message, retryAfter: .milliseconds(Int64(error.retryAfterMilliseconds))))
         case .statusReply(let reply): received(document: payload, for: reply.id)
         case .modelReply(let reply): received(document: payload, for: reply.id)
@@ -204,9 +215,9 @@ final class ClientSession: ConnectionHandler {
 
     private func received(_ reply: InferReply, _ payload: TensorStorage?) {
         guard outstanding[reply.id] != nil else { return }
+        guard let payload else { return }
         do {
-            let storage = payload ?? TensorStorage(byteCount: 0)
-            let outputs = try PayloadLayout(reply.tensors).tensors(in: storage)
+            let outputs = try PayloadLayout(reply.tensors).tensors(in: payload)
             outstanding[reply.id]?.reply = InferenceResult(outputs: outputs, names: reply.names, timing: reply.timing)
             step(.replied(reply.id))
         } catch {

@@ -116,9 +116,11 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var partitions: [Partition]
         /// From the topology (`x-amp4ec: {stage: N}`).
         public var pinnedStage: Int?
+        /// Where else the same process is listed, or says that it is.
+        public var aliases: [String]?
 
         enum CodingKeys: String, CodingKey {
-            case name, address, state, cause, capability, cpu, memory, network, load, queued, executing, completed
+            case name, address, state, cause, capability, cpu, memory, network, load, queued, executing, completed, aliases
             case roundTripMs = "round_trip_ms"
             case timing, partitions
             case pinnedStage = "pinned_stage"

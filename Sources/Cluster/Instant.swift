@@ -16,7 +16,8 @@ public struct Instant: Sendable, Hashable, Comparable {
     }
 
     public static func - (later: Instant, earlier: Instant) -> Duration {
-        .nanoseconds(later.nanoseconds - earlier.nanoseconds)
+        let (difference, overflow) = later.nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+        return .nanoseconds(overflow ? (later < earlier ? .min : .max) : difference)
     }
 
     public static func += (instant: inout Instant, duration: Duration) { instant = instant + duration }
@@ -28,8 +29,12 @@ extension Duration {
         let (seconds, attoseconds) = components
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         if overflow { return seconds < 0 ? .min : .max }
-        return scaled &+ attoseconds / 1_000_000_000
+        let (sum, isOver) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return isOver ? (seconds < 0 ? .min : .max) : sum
     }
+
+    /// Seconds with their fraction.
+    public var seconds: Double { Double(nanoseconds) / 1e9 }
 
     /// Milliseconds with their fraction.
     public var milliseconds: Double { Double(nanoseconds) / 1e6 }

@@ -28,7 +28,7 @@ package enum MicroBatchOption: Equatable, ExpressibleByArgument, CustomStringCon
     package var defaultValueDescription: String { description }
 }
 
-/// What the command line sets (DESIGN section 12).
+/// What the command line sets.
 package struct CoordinatorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Compose file (read again when it changes), or dns:NAME:PORT.", valueName: "file"))
     package var topology: String?
@@ -99,6 +99,11 @@ package struct CoordinatorOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "After SIGTERM, how long requests that run may still take; those left then are told to come again.", valueName: "time"))
+    package var drainTimeout = Duration.seconds(30)
+
+    @Option(
+        help: ArgumentHelp(
             "Keep up to that many bytes of results and answer equal requests from them (256MiB). Off unless given.",
             valueName: "size"))
     package var resultCache: ByteSize?
@@ -129,7 +134,7 @@ package struct CoordinatorOptions: ParsableArguments {
         KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("batch"), KnownOption("compress"),
         KnownOption("heartbeat-timeout"),
-        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("state-dir", .path),
+        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("drain-timeout"), KnownOption("state-dir", .path),
         KnownOption("cluster-secret-file", .path),
         KnownOption("insecure", .flag),
         KnownOption("log-level"),

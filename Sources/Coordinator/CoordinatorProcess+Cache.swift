@@ -10,6 +10,14 @@ internal import Transport
 /// are both computed: joining them would make one's fate (its deadline, its client's leaving) the other's, for a case that the cache
 /// serves from the next request on.
 extension CoordinatorProcess {
+    /// Of one request, where there is a cache.
+    struct CacheEntry {
+        /// Under which its outputs are kept.
+        var key: ResultCacheKey
+        /// The result of an earlier equal request, instead of pieces.
+        var outputs: [Tensor]?
+    }
+
     struct ResultCaching {
         var results: ResultCache<ResultCacheKey, [Tensor]>
         /// Hashes large inputs, so that neither the loop nor the codec waits for it.
@@ -31,7 +39,7 @@ extension CoordinatorProcess {
 
     /// All inputs are here: looks for their result where there is a cache, else has it computed.
     func inputsComplete(_ id: RequestID) {
-        guard let caching, let served, let inputs = requests[id]?.inputs else { return step(.requestArrived(id)) }
+        guard let caching, let served, let inputs = payloads.inputs(of: id) else { return step(.requestArrived(id)) }
         let level = settings.level
         let byteCount = inputs.reduce(0) { $0 + $1.byteCount }
         func key() -> ResultCacheKey {
@@ -48,13 +56,10 @@ extension CoordinatorProcess {
 
     func inputsHashed(_ id: RequestID, _ key: ResultCacheKey) {
         // A request that ended while it was hashed is looked up for nobody.
-        guard requests[id] != nil else { return }
-        guard let outputs = caching?.results.lookUp(key) else {
-            requests[id]?.cacheKey = key
-            return step(.requestArrived(id))
-        }
-        requests[id]?.cachedOutputs = outputs
-        step(.requestCached(id))
+        guard payloads.isAdmitted(id) else { return }
+        let outputs = caching?.results.lookUp(key)
+        cacheEntries[id] = CacheEntry(key: key, outputs: outputs)
+        step(outputs == nil ? .requestArrived(id) : .requestCached(id))
     }
 
     /// Keeps the outputs of a request that the workers have answered, whole.

@@ -16,6 +16,7 @@ final class PeerConnection {
     var isClient = false
     /// A worker that dialled in to register.
     var registrant: IncarnationID?
+    var hasRegistered = false
     var reportedLife: LoopTime
 
     init(_ connection: Connection) {
@@ -97,26 +98,32 @@ extension CoordinatorProcess: ConnectionHandler {
         switch message {
         case .inferRequest(let request):
             guard peer.isClient else { return .close(.requested("a request before the hello")) }
+            admittedRequest = nil
             step(.requestAnnounced(peer.id, request))
-            guard announced[ClientRequest(connection: peer.id, number: request.id)] != nil else { return .discard }
-            return .accept(TensorStorage(byteCount: payloadByteCount))
+            guard let id = admittedRequest else { return .discard }
+            return .accept(TensorStorage(byteCount: payloadByteCount), ticket: id.number)
         case .workResult(let result):
             guard peer.node != nil else { return .close(.requested("only workers send results")) }
-            if machine.wants(result.key) { return .accept(TensorStorage(byteCount: payloadByteCount)) }
-            step(.resultArrived(result.key, result.trace))
-            return .discard
+            admittedResult = nil
+            step(.resultAnnounced(peer.id, result))
+            return admittedResult == nil ? .discard : .accept(TensorStorage(byteCount: payloadByteCount))
         default: return .discard
         }
     }
 
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
         guard let peer = peers[ConnectionID(connection.id)] else { return }
-        if peer.node != nil {
+        if case .inferRequest(let request) = message, let ticket = connection.ticket, let payload {
+            requestArrived(RequestID(ticket), request, payload)
+        } else if peer.node != nil {
             fromWorker(message, payload, peer)
         } else if peer.isClient {
-            fromClient(message, payload, peer)
+            asked(message, by: peer)
         } else if let incarnation = peer.registrant {
-            if case .register(let register) = message { step(.registered(peer.id, register, incarnation)) }
+            if case .register(let register) = message {
+                peer.hasRegistered = true
+                step(.registered(peer.id, register, incarnation, from: connection.peerAddress.hostDescription))
+            }
         } else if case .hello(let hello) = message {
             greet(hello, peer)
         } else {
@@ -125,12 +132,32 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func connection(_ connection: Connection, didAbort message: Message) {
-        guard case .inferRequest(let request) = message else { return }
-        step(.received(ConnectionID(connection.id), .cancelRequest(CancelRequest(id: request.id))))
+        switch message {
+        case .inferRequest: if let ticket = connection.ticket { step(.requestGivenUp(RequestID(ticket))) }
+        case .workResult(let result): step(.resultBroken(ConnectionID(connection.id), result.key, "the worker gave its result up"))
+        default: break
+        }
+    }
+
+    func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
+        if unsendable.insert(message.kind.rawValue).inserted {
+            logger.error(
+                "a message of ours cannot be sent; it is left out",
+                metadata: ["kind": "\(message.kind)", "peer": "\(connection.peerAddress)", "cause": "\(error.message)"])
+        }
+        // What is waited for fails at once.
+        switch message {
+        case .loadPartition(let order):
+            let report = PartitionReport(key: order.key, state: .failed, code: .resourceExhausted, message: error.message)
+            step(.received(ConnectionID(connection.id), .partitionReport(report)))
+        case .partitionData(let data): step(.archiveUnavailable(data.key, error.message))
+        default: break
+        }
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
         guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
+        questions.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
         // That the workers' connections end with this process says nothing about them.
         guard !isFinishing else { return stopOnceAlone() }
@@ -158,29 +185,9 @@ extension CoordinatorProcess: ConnectionHandler {
             step(.heard(peer.id))
         }
         if case .workResult(let result) = message {
-            resultArrived(result, payload)
+            if let payload { resultArrived(result, payload, on: peer.id) }
         } else {
             step(.received(peer.id, message))
-        }
-    }
-
-    private func fromClient(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {
-        switch message {
-        case .inferRequest(let request):
-            let key = ClientRequest(connection: peer.id, number: request.id)
-            // A request without payload bytes was not announced before.
-            if payload == nil, announced[key] == nil { step(.requestAnnounced(peer.id, request)) }
-            guard let id = announced[key] else { return }
-            requestArrived(id, request, payload)
-        case .statusRequest(let request) where request.history != nil: answerHistory(request, to: peer)
-        case .statusRequest(let request):
-            peer.connection.send(
-                .statusReply(StatusReply(id: request.id)), payload: statusDocument.map { OutgoingPayload($0) } ?? .empty)
-        case .modelRequest(let request):
-            peer.connection.send(
-                .modelReply(ModelReply(id: request.id)), payload: manifestDocument.map { OutgoingPayload($0) } ?? .empty)
-        case .ping(let ping): peer.connection.send(.pong(ping))
-        default: step(.received(peer.id, message))
         }
     }
 }

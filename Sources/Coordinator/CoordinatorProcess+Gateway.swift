@@ -12,19 +12,20 @@ extension CoordinatorProcess {
     /// Starts the server where it was asked for; it ends with the process, so that a scraper sees the coordinator drain.
     func startGateway() throws {
         guard let http = options.http else { return }
-        let questions: Mailbox<LoopQuestions<CoordinatorProcess>.Question> = loop.mailbox(capacity: Self.questionCapacity) {
+        let mailbox: Mailbox<LoopQuestions<CoordinatorProcess>.Question> = loop.mailbox(capacity: Self.questionCapacity) {
             [unowned self] in $0(self)
         }
-        let source = CoordinatorSource(questions: LoopQuestions(mailbox: questions, limit: GatewayLimits.answerLimit))
+        let source = CoordinatorSource(questions: LoopQuestions(mailbox: mailbox, limit: GatewayLimits.answerLimit))
+        var limits = GatewayLimits()
+        // Where the process may have few descriptors, HTTP has its part of what strangers do not get.
+        limits.connections = min(limits.connections, max(GatewayLimits.spareConnections, DescriptorRoom.current.limit / 8))
         let address = try address(of: http, option: "--http")
         do {
             gateway = try GatewayServer(
                 host: address.hostDescription, port: address.port, routes: RouteTable(OperatorRoutes.all(source)),
-                allowsPublicPeers: options.insecure, logger: Logger(label: "http"))
+                allowsPublicPeers: options.insecure, limits: limits, logger: Logger(label: "http"))
         } catch { throw CommandFailure(.failure, error.message) }
     }
-
-    fileprivate var gatewayReport: GatewayReport { GatewayReport(status: status, readiness: machine.readiness) }
 }
 
 /// The coordinator as the gateway sees it.
@@ -32,5 +33,6 @@ private struct CoordinatorSource: GatewaySource {
     let questions: LoopQuestions<CoordinatorProcess>
 
     func isAlive() async -> Bool { await questions.ask { _ in true } ?? false }
-    func report() async -> GatewayReport? { await questions.ask { $0.gatewayReport } }
+    func readiness() async -> Readiness? { await questions.ask { $0.machine.readiness } }
+    func report() async -> GatewayReport? { await questions.askLater { process, answer in process.ask(answer) } ?? nil }
 }

@@ -35,7 +35,11 @@ extension CoordinatorProcess {
     func takeSamples() {
         let samples = machine.takeSamples(timeMs: HistoryRecorder.wallClockMs())
         if !samples.isEmpty { history.record(samples) }
+        pruneLinks()
     }
+
+    /// What is known of links to nodes that nobody knows any more goes with them.
+    private func pruneLinks() { links = links.filter { machine.state(of: $0.key) != nil } }
 
     func note(_ line: LogLine) {
         if let event = ClusterHistory.Event(line, timeMs: HistoryRecorder.wallClockMs()) { history.record([], [event]) }
@@ -47,20 +51,27 @@ extension CoordinatorProcess {
         let isTaken = history.answer(range) { _ = answers?.post(.history(id, request.id, $0)) }
         guard !isTaken else { return }
         let message = "too many questions about the history wait; ask again"
-        peer.connection.send(
-            .inferError(InferError(id: request.id, code: .resourceExhausted, message: message, retryAfterMilliseconds: 1_000)))
+        answer(
+            .inferError(InferError(id: request.id, code: .resourceExhausted, message: message, retryAfterMilliseconds: 1_000)),
+            on: peer.connection)
     }
 
     func historyAnswered(_ answer: HistoryRecorder.Answer, _ number: UInt64, on id: ConnectionID) {
         guard let connection = peers[id]?.connection else { return }
         switch answer {
         case .document(let bytes):
-            let payload = OutgoingPayload(TensorStorage(copying: bytes))
-            connection.send(.statusReply(StatusReply(id: number)), payload: payload)
+            guard let document = questions.hold(byteCount: bytes.count, readers: 1) else {
+                let message = "too many answers wait for clients that do not read them; ask again"
+                return self.answer(
+                    .inferError(InferError(id: number, code: .resourceExhausted, message: message, retryAfterMilliseconds: 1_000)),
+                    on: connection)
+            }
+            self.answer(
+                .statusReply(StatusReply(id: number)), with: TensorStorage(copying: bytes), document: document, on: connection)
         case .unknown(let message):
-            connection.send(.inferError(InferError(id: number, code: .invalidArgument, message: message)))
+            self.answer(.inferError(InferError(id: number, code: .invalidArgument, message: message)), on: connection)
         case .failure(let message):
-            connection.send(.inferError(InferError(id: number, code: .internalError, message: message)))
+            self.answer(.inferError(InferError(id: number, code: .internalError, message: message)), on: connection)
         }
     }
 }

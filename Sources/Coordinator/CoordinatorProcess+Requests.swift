@@ -5,25 +5,6 @@ internal import Transport
 internal import Wire
 
 extension CoordinatorProcess {
-    struct ClientRequest: Hashable {
-        var connection: ConnectionID
-        var number: UInt64
-    }
-
-    /// A request's tensors: the input until the reply is out, and the results as they come.
-    struct RequestPayload {
-        var client: ConnectionID
-        var number: UInt64
-        /// In the model's order.
-        var inputs: [Tensor] = []
-        var names: [String] = []
-        var pieces: [Int: [Tensor]] = [:]
-        /// Under which its outputs are kept; `nil` where there is no cache.
-        var cacheKey: ResultCacheKey?
-        /// The result of an earlier equal request, instead of pieces.
-        var cachedOutputs: [Tensor]?
-    }
-
     /// The coordinator's own direction of one link, with its measured codec policy.
     struct LinkState {
         var policy: CompressionPolicy
@@ -36,31 +17,39 @@ extension CoordinatorProcess {
 
     // MARK: Requests
 
-    func requestArrived(_ id: RequestID, _ request: InferRequest, _ storage: TensorStorage?) {
-        requests[id]?.names = request.names
-        guard let storage else { return requestDecoded(id, .success([])) }
+    /// How far the inputs have come that are on their way.
+    func reportUploads() {
+        for upload in machine.uploadsUnderWay {
+            guard let count = peers[upload.connection]?.connection.receivedByteCount(ticket: upload.request.number) else {
+                continue
+            }
+            step(.requestProgressed(upload.request, byteCount: count))
+        }
+    }
+
+    func requestArrived(_ id: RequestID, _ request: InferRequest, _ storage: TensorStorage) {
         if request.tensors.allSatisfy({ $0.encoding == .raw }) {
-            requestDecoded(id, Result { () throws(WireError) in try PayloadLayout(request.tensors).tensors(in: storage) })
-            return
+            let tensors = Result { () throws(WireError) in try PayloadLayout(request.tensors).tensors(in: storage) }
+            return requestDecoded(id, request.names, tensors)
         }
         let answers = answers
-        let isTaken = codec.decode(request.tensors, in: storage) { result, _ in _ = answers?.post(.requestDecoded(id, result)) }
+        let isTaken = codec.decode(request.tensors, in: storage) { result, _ in
+            _ = answers?.post(.requestDecoded(id, names: request.names, result))
+        }
         if !isTaken { step(.requestBroken(id, "the codec's queue is full")) }
     }
 
-    func requestDecoded(_ id: RequestID, _ result: Result<[Tensor], WireError>) {
-        guard let payload = requests[id], let served else { return }
+    func requestDecoded(_ id: RequestID, _ names: [String], _ result: Result<[Tensor], WireError>) {
+        guard let served else { return }
         switch result {
         case .success(let tensors):
-            // Tensors of no bytes need no payload; all others are there.
-            let names = payload.names
-            requests[id]?.inputs =
+            let inputs =
                 names.isEmpty ? tensors : served.inputs.compactMap { spec in names.firstIndex(of: spec.name).map { tensors[$0] } }
-            guard requests[id]?.inputs.count == served.inputs.count else {
+            guard inputs.count == served.inputs.count else {
                 return step(
                     .requestBroken(id, "the request carries \(tensors.count) tensors, the model takes \(served.inputs.count)"))
             }
-            inputsComplete(id)
+            if payloads.fill(id, inputs) { inputsComplete(id) }
         case .failure(let error): step(.requestBroken(id, error.message))
         }
     }
@@ -68,9 +57,11 @@ extension CoordinatorProcess {
     // MARK: Micro-batches
 
     func dispatch(_ work: Work, on connection: ConnectionID, _ request: RequestID, _ range: Range<Int>) {
-        guard let payload = requests[request], let served, let node = work.route.first.map({ NodeID($0.node) }) else { return }
+        guard let inputs = payloads.inputs(of: request), let served, let node = work.route.first.map({ NodeID($0.node) }) else {
+            return
+        }
         let tensors: [Tensor]
-        do { tensors = try Batching.slice(payload.inputs, served.inputs, range) } catch {
+        do { tensors = try Batching.slice(inputs, served.inputs, range) } catch {
             return step(.requestBroken(request, error.message))
         }
         var link = links[node] ?? LinkState(policy: CompressionPolicy(mode: options.compress))
@@ -130,42 +121,37 @@ extension CoordinatorProcess {
 
     // MARK: Results
 
-    func resultArrived(_ result: WorkResult, _ storage: TensorStorage?) {
-        guard let storage else { return resultDecoded(result, .success([])) }
+    func resultArrived(_ result: WorkResult, _ storage: TensorStorage, on connection: ConnectionID) {
         if result.tensors.allSatisfy({ $0.encoding == .raw }) {
-            resultDecoded(result, Result { () throws(WireError) in try PayloadLayout(result.tensors).tensors(in: storage) })
-            return
+            let tensors = Result { () throws(WireError) in try PayloadLayout(result.tensors).tensors(in: storage) }
+            return resultDecoded(result, on: connection, tensors)
         }
         let answers = answers
-        let isTaken = codec.decode(result.tensors, in: storage) { tensors, _ in _ = answers?.post(.resultDecoded(result, tensors)) }
-        if !isTaken { step(.resultBroken(result.key, "the codec's queue is full")) }
+        let isTaken = codec.decode(result.tensors, in: storage) { tensors, _ in
+            _ = answers?.post(.resultDecoded(result, connection, tensors))
+        }
+        if !isTaken { step(.resultBroken(connection, result.key, "the codec's queue is full")) }
     }
 
-    func resultDecoded(_ result: WorkResult, _ tensors: Result<[Tensor], WireError>) {
+    func resultDecoded(_ result: WorkResult, on connection: ConnectionID, _ tensors: Result<[Tensor], WireError>) {
         switch tensors {
         case .success(let outputs):
-            guard outputs.count == served?.outputs.count else {
-                return step(
-                    .resultBroken(
-                        result.key, "the last stage gave \(outputs.count) outputs where \(served?.outputs.count ?? 0) are declared")
-                )
-            }
-            results[result.key] = outputs
-            step(.resultArrived(result.key, result.trace))
-        case .failure(let error): step(.resultBroken(result.key, error.message))
+            payloads.hold(outputs, of: result.key)
+            step(.resultArrived(connection, result.key, result.trace))
+        case .failure(let error): step(.resultBroken(connection, result.key, error.message))
         }
     }
 
     func reply(_ id: RequestID, on connection: ConnectionID, _ number: UInt64, _ timing: RequestTiming) {
-        guard let payload = requests[id], let served else { return }
+        guard payloads.isAdmitted(id), let served else { return }
         guard let client = peers[connection]?.connection else { return step(.replySent(id)) }
         do {
-            let parts = payload.pieces.sorted { $0.key < $1.key }.map(\.value)
-            let outputs = try payload.cachedOutputs ?? Batching.join(parts, served.outputs)
+            let cached = cacheEntries[id]
+            let outputs = try cached?.outputs ?? Batching.join(payloads.parts(of: id), served.outputs)
             let outgoing = try OutgoingPayload.raw(outputs)
             let message = Message.inferReply(
                 InferReply(id: number, names: served.outputs.map(\.name), tensors: outgoing.headers, timing: timing))
-            if payload.cachedOutputs == nil { remember(outputs, for: payload.cacheKey) }
+            if cached?.outputs == nil { remember(outputs, for: cached?.key) }
             client.send(message, payload: outgoing.payload) { [weak self] outcome in
                 if case .refused(let error) = outcome {
                     let failure = InferError(

@@ -112,6 +112,8 @@ extension CoordinatorProcess {
     }
 
     private func lookedUp(_ name: String, _ result: Result<[SocketAddress], TransportError>) {
+        // The topology may have been read again meanwhile.
+        guard topology.directory.services.contains(where: { $0.name == name }) else { return }
         switch result {
         case .success(let addresses):
             topology.lookupProblems[name] = nil
@@ -184,6 +186,8 @@ extension CoordinatorProcess {
                 logger.warning("options in the topology file have changed; they count from the next start", metadata: [:])
             }
             topology.directory.replace(services.map { .init($0, isListed: false) })
+            let names = Set(services.map(\.name))
+            topology.lookupProblems = topology.lookupProblems.filter { names.contains($0.key) }
             topology.unanswered = []
             lookUpNames()
         case .failure(let failure): keepsOld(failure.message)

@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Digest
 internal import Foundation
 internal import Gateway
 internal import Glibc
@@ -22,6 +23,8 @@ internal import Wire
 final class CoordinatorProcess {
     /// Heartbeats and results come far more often; this only bounds how late silence is noticed.
     static let lifeCheckInterval: Duration = .milliseconds(100)
+    /// A quarter of the time after which an upload that stands still gives way.
+    static let uploadCheckInterval: Duration = .milliseconds(250)
     /// Answers of the threads that may wait: a few for each micro-batch under way.
     static let mailboxCapacity = 65_536
     /// Share of the memory limit that requests in flight may take.
@@ -38,14 +41,26 @@ final class CoordinatorProcess {
     let incarnation = IncarnationID(bits: RandomBits.next128())
     var machine: CoordinatorMachine
     var peers: [ConnectionID: PeerConnection] = [:]
-    var requests: [RequestID: RequestPayload] = [:]
-    var announced: [ClientRequest: RequestID] = [:]
-    var results: [WorkKey: [Tensor]] = [:]
+    var payloads = RequestPayloads<[Tensor]>()
+    /// Of requests that look for their result in the cache.
+    var cacheEntries: [RequestID: CacheEntry] = [:]
+    /// What the machine admitted in the step that is being carried out.
+    var admittedRequest: RequestID?
+    var admittedResult: WorkKey?
     var links: [NodeID: LinkState] = [:]
     var sendTags: [WorkKey: UInt64] = [:]
     var nextTag: UInt64 = 1
     let planner: TaskQueue
     let codec: CodecQueue
+    /// Writes status documents.
+    let documents: TaskQueue
+    var questions = QuestionDesk()
+    var statuses = DocumentSchedule<StatusAsker>()
+    /// Those for whom a status is being written, and what of the loop's time it took.
+    var statusAskers: [StatusAsker] = []
+    var statusLoopCost: Duration = .zero
+    var statusNumber: UInt64 = 0
+    var statusTimer: Transport.Timer?
     var answers: Mailbox<Answer>?
     var listener: Listener?
     var served: ServedModel?
@@ -61,16 +76,19 @@ final class CoordinatorProcess {
     var reader: TaskQueue?
     var gateway: GatewayServer?
     var caching: ResultCaching?
+    /// Kinds of messages of ours that broke a bound, each said once.
+    var unsendable: Set<UInt16> = []
 
     /// What a thread has done.
     enum Answer: Sendable {
         case prepared(Result<ModelService.Prepared, Failure>)
         case planned(UInt64, CoordinatorMachine.PlanOutcome)
         case archive(PartitionKey, ConnectionID, Result<ReadyArchive, Failure>)
-        case requestDecoded(RequestID, Result<[Tensor], WireError>)
+        case requestDecoded(RequestID, names: [String], Result<[Tensor], WireError>)
         case inputsHashed(RequestID, ResultCacheKey)
-        case resultDecoded(WorkResult, Result<[Tensor], WireError>)
+        case resultDecoded(WorkResult, ConnectionID, Result<[Tensor], WireError>)
         /// For whom, under which number.
+        case status(StatusDocument)
         case history(ConnectionID, UInt64, HistoryRecorder.Answer)
         case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
         /// What the file looked like, and what stands in it; `nil` where it is as it was.
@@ -103,6 +121,7 @@ final class CoordinatorProcess {
         history = try Self.history(in: stateFolder, logger)
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
+        documents = try TaskQueue(name: "documents", threadCount: 1, capacity: Self.documentCapacity)
         caching = try Self.makeCaching(byteLimit: options.resultCache?.bytes ?? 0)
         var configuration = CoordinatorMachine.Configuration(
             name: "coordinator@\(HostName.current)", software: ProductVersion.current, incarnation: incarnation,
@@ -113,8 +132,19 @@ final class CoordinatorProcess {
         configuration.maximumLoad = options.maximumLoad
         configuration.referenceSpeed = SpeedProbe.measure().relativeSpeed
         configuration.defaultDeadline = options.deadline
+        configuration.drainTimeout = options.drainTimeout
         configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
-        machine = CoordinatorMachine(configuration: configuration, session: SessionID(bits: RandomBits.next128()))
+        machine = CoordinatorMachine(
+            configuration: configuration, session: SessionID(bits: RandomBits.next128()), holderToken: Self.holderTokens())
+    }
+
+    /// A secret for each target, which nobody who knows another one can compute.
+    private static func holderTokens() -> @Sendable (NodeID) -> HolderToken {
+        let secret = String(RandomBits.next128(), radix: 16)
+        return { target in
+            let digest = SHA256.hexDigest(of: "\(secret)/\(target)")
+            return HolderToken(bits: UInt128(digest.prefix(32), radix: 16) ?? 0)
+        }
     }
 
     private static func memoryLimitBytes() throws -> UInt64 {
@@ -131,6 +161,7 @@ final class CoordinatorProcess {
         ) {
             [unowned self] in accept($0)
         }
+        listener.makeRoom = { [unowned self] in makeRoom() }
         self.listener = listener
         try startGateway()
         StandardStream.output.writeLine("listening on \(listener.address)")
@@ -150,10 +181,13 @@ final class CoordinatorProcess {
         try startTopology()
         loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }
         loop.every(Self.lifeCheckInterval) { [unowned self] in reportLife() }
+        loop.every(Self.uploadCheckInterval) { [unowned self] in reportUploads() }
         try loop.run()
         service.stopChecking()
+        ProcessSurroundings.limitEnd(status: analysisFailure == nil ? .success : .badData)
         planner.shutDown(discardingQueued: true)
         codec.shutDown()
+        documents.shutDown(discardingQueued: true)
         caching?.hasher.shutDown(discardingQueued: true)
         gateway?.stop()
         reader?.shutDown(discardingQueued: true)
@@ -242,19 +276,20 @@ final class CoordinatorProcess {
         case .close(let id, let why): peers[id]?.connection.close(.requested(why))
         case .plan(let order): plan(order)
         case .sendArchive(let id, let key): sendArchive(key, on: id)
-        case .accept(let id, let connection, let number):
-            announced[ClientRequest(connection: connection, number: number)] = id
-            requests[id] = RequestPayload(client: connection, number: number)
+        case .accept(let id, _, _):
+            payloads.admit(id)
+            admittedRequest = id
+        case .stopReceiving(let id, let connection): peers[connection]?.connection.stopReceiving(ticket: id.number)
+        case .acceptResult(let key): admittedResult = key
         case .dispatch(let work, let id, let request, let range): dispatch(work, on: id, request, range)
         case .abandonDispatch(let key, let id):
             if let tag = sendTags.removeValue(forKey: key) { peers[id]?.connection.cancelSend(tag: tag) }
-        case .takeResult(let key, let request, let piece): requests[request]?.pieces[piece] = results.removeValue(forKey: key)
-        case .dropResult(let key): results[key] = nil
+        case .takeResult(let key, let request, let piece): payloads.take(key, into: request, piece: piece)
+        case .dropResult(let key): payloads.drop(key)
         case .reply(let id, let connection, let number, let timing): reply(id, on: connection, number, timing)
         case .forget(let id):
-            if let payload = requests.removeValue(forKey: id) {
-                announced[ClientRequest(connection: payload.client, number: payload.number)] = nil
-            }
+            payloads.forget(id)
+            cacheEntries[id] = nil
         case .serving(let stages, let nodes):
             if !hasServed { StandardStream.output.writeLine("ready: \(stages) stages on \(nodes) nodes") }
             hasServed = true
@@ -262,49 +297,6 @@ final class CoordinatorProcess {
         case .log(let line):
             logger.log(line)
             note(line)
-        }
-    }
-
-    private func plan(_ order: CoordinatorMachine.PlanOrder) {
-        let service = service
-        let answers = answers
-        let table = linkTable(order)
-        _ = planner.submit { _ = answers?.post(.planned(order.generation, service.plan(order, links: table))) }
-    }
-
-    /// What is known of the links: those to loopback addresses are fast, others are as fast as was measured, broken ones are out.
-    private func linkTable(_ order: CoordinatorMachine.PlanOrder) -> LinkTable {
-        let isLocal = peers.values.allSatisfy { $0.node == nil || $0.connection.peerAddress.isLoopback }
-        if isLocal { return LinkTable(common: .loopback, measured: [], broken: order.brokenLinks) }
-        // A probe went over each; what it showed is known by now.
-        for peer in peers.values {
-            guard let node = peer.node, let rate = peer.connection.deliveryRate() else { continue }
-            if links[node] == nil { links[node] = LinkState(policy: CompressionPolicy(mode: self.options.compress)) }
-            let known = links[node]?.bandwidth ?? 0
-            links[node]?.bandwidth = max(known, rate)
-        }
-        let own = links.compactMap { node, link -> MeasuredLink? in
-            guard link.bandwidth > 0, order.nodes.contains(where: { $0.id == node }) else { return nil }
-            return MeasuredLink(
-                from: nil, to: node, wireBytesPerSecond: link.bandwidth, rawBytes: link.rawBytes, wireBytes: link.wireBytes,
-                roundTripMs: (order.nodes.first { $0.id == node }?.latencyMs ?? 0) * 2)
-        }
-        return LinkTable(common: .gigabit, measured: order.links + own, broken: order.brokenLinks)
-    }
-
-    private func sendArchive(_ key: PartitionKey, on connection: ConnectionID) {
-        let service = service
-        let answers = answers
-        _ = planner.submit {
-            let result = Result { () throws(Failure) in
-                do {
-                    let storage = try service.archive(of: key)
-                    return ReadyArchive(storage: storage, digest: ArchiveDigest.of(storage))
-                } catch {
-                    throw Failure(message: "\(error)")
-                }
-            }
-            _ = answers?.post(.archive(key, connection, result))
         }
     }
 
@@ -331,9 +323,10 @@ final class CoordinatorProcess {
             peers[connection]?.connection.send(
                 .partitionData(PartitionData(key: key, contentDigest: archive.digest)), payload: OutgoingPayload(archive.storage))
         case .archive(let key, _, .failure(let failure)): step(.archiveUnavailable(key, failure.message))
-        case .requestDecoded(let id, let result): requestDecoded(id, result)
+        case .requestDecoded(let id, let names, let result): requestDecoded(id, names, result)
         case .inputsHashed(let id, let key): inputsHashed(id, key)
-        case .resultDecoded(let result, let tensors): resultDecoded(result, tensors)
+        case .resultDecoded(let result, let connection, let tensors): resultDecoded(result, on: connection, tensors)
+        case .status(let document): statusIsWritten(document)
         case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
         case .topology(let stamp, let result): fileRead(stamp, result)
         case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
@@ -367,12 +360,7 @@ final class CoordinatorProcess {
         }
         var status = machine.status(ownLinks: own)
         fillCacheCounters(&status.counters)
+        status.counters.longestLoopTurnMs = Double(loop.longestTurn.wholeNanoseconds) / 1e6
         return status
-    }
-
-    var statusDocument: TensorStorage? {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        return (try? encoder.encode(status)).map { TensorStorage(copying: Array($0)) }
     }
 }

@@ -20,6 +20,13 @@ package struct LoopQuestions<Subject>: Sendable {
 
     /// - Returns: `nil` when the loop did not answer in time, or takes no more questions.
     package func ask<Answer: Sendable>(_ read: @escaping @Sendable (Subject) -> Answer) async -> Answer? {
+        await askLater { subject, answer in answer(read(subject)) }
+    }
+
+    /// For what the loop does not have at once: it calls back when it has.
+    package func askLater<Answer: Sendable>(
+        _ read: @escaping @Sendable (Subject, @escaping @Sendable (Answer) -> Void) -> Void
+    ) async -> Answer? {
         let pending = PendingAnswer<Answer>()
         let limit = limit
         let timer = Task {
@@ -30,7 +37,7 @@ package struct LoopQuestions<Subject>: Sendable {
         defer { timer.cancel() }
         return await withCheckedContinuation { continuation in
             pending.wait(continuation)
-            if !mailbox.post({ pending.settle(read($0)) }) { pending.settle(nil) }
+            if !mailbox.post({ read($0) { pending.settle($0) } }) { pending.settle(nil) }
         }
     }
 }

@@ -37,6 +37,7 @@ struct CoordinatorCommand: ParsableCommand {
         // On the main thread and before any library starts another: all others inherit it, and one that does not block a signal takes it
         // with the default action, which ends the process.
         EventLoop.blockSignals([SIGTERM, SIGINT])
+        ProcessSurroundings.prepareServer()
         let own = Array(CommandLine.arguments.dropFirst())
         let merged = (try? OptionFiles.merged(own)) ?? (arguments: own, places: [:])
         runServer(CoordinatorCommand.self, arguments: merged.arguments, places: merged.places)

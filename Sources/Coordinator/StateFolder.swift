@@ -34,7 +34,10 @@ package final class StateFolder: Sendable {
                 "--state-dir \(self.path) is in use by another coordinator\(holder); give each coordinator a folder of its own")
         }
         let text = "\(getpid())\n"
-        guard ftruncate(descriptor, 0) == 0, text.utf8.count == pwrite(descriptor, text, text.utf8.count, 0) else {
+        let written = ftruncate(descriptor, 0) == 0 ? pwrite(descriptor, text, text.utf8.count, 0) : -1
+        // A full disk is no reason not to serve: what would be kept in the folder is forgotten, and the history says so. The lock holds.
+        let isFull = written >= 0 || errno == ENOSPC || errno == EDQUOT
+        guard written == text.utf8.count || isFull else {
             let reason = errno
             close(descriptor)
             throw Self.failure("write into", self.path, reason)

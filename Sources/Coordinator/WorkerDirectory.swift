@@ -32,7 +32,8 @@ package struct WorkerDirectory: Sendable {
         /// - Parameter isListed: an entry of `--workers`: one worker, however many addresses its host has.
         package init(_ worker: WorkerService, isListed: Bool) {
             self.init(
-                name: worker.declaredNodeName ?? worker.name, host: worker.host, port: worker.port,
+                name: worker.declaredNodeName.flatMap { $0.isEmpty ? nil : $0 } ?? worker.name, host: worker.host,
+                port: worker.port,
                 published: worker.publishedAddresses.map(\.description), isExpanded: !isListed,
                 isNumbered: !isListed && (worker.replicas ?? 1) > 1)
             pinnedStage = worker.annotation.stage

@@ -66,6 +66,9 @@ public enum ClusterMetrics {
             gauge("requests_in_flight", "Requests that are admitted and not answered.", Double(status.requestsInFlight)),
             gauge(
                 "micro_batches_in_flight", "Micro-batches that have a reservation on workers.", Double(status.microBatchesInFlight)),
+            gauge(
+                "loop_longest_turn_seconds", "The longest time for which the coordinator's loop was busy with one turn.",
+                (counters.longestLoopTurnMs ?? 0) / 1e3),
             gauge("held_bytes", "Bytes of inputs and outputs of the requests in flight.", Double(status.heldBytes)),
         ]
     }

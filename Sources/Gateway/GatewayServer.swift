@@ -37,7 +37,8 @@ public final class GatewayServer: Sendable {
             responder: GatewayResponder(routes: routes, allowsPublicPeers: allowsPublicPeers, bodyLimit: limits.body),
             server: .http1(configuration: Self.connectionConfiguration(limits)),
             configuration: ApplicationConfiguration(
-                address: .hostname(host, port: Int(port)), availableConnectionsDelegate: .maximum(limits.connections, logger: quiet)
+                address: .hostname(host, port: Int(port)),
+                availableConnectionsDelegate: .maximum(limits.connections + GatewayLimits.spareConnections, logger: quiet)
             ),
             onServerRunning: { started.succeed(Self.describe($0.localAddress)) },
             eventLoopGroupProvider: .shared(group), logger: quiet)
@@ -63,8 +64,11 @@ public final class GatewayServer: Sendable {
     }
 
     private static func connectionConfiguration(_ limits: GatewayLimits) -> HTTP1Channel.Configuration {
-        HTTP1Channel.Configuration(
-            additionalChannelHandlers: [CloseAfterReply(linger: limits.linger)], idleTimeout: TimeAmount(limits.idle),
+        let gate = ConnectionGate(limits)
+        return HTTP1Channel.Configuration(
+            additionalChannelHandlers: [
+                ConnectionWatch(gate: gate, headLimit: limits.head), CloseAfterReply(linger: limits.linger),
+            ], idleTimeout: TimeAmount(limits.idle),
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
                 maxHeaderFieldCount: limits.headerCount))

@@ -6,6 +6,9 @@ public protocol GatewaySource: Sendable {
     /// - Returns: `false` when the loop did not answer in time.
     func isAlive() async -> Bool
     /// - Returns: `nil` when the loop did not answer in time.
+    func readiness() async -> Readiness?
+    /// May be shared with others who asked about the same time.
+    /// - Returns: `nil` when the loop did not answer in time.
     func report() async -> GatewayReport?
 }
 
@@ -13,9 +16,14 @@ public protocol GatewaySource: Sendable {
 public struct GatewayReport: Sendable, Hashable {
     public var status: ClusterStatus
     public var readiness: Readiness
+    /// Differs from report to report, so that what is made of one is made once; 0 where nothing is known of it.
+    public var number: UInt64
+    /// The status as JSON, where it is written down already.
+    public var statusDocument: [UInt8]?
 
-    public init(status: ClusterStatus, readiness: Readiness) {
+    public init(status: ClusterStatus, readiness: Readiness, number: UInt64 = 0) {
         self.status = status
         self.readiness = readiness
+        self.number = number
     }
 }

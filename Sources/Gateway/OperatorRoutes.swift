@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Synchronization
 
 /// The pages for operators and their tools: liveness, readiness, metrics, status.
 public enum OperatorRoutes {
@@ -11,10 +12,11 @@ public enum OperatorRoutes {
     static let metricsType = "text/plain; version=0.0.4; charset=utf-8"
 
     public static func all(_ source: any GatewaySource) -> [Route] {
-        [
+        let page = SharedPage()
+        return [
             Route(.get, livenessPath) { _ in await liveness(source) },
             Route(.get, readinessPath) { _ in await readiness(source) },
-            Route(.get, metricsPath) { _ in await metrics(source) },
+            Route(.get, metricsPath) { _ in await metrics(source, page) },
             Route(.get, statusPath) { _ in await status(source) },
         ]
     }
@@ -29,19 +31,23 @@ public enum OperatorRoutes {
     }
 
     private static func readiness(_ source: any GatewaySource) async -> HTTPReply {
-        guard let report = await source.report() else { return silence }
-        guard !report.readiness.isReady else { return .json(report.readiness) }
-        return .json(Unready(readiness: report.readiness, error: report.readiness.cause ?? "no plan serves"), status: 503)
+        guard let readiness = await source.readiness() else { return silence }
+        guard !readiness.isReady else { return .json(readiness) }
+        return .json(Unready(readiness: readiness, error: readiness.cause ?? "no plan serves"), status: 503)
     }
 
-    private static func metrics(_ source: any GatewaySource) async -> HTTPReply {
+    private static func metrics(_ source: any GatewaySource, _ page: SharedPage) async -> HTTPReply {
         guard let report = await source.report() else { return silence }
-        let families = ClusterMetrics.families(report, process: ProcessUsage.current())
-        return HTTPReply(contentType: metricsType, body: Array(PrometheusText.render(families).utf8))
+        let body = page.body(of: report.number) {
+            let families = ClusterMetrics.families(report, process: ProcessUsage.current())
+            return Array(PrometheusText.render(families).utf8)
+        }
+        return HTTPReply(contentType: metricsType, body: body)
     }
 
     private static func status(_ source: any GatewaySource) async -> HTTPReply {
         guard let report = await source.report() else { return silence }
+        if let document = report.statusDocument { return HTTPReply(contentType: HTTPReply.jsonType, body: document) }
         return .json(report.status)
     }
 
@@ -56,6 +62,22 @@ public enum OperatorRoutes {
             try readiness.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(error, forKey: .error)
+        }
+    }
+}
+
+/// The last page that was made of a report: scrapers that share a report share its page.
+///
+/// ## Concurrency model
+/// The page is under a mutex, which is held while one is made: who asks for the same then waits for it in place of making another.
+private final class SharedPage: Sendable {
+    private let last = Mutex<(number: UInt64, body: [UInt8])>((0, []))
+
+    func body(of number: UInt64, make: () -> [UInt8]) -> [UInt8] {
+        guard number > 0 else { return make() }
+        return last.withLock { last in
+            if last.number != number { last = (number, make()) }
+            return last.body
         }
     }
 }

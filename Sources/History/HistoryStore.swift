@@ -30,8 +30,8 @@ package final class HistoryStore {
             throw HistoryFailure(error)
         }
         try attempt { database in
-            for row in try Row.fetchAll(database, sql: "SELECT id, name FROM node") { nodeIDs[row[1]] = row[0] }
-            let counts = "SELECT node, count(*) FROM sample WHERE coarse = 0 GROUP BY node"
+            for row in try Row.fetchAll(database, sql: "SELECT id, \(Self.text("name")) FROM node") { nodeIDs[row[1]] = row[0] }
+            let counts = "SELECT \(Self.whole("node")), count(*) FROM sample WHERE coarse = 0 GROUP BY node"
             for row in try Row.fetchAll(database, sql: counts) { fineCounts[row[0]] = row[1] }
         }
     }

@@ -40,8 +40,14 @@ final class BatchCheckProcess: Sendable {
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
+        // It ignores the end of a pipe, which ends the check: nobody reads its answer any more.
+        var reset = sigset_t()
+        sigemptyset(&reset)
+        sigaddset(&reset, SIGPIPE)
+        posix_spawnattr_setsigdefault(&attributes, &reset)
         posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
 
         var environment = ProcessEnvironment.current
         environment.merge(BatchCheckChild.environment) { _, own in own }

@@ -117,7 +117,7 @@ extension ModelService {
         let served = ServedModel(
             name: manifest.name, digest: digest, inputs: manifest.inputs, outputs: saved.outputs,
             batching: declaration == .independent ? saved.batch.declaredBatching : saved.batch.batching,
-            weightBytes: UInt64(saved.analysis.weightBytes))
+            weightBytes: UInt64(saved.analysis.weightBytes), hasObservedExtents: manifest.outputs.count != saved.outputs.count)
         let prepared = Prepared(
             served: served, profile: profile(of: saved.analysis, batch: batch), analysis: saved.analysis, microBatch: batch,
             crossings: saved.crossings, origin: origin, batch: saved.batch)

@@ -171,7 +171,7 @@ public final class ModelService: Sendable {
         }
         let large = try? run(batch: batch * 2)
         return small.enumerated().map { index, tensor in
-            let grown = large?[index].shape
+            let grown = large.flatMap { index < $0.count ? $0[index].shape : nil }
             let shape = tensor.shape.enumerated().map { position, extent -> Dimension in
                 guard let grown, grown.count == tensor.shape.count, grown[position] != extent else { return .fixed(extent) }
                 return extent == batch && grown[position] == 2 * batch ? .batch : .free("d\(position)")

@@ -153,7 +153,7 @@ public struct ProfileFolder: Sendable {
     private func removeOldest() {
         guard let folder = opendir(path) else { return }
         defer { closedir(folder) }
-        var files: [(path: String, lastUse: Int)] = []
+        var files: [(path: String, seconds: Int, nanoseconds: Int)] = []
         while let item = readdir(folder) {
             let name = Self.name(of: item)
             // The folder belongs to one coordinator, which is not writing now.
@@ -161,8 +161,10 @@ public struct ProfileFolder: Sendable {
             guard name.hasSuffix(Self.suffix) else { continue }
             var information = stat()
             guard stat("\(path)/\(name)", &information) == 0 else { continue }
-            files.append(("\(path)/\(name)", information.st_mtim.tv_sec * 1_000_000_000 + information.st_mtim.tv_nsec))
+            files.append(("\(path)/\(name)", information.st_mtim.tv_sec, information.st_mtim.tv_nsec))
         }
-        for file in files.sorted(by: { $0.lastUse > $1.lastUse }).dropFirst(Self.maximumFiles) { unlink(file.path) }
+        for file in files.sorted(by: { ($0.seconds, $0.nanoseconds) > ($1.seconds, $1.nanoseconds) }).dropFirst(Self.maximumFiles) {
+            unlink(file.path)
+        }
     }
 }

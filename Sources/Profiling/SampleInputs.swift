@@ -16,7 +16,8 @@ public struct SampleInputs: Sendable {
         var tensors: [Tensor] = []
         for spec in specs {
             let shape = spec.concreteShape(batch: batch) { _ in Self.freeExtent }
-            let count = shape.reduce(1, *)
+            // Checked before anything is made: a declared shape may be of any size.
+            let count = try Tensor.byteCount(of: spec.dtype, shape: shape) / spec.dtype.byteWidth
             func values<T>(_ make: (UInt64) -> T) -> [T] {
                 (0..<count).map { _ in
                     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407

@@ -1,6 +1,7 @@
 public import Inference
 public import Planning
 public import Tensors
+internal import Wire
 
 /// What an analysis of a model gave, as it is kept on disk, so that the next start need not measure again.
 ///
@@ -12,6 +13,8 @@ public struct SavedProfile: Sendable, Hashable {
     public static let format = 2
     /// Ranges timed as partitions: far above what plans over a dozen nodes ask for in months; the oldest give way.
     public static let maximumMeasurements = 1_024
+    /// No layer and no partition takes eleven days; sums of such times are still numbers.
+    public static let maximumMilliseconds = 1e9
 
     /// What the profile was measured for.
     public struct Key: Sendable, Hashable, Codable {
@@ -107,7 +110,7 @@ extension SavedProfile {
             else {
                 throw Refusal("it times layers \(measurement.range.first) to \(measurement.range.end) of \(analysis.layers.count)")
             }
-            guard measurement.milliseconds > 0, measurement.milliseconds.isFinite else {
+            guard measurement.milliseconds > 0, measurement.milliseconds <= Self.maximumMilliseconds else {
                 throw Refusal("a partition took \(measurement.milliseconds) ms in it")
             }
         }
@@ -131,7 +134,7 @@ extension SavedProfile {
         guard analysis.weightBytes >= 0 else { throw Refusal("the weights have \(analysis.weightBytes) bytes in it") }
         for (index, layer) in analysis.layers.enumerated() {
             guard layer.index == index else { throw Refusal("layer \(layer.index) stands in the place of layer \(index)") }
-            guard layer.milliseconds >= 0, layer.milliseconds.isFinite else {
+            guard layer.milliseconds >= 0, layer.milliseconds <= Self.maximumMilliseconds else {
                 throw Refusal("layer \(index) took \(layer.milliseconds) ms in it")
             }
             let kernel = layer.kernel
@@ -158,7 +161,11 @@ extension SavedProfile {
     }
 
     private func check(_ tensors: [TensorDescription], _ place: String) throws(Refusal) {
+        guard tensors.count <= WireLimits.tensors else { throw Refusal("\(tensors.count) tensors stand \(place) in it") }
         for tensor in tensors {
+            guard tensor.byteCount <= Tensor.maximumByteCount else {
+                throw Refusal("a tensor \(place) has \(tensor.byteCount) bytes in it, over the limit of \(Tensor.maximumByteCount)")
+            }
             var bytes = tensor.dtype?.byteWidth ?? 1
             for extent in tensor.shape {
                 let (product, overflow) = bytes.multipliedReportingOverflow(by: extent)

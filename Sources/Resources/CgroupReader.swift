@@ -59,7 +59,7 @@ struct CgroupCPU {
         if let usage = level.usage?.text() {
             used = ResourceParsers.number(usage).flatMap { UInt64(exactly: $0) }
         } else {
-            used = ResourceParsers.value("usage_usec", in: statistics).map { $0 * 1000 }
+            used = ResourceParsers.value("usage_usec", in: statistics).map { $0.times(1_000) }
         }
         guard let used else { return nil }
         return Reading(

@@ -69,13 +69,13 @@ public enum ResourceParsers {
         let columns = numbers(line)
         guard columns.count >= 4, !columns.contains(nil) else { return nil }
         let values = columns.compactMap { $0 }
-        return [0, 1, 2, 5, 6, 7].reduce(0) { $0 + ($1 < values.count ? values[$1] : 0) }
+        return [0, 1, 2, 5, 6, 7].reduce(0) { $0.adding($1 < values.count ? values[$1] : 0) }
     }
 
     /// `name:   value kB` of `/proc/meminfo`, in bytes.
     public static func meminfo(_ name: String, in text: String) -> UInt64? {
         guard let line = field(name + ":", in: text), let kibibytes = numbers(line).first ?? nil else { return nil }
-        return kibibytes << 10
+        return kibibytes.times(1_024)
     }
 
     /// Resident pages: the second number of `/proc/self/statm`.
@@ -89,7 +89,7 @@ public enum ResourceParsers {
         guard let bracket = stat.utf8.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         let fields = numbers(stat[stat.utf8.index(after: bracket)...])
         guard fields.count > 12, let user = fields[11], let system = fields[12] else { return nil }
-        return user + system
+        return user.adding(system)
     }
 
     /// Totals of `/proc/self/net/dev`; nil where no interface is listed.
@@ -103,12 +103,12 @@ public enum ResourceParsers {
             guard columns.count >= 9, let received = columns[0], let sent = columns[8] else { continue }
             count += 1
             if name.elementsEqual("lo".utf8) {
-                totals.loopbackReceivedBytes += received
-                totals.loopbackSentBytes += sent
+                totals.loopbackReceivedBytes = totals.loopbackReceivedBytes.adding(received)
+                totals.loopbackSentBytes = totals.loopbackSentBytes.adding(sent)
             } else {
                 totals.hasOnlyLoopback = false
-                totals.receivedBytes += received
-                totals.sentBytes += sent
+                totals.receivedBytes = totals.receivedBytes.adding(received)
+                totals.sentBytes = totals.sentBytes.adding(sent)
             }
         }
         return count > 0 ? totals : nil

@@ -28,7 +28,7 @@ public struct ResourceSample: Sendable, Hashable {
     /// free memory. Containers of one image share the pages of its libraries, and only the first of them is charged for those: without
     /// the limit the others would seem to have room for more than they may ever take.
     public var memoryForProcessBytes: UInt64 {
-        let sum = processResidentBytes + memoryAvailableBytes
+        let sum = processResidentBytes.adding(memoryAvailableBytes)
         return memoryLimitBytes == 0 ? sum : min(sum, memoryLimitBytes)
     }
 

@@ -44,6 +44,7 @@ public struct CommandOutcome: Sendable, Hashable {
     fileprivate func finish() -> Never {
         StandardStream.output.write(standardOutput)
         StandardStream.error.write(standardError)
+        StandardStream.flush()
         exit(status)
     }
 }
@@ -65,6 +66,7 @@ public func runServer<Command: ParsableCommand>(
     } catch {
         CommandOutcome(of: error, thrownBy: type, places: places).finish()
     }
+    StandardStream.flush()
     exit(ExitStatus.success.rawValue)
 }
 
@@ -73,6 +75,7 @@ public func runServer<Command: ParsableCommand>(
 /// The entry point of every command: `@main struct Main { static func main() async { await runCommand(StatusCommand.self) } }`.
 /// - Parameter arguments: without the program's name; `nil` takes the process's own.
 public func runCommand<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) async -> Never {
+    ProcessSurroundings.prepareCommand()
     do {
         var command = try type.parseAsRoot(arguments)
         if var asynchronous = command as? any AsyncParsableCommand {

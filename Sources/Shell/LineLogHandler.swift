@@ -20,11 +20,7 @@ public struct LineLogHandler: LogHandler {
     /// - Parameter label: which part speaks (`worker`, `coordinator`).
     public init(label: String, level: Logger.Level) {
         self.init(
-            label: label, level: level, write: { StandardStream.error.write($0) },
-            since1970: {
-                let milliseconds = Int(Date().timeIntervalSince1970 * 1_000)
-                return (milliseconds / 1_000, milliseconds % 1_000)
-            })
+            label: label, level: level, write: { StandardStream.error.write($0) }, since1970: { LineLogHandler.currentTime() })
     }
 
     /// With the sink and the clock of a test.
@@ -48,12 +44,22 @@ public struct LineLogHandler: LogHandler {
         facts.merge(metadataProvider?.get() ?? [:]) { _, new in new }
         facts.merge(event.metadata ?? [:]) { _, new in new }
         if let error = event.error { facts["error"] = "\(error)" }
-        var line = "\(LineLogHandler.timestamp(now())) \(event.level.rawValue) \(label): "
-        line += LineLogHandler.escaped("\(event.message)")
-        for (key, value) in facts.sorted(by: { $0.key < $1.key }) {
-            line += " \(LineLogHandler.quoted(key))=\(LineLogHandler.quoted("\(value)"))"
-        }
-        write(line + "\n")
+        write(LineLogHandler.line(event.level, label, "\(event.message)", facts.mapValues { "\($0)" }, now()))
+    }
+
+    /// One line, with its line feed.
+    static func line(
+        _ level: Logger.Level, _ label: String, _ message: String, _ facts: [String: String],
+        _ time: (seconds: Int, milliseconds: Int)? = nil
+    ) -> String {
+        var line = "\(timestamp(time ?? currentTime())) \(level.rawValue) \(label): \(escaped(message))"
+        for (key, value) in facts.sorted(by: { $0.key < $1.key }) { line += " \(quoted(key))=\(quoted(value))" }
+        return line + "\n"
+    }
+
+    private static func currentTime() -> (seconds: Int, milliseconds: Int) {
+        let milliseconds = Int(Date().timeIntervalSince1970 * 1_000)
+        return (milliseconds / 1_000, milliseconds % 1_000)
     }
 
     /// RFC 3339 in UTC with milliseconds.

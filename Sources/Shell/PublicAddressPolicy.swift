@@ -1,3 +1,5 @@
+internal import Wire
+
 /// Who may talk in plain text: peers on this machine and on private networks; strangers only where the operator said `--insecure`.
 public enum PublicAddressPolicy {
     /// Why a peer is refused, or `nil` when it may stay.

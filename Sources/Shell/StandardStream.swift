@@ -1,26 +1,62 @@
 internal import Glibc
+internal import Logging
+internal import Synchronization
+internal import Transport
 
 /// stdout (results) and stderr (logs), written with plain `write(2)`: nothing stays in a buffer, so a script that waits for the ready
 /// line sees it, and lines of several threads never mix.
+///
+/// A command writes at once and waits for its reader, as every filter does, and ends quietly when that goes away (`| head`). A server
+/// must not: after ``detach()`` its lines go through a ``LineQueue`` each.
 public struct StandardStream: Sendable {
     public static let output = StandardStream(descriptor: 1)
     public static let error = StandardStream(descriptor: 2)
+
+    /// How long the last lines of a server may take that ends in order.
+    static let flushLimit: Duration = .seconds(1)
+
+    private struct Queues: Sendable {
+        let output: LineQueue
+        let error: LineQueue
+    }
+
+    private static let queues = Mutex<Queues?>(nil)
 
     private let descriptor: Int32
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
+    /// From now on no write of this process waits for a reader. Once, before the first line.
+    public static func detach() {
+        let made = Queues(
+            output: LineQueue(descriptor: 1),
+            error: LineQueue(descriptor: 2) { LineLogHandler.line(.warning, "log", "\($0) log lines were dropped", [:]) })
+        queues.withLock { $0 = made }
+    }
+
+    /// Lets the lines out that wait, for a limited time. Nothing to do where streams are written at once.
+    public static func flush() {
+        guard let queues = queues.withLock({ $0 }) else { return }
+        queues.output.flush(within: flushLimit)
+        queues.error.flush(within: flushLimit)
+    }
+
     /// Writes `line` and a line feed with one call.
     public func writeLine(_ line: String) { write(line + "\n") }
 
-    /// Writes all of `text`, usually with one call. A closed stream is not an error here: nobody is left to tell.
+    /// Writes all of `text`, usually with one call; a closed stderr is not an error here: nobody is left to tell.
     public func write(_ text: String) {
+        guard !text.isEmpty else { return }
+        if let queues = Self.queues.withLock({ $0 }) {
+            return (descriptor == 1 ? queues.output : queues.error).add(text)
+        }
         var text = text
         text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)[...]
             while !rest.isEmpty {
                 let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if written < 0 && errno == EINTR { continue }
+                if written < 0 && errno == EPIPE && descriptor == 1 { ProcessSurroundings.endByClosedPipe() }
                 guard written > 0 else { return }
                 rest = rest.dropFirst(written)
             }

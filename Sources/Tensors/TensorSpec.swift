@@ -48,6 +48,8 @@ extension Dimension: CustomStringConvertible, Codable {
 ///
 /// Written `name:dtype[d0,d1,…]`, for example `image:uint8[N,224,224,3]`.
 public struct TensorSpec: Sendable, Hashable, Codable, CustomStringConvertible {
+    public static let maximumNameByteCount = 255
+
     public let name: String
     public let dtype: DType
     public let shape: [Dimension]
@@ -88,6 +90,11 @@ public struct TensorSpec: Sendable, Hashable, Codable, CustomStringConvertible {
     private static func problem(name: String, shape: [Dimension]) -> String? {
         if name.isEmpty { return "the name is empty" }
         if name.contains(where: { $0.isWhitespace || $0 == ":" }) { return "the name \"\(name)\" holds a blank or a colon" }
+        // As names are on the wire, in every reply.
+        if name.utf8.count > maximumNameByteCount {
+            return "the name's \(name.utf8.count) bytes are over the limit of \(maximumNameByteCount)"
+        }
+        if name.unicodeScalars.contains(where: \.isObeyedByTerminals) { return "the name holds a control character" }
         if shape.count > Tensor.maximumRank { return "\(shape.count) dimensions are over the limit of \(Tensor.maximumRank)" }
         if shape.count(where: { $0 == .batch }) > 1 { return "N stands twice" }
         return nil

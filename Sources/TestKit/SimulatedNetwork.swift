@@ -73,6 +73,8 @@ enum Occurrence: Sendable {
     /// The coordinator has analysed the model.
     case analysed(Int, life: Int)
     case planned(Int, life: Int, CoordinatorMachine.PlanOrder)
+    /// A request's inputs are complete.
+    case uploaded(Int, life: Int, RequestID)
     case wake(Process, life: Int)
     case submit(client: Int, request: Int)
     case cancel(client: Int, request: Int)
@@ -93,7 +95,7 @@ extension Occurrence {
         case .executed(let worker, _, _), .prepared(let worker, _, _), .loaded(let worker, _, _), .heartbeat(let worker, _),
             .endPatience(let worker, _), .register(let worker, _):
             .worker(worker)
-        case .planned(let index, _, _), .analysed(let index, _): .coordinator(index)
+        case .planned(let index, _, _), .uploaded(let index, _, _), .analysed(let index, _): .coordinator(index)
         case .submit(let client, _), .cancel(let client, _), .leave(let client): .client(client)
         case .fault, .command, .observe, .rest: nil
         }

@@ -11,6 +11,7 @@ struct SimulatedWorker {
         var term: UInt64
         var name: String
         var control: ConnectionID
+        var token: HolderToken
         var heardAt: Instant
         /// Whether its control connection stood when another coordinator's hello came.
         var isConnected = true
@@ -32,6 +33,8 @@ struct SimulatedWorker {
     /// Down for this long once it has drained.
     var downAfterDrain: Duration?
     let memoryBytes: UInt64
+    /// The topology lists it at two addresses.
+    var isListedTwice = false
     /// No topology lists it: it dials the coordinator and says where it is.
     var registersItself = false
     var registration: ConnectionID?
@@ -40,9 +43,9 @@ struct SimulatedWorker {
     var machine: WorkerMachine
     var payloads: [WorkKey: (work: Work, values: [UInt64])] = [:]
     var archives: Set<PartitionKey> = []
-    var controlConnections: [ConnectionID] = []
     var holder: Holder?
     var beat: UInt64 = 0
+    var cpuNanoseconds: UInt64 = 0
     /// What it sent lately: to a node, or a result (`nil`).
     var history: [(to: String?, Packet)] = []
 
@@ -55,6 +58,9 @@ struct SimulatedWorker {
         memoryBytes = UInt64(random.int(in: 300...1_000)) << 20
         machine = SimulatedWorker.machine(index, life: 0, executors: executors, slots: slots)
     }
+
+    /// What the topology calls it.
+    var targets: [String] { isListedTwice ? [name, name + "/2"] : [name] }
 
     var incarnation: IncarnationID { Self.incarnation(index, life: life) }
 
@@ -77,7 +83,6 @@ struct SimulatedWorker {
         downAfterDrain = nil
         hangsUntil = .zero
         payloads = [:]
-        controlConnections = []
         registration = nil
         holder = nil
         machine = SimulatedWorker.machine(index, life: life, executors: executors, slots: slots)
@@ -102,12 +107,6 @@ struct SimulatedWorker {
 
 /// A coordinator's shell in the simulation.
 struct SimulatedCoordinator {
-    struct Input {
-        var values: [UInt64]
-        var pieces: [Int: [UInt64]] = [:]
-        /// The last attempt that was sent of each piece.
-        var attempts: [Int: UInt32] = [:]
-    }
     let index: Int
     let name: String
     private let seed: UInt64
@@ -115,11 +114,14 @@ struct SimulatedCoordinator {
     var isUp: Bool
     var downAfterDrain: Duration?
     var machine: CoordinatorMachine
-    /// Inputs by request, from `accept` to `forget`.
-    var inputs: [RequestID: Input] = [:]
-    /// Accepted just now: its payload comes right behind.
+    var payloads = RequestPayloads<[UInt64]>()
+    /// Inputs that are on their way, behind their header.
+    var uploads: [RequestID: [UInt64]] = [:]
+    /// The last attempt that was sent of each piece.
+    var attempts: [RequestID: [Int: UInt32]] = [:]
+    /// Accepted in the step that is being carried out.
     var accepted: RequestID?
-    var results: [WorkKey: [UInt64]] = [:]
+    var acceptedResult: WorkKey?
     /// Replies on their way out.
     var replying: [RequestID: ConnectionID] = [:]
     var wakeAt: Instant?
@@ -139,7 +141,8 @@ struct SimulatedCoordinator {
         let run = UInt128(index << 16 | life + 1)
         return CoordinatorMachine(
             configuration: .init(name: name, software: "sim", incarnation: IncarnationID(bits: run | 1 << 64), compression: .auto),
-            session: SessionID(bits: UInt128(seed) << 32 | run))
+            session: SessionID(bits: UInt128(seed) << 32 | run),
+            holderToken: { target in HolderToken(bits: target.description.utf8.reduce(run | 1) { $0 &* 257 &+ UInt128($1) }) })
     }
 
     func isRunning(_ life: Int) -> Bool { isUp && self.life == life }
@@ -151,9 +154,11 @@ struct SimulatedCoordinator {
         life += 1
         isUp = true
         downAfterDrain = nil
-        inputs = [:]
+        payloads = RequestPayloads()
+        uploads = [:]
+        attempts = [:]
         accepted = nil
-        results = [:]
+        acceptedResult = nil
         replying = [:]
         wakeAt = nil
         machine = SimulatedCoordinator.machine(index, life: life, seed: seed, name)

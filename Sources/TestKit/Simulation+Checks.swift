@@ -20,11 +20,9 @@ extension Simulation {
     func checkRest() throws(Violation) {
         guard isAtRest else { throw violation("stopped with work left: \(unsettled)") }
         for coordinator in coordinators where coordinator.isUp {
-            guard coordinator.inputs.isEmpty else {
-                throw violation("\(coordinator.name) still holds the inputs of \(coordinator.inputs.count) requests")
-            }
-            guard coordinator.results.isEmpty else {
-                throw violation("\(coordinator.name) still holds \(coordinator.results.count) results")
+            let payloads = coordinator.payloads
+            guard payloads.requestCount == 0, payloads.resultCount == 0, coordinator.uploads.isEmpty else {
+                throw violation("\(coordinator.name) still holds payloads of \(payloads.requestCount) requests")
             }
             guard coordinator.machine.heldByteCount == 0 else {
                 throw violation("\(coordinator.name) still counts \(coordinator.machine.heldByteCount) bytes")

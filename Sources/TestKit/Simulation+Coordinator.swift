@@ -5,6 +5,11 @@ internal import Wire
 
 /// The coordinators' shell: carries out their machines' directives.
 extension Simulation {
+    /// Of the requests, how many have their inputs come later than their header …
+    static let slowUploadShare = 0.2
+    /// … by up to this.
+    static let longestUpload: Duration = .milliseconds(200)
+
     mutating func step(_ event: CoordinatorMachine.Event, coordinator index: Int) {
         let life = coordinators[index].life
         for directive in coordinators[index].machine.step(event, now: now) where coordinators[index].isRunning(life) {
@@ -12,9 +17,7 @@ extension Simulation {
         }
         guard coordinators[index].isRunning(life) else { return }
         armCoordinator(index)
-        if coordinators[index].inputs.count > coordinators[index].machine.requestCount {
-            complain("\(coordinators[index].name) keeps \(coordinators[index].inputs.count) inputs of fewer requests")
-        }
+        checkPayloads(of: index)
         // Each has a slot reserved at its first hop.
         if coordinators[index].machine.flightCount > slotCount {
             complain("\(coordinators[index].machine.flightCount) micro-batches are under way with \(slotCount) slots")
@@ -33,8 +36,8 @@ extension Simulation {
     private mutating func carryOut(_ directive: CoordinatorMachine.Directive, coordinator index: Int) {
         let process = Process.coordinator(index)
         switch directive {
-        case .dial(let node, _, let hello):
-            guard let target = workers.first(where: { $0.name == node.name }) else { return }
+        case .dial(let node, let addresses, let hello):
+            guard let target = workers.first(where: { addresses.contains($0.name) }) else { return }
             _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: node.name)
         case .send(let connection, let message): transmit(Packet(message: message), on: connection, from: process)
         case .close(let connection, let why): close(connection, by: process, why)
@@ -43,22 +46,25 @@ extension Simulation {
                 .planned(index, life: coordinators[index].life, order), at: now + random.duration(.zero, .milliseconds(50)))
         case .sendArchive(let connection, let key): sendArchive(connection, key, coordinator: index)
         case .accept(let id, _, _):
-            // The payload comes right behind its header; the caller put it aside.
+            coordinators[index].payloads.admit(id)
             coordinators[index].accepted = id
+        case .stopReceiving(let id, _): coordinators[index].uploads[id] = nil
+        case .acceptResult(let key): coordinators[index].acceptedResult = key
         case .dispatch(let work, let connection, let request, let range):
-            guard let input = coordinators[index].inputs[request] else {
+            guard let inputs = coordinators[index].payloads.inputs(of: request) else {
                 return complain("\(work.key) is dispatched, but its request's input was let go of")
             }
-            coordinators[index].inputs[request]?.attempts[Int(work.key.microBatch)] = work.key.attempt
-            let values = Array(input.values[range])
+            coordinators[index].attempts[request, default: [:]][Int(work.key.microBatch)] = work.key.attempt
+            let values = Array(inputs[range])
             transmit(
                 Packet(message: .work(work), values: values, bytes: 200 + values.count * itemBytes), on: connection, from: process)
         case .abandonDispatch: break
         case .takeResult(let key, let request, let piece): take(key, request, piece, coordinator: index)
-        case .dropResult(let key): coordinators[index].results[key] = nil
+        case .dropResult(let key): coordinators[index].payloads.drop(key)
         case .reply(let id, let connection, let number, let timing): reply(id, connection, number, timing, coordinator: index)
         case .forget(let id):
-            coordinators[index].inputs[id] = nil
+            coordinators[index].payloads.forget(id)
+            coordinators[index].attempts[id] = nil
             coordinators[index].replying[id] = nil
         case .serving(let stages, let nodes):
             if index == 0, now > lastFaultEnd { report.longestSettling = now - lastFaultEnd }
@@ -84,26 +90,26 @@ extension Simulation {
     }
 
     private mutating func take(_ key: WorkKey, _ request: RequestID, _ piece: Int, coordinator index: Int) {
-        guard let input = coordinators[index].inputs[request] else {
-            return complain("the result of \(key) is taken for a request that is over")
-        }
-        if input.pieces[piece] != nil { complain("two results of piece \(piece) of request \(request.number) are taken") }
-        if input.attempts[piece] != key.attempt {
-            complain("the result of \(key) is taken, but the attempt that counts is \(input.attempts[piece] ?? 0)")
+        let attempt = coordinators[index].attempts[request]?[piece]
+        if attempt != key.attempt {
+            complain("the result of \(key) is taken, but the attempt that counts is \(attempt ?? 0)")
         }
         guard key.session == coordinators[index].machine.session else {
             return complain("the result of \(key) belongs to another session")
         }
-        let result = coordinators[index].results.removeValue(forKey: key)
-        coordinators[index].inputs[request]?.pieces[piece] = result
+        guard coordinators[index].payloads.take(key, into: request, piece: piece) else {
+            return complain("the result of \(key) is taken for a request that is over, or whose piece \(piece) has one")
+        }
     }
 
     private mutating func reply(
         _ id: RequestID, _ connection: ConnectionID, _ number: UInt64, _ timing: RequestTiming, coordinator index: Int
     ) {
-        guard let input = coordinators[index].inputs[id] else { return complain("a reply for request \(id.number), which is over") }
+        guard coordinators[index].payloads.isAdmitted(id) else {
+            return complain("a reply for request \(id.number), which is over")
+        }
         guard coordinators[index].replying[id] == nil else { return complain("a second reply for request \(id.number)") }
-        let values = input.pieces.sorted { $0.key < $1.key }.flatMap(\.value)
+        let values = coordinators[index].payloads.parts(of: id).flatMap { $0 }
         let packet = Packet(
             message: .inferReply(InferReply(id: number, names: [], tensors: [], timing: timing)), values: values,
             bytes: 200 + values.count * itemBytes)
@@ -140,26 +146,60 @@ extension Simulation {
                     .init(channel: connections[number].hello.channel, message: refused.message, refusal: refused)),
                 coordinator: index)
         case .inferRequest(var request):
-            request.tensors = [
-                TensorHeader(dtype: .int64, shape: [packet.values.count], encoding: .raw, wireByteCount: packet.values.count * 8)
-            ]
+            request.tensors = Self.headers(packet.values)
             step(.requestAnnounced(id, request), coordinator: index)
-            if let accepted = coordinators[index].accepted {
-                coordinators[index].accepted = nil
-                coordinators[index].inputs[accepted] = .init(values: packet.values)
-                step(.requestArrived(accepted), coordinator: index)
+            guard let accepted = coordinators[index].accepted else { break }
+            coordinators[index].accepted = nil
+            coordinators[index].uploads[accepted] = packet.values
+            // The payload comes behind its header, most of the time at once.
+            guard random.chance(Self.slowUploadShare) else {
+                uploaded(index, life: life, accepted)
+                break
             }
+            schedule.add(.uploaded(index, life: life, accepted), at: now + random.duration(.zero, Self.longestUpload))
         case .register(let register):
-            step(.registered(id, register, connections[number].hello.incarnation), coordinator: index)
+            step(.registered(id, register, connections[number].hello.incarnation, from: register.name), coordinator: index)
         case .workResult(let result):
-            coordinators[index].results[result.key] = packet.values
-            step(.resultArrived(result.key, result.trace), coordinator: index)
-            if coordinators[index].results[result.key] != nil {
+            step(
+                .resultAnnounced(id, WorkResult(key: result.key, tensors: Self.headers(packet.values), trace: result.trace)),
+                coordinator: index)
+            guard coordinators[index].acceptedResult == result.key else { break }
+            coordinators[index].acceptedResult = nil
+            coordinators[index].payloads.hold(packet.values, of: result.key)
+            step(.resultArrived(id, result.key, result.trace), coordinator: index)
+            if coordinators[index].payloads.resultCount > 0 {
                 complain("the result of \(result.key) was neither taken nor dropped")
             }
         default: step(.received(id, packet.message), coordinator: index)
         }
         try throwPending()
+    }
+
+    /// One tensor of the model's only input or output.
+    private static func headers(_ values: [UInt64]) -> [TensorHeader] {
+        [TensorHeader(dtype: .int64, shape: [values.count], encoding: .raw, wireByteCount: values.count * 8)]
+    }
+
+    /// The last byte of a request's inputs is here, unless nobody waits for it any more.
+    mutating func uploaded(_ index: Int, life: Int, _ id: RequestID) {
+        guard coordinators[index].isRunning(life), let values = coordinators[index].uploads.removeValue(forKey: id) else { return }
+        guard coordinators[index].payloads.fill(id, values) else {
+            return complain("the inputs of request \(id.number) come twice")
+        }
+        step(.requestArrived(id), coordinator: index)
+    }
+
+    /// Nothing is kept of what is over, and what is kept is counted.
+    private mutating func checkPayloads(of index: Int) {
+        let coordinator = coordinators[index]
+        let requests = coordinator.machine.requestCount
+        if coordinator.payloads.requestCount != requests {
+            complain("\(coordinator.name) keeps the payloads of \(coordinator.payloads.requestCount) requests, not of \(requests)")
+        }
+        if coordinator.uploads.keys.contains(where: { !coordinator.payloads.isAdmitted($0) }) {
+            complain("\(coordinator.name) waits for the inputs of a request that is over")
+        }
+        if let broken = coordinator.machine.brokenInvariant { complain("\(coordinator.name): \(broken)") }
     }
 
     mutating func sent(_ connection: ConnectionID, _ process: Process, _ life: Int, _ work: WorkKey?, _ request: RequestID?)

@@ -36,7 +36,7 @@ extension Simulation {
         }
         for _ in 0..<times(options.repeats) { add(.repeatOld(worker: anyWorker(), count: random.int(in: 1...6))) }
         for _ in 0..<times(options.hangs) {
-            add(.hang(worker: anyWorker(), random.duration(.seconds(1), .seconds(12))))
+            add(.hang(worker: anyWorker(), random.duration(.seconds(1), .seconds(25))))
         }
         for _ in 0..<times(options.shortages) {
             add(.shortage(worker: anyWorker(), random.duration(.milliseconds(50), .seconds(4))))
@@ -175,8 +175,8 @@ extension Simulation {
     }
 
     mutating func list(workersFor index: Int) throws(Violation) {
-        let targets = listed.sorted().map { worker in
-            CoordinatorMachine.Target(name: NodeID(workers[worker].name), addresses: [workers[worker].name])
+        let targets = listed.sorted().flatMap { worker in
+            workers[worker].targets.map { CoordinatorMachine.Target(name: NodeID($0), addresses: [workers[worker].name]) }
         }
         step(.targets(targets), coordinator: index)
         try throwPending()
@@ -209,6 +209,15 @@ extension Simulation {
             case .client, .person: nil
             }
         if let downFor, isUp(process) { end(process, downFor, afterFlush: true, isSilent: false) }
+    }
+
+    /// A worker has written a run off and starts anew, as a process that ends and is there again at once.
+    mutating func startAnew(_ worker: Int) {
+        guard workers[worker].isUp else { return }
+        report.writtenOff += 1
+        // One that was told to end does, and stays away as long as it was to.
+        let downFor = workers[worker].downAfterDrain ?? random.duration(.milliseconds(10), .milliseconds(300))
+        end(.worker(worker), downFor, afterFlush: true, isSilent: false)
     }
 
     private mutating func end(_ process: Process, _ downFor: Duration, afterFlush: Bool, isSilent: Bool) {

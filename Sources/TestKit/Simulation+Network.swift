@@ -144,7 +144,6 @@ extension Simulation {
             try throwPending()
         case .worker(let index):
             if workers[index].registration == id { return registrationEnded(index) }
-            workers[index].controlConnections.removeAll { $0 == id }
             if connection.dialer == process, !connection.isWelcomed {
                 if let peer = connection.peer { try stepWorker(index, .peerFailed(peer, cause)) }
             } else {

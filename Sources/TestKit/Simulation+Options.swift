@@ -47,6 +47,8 @@ extension Simulation {
         public var shortageShare = 0.0
         /// Released partitions that are evicted at once.
         public var evictShare = 0.0
+        /// Workers that the topology lists at two addresses.
+        public var aliasShare = 0.0
         /// Inputs that end the process that executes them.
         public var poisonShare = 0.0
         /// Runs that go on after the last reply, to see that nothing goes on by itself.
@@ -73,7 +75,7 @@ extension Simulation {
         public var options: Options {
             var options = Options()
             switch self {
-            case .calm: break
+            case .calm: options.aliasShare = 0.2
             case .single:
                 options.workers = 1...1
                 options.clients = 1...1
@@ -84,7 +86,9 @@ extension Simulation {
                 options.workers = 2...5
                 options.cuts = 1...4
                 options.slowLinks = 0...3
-            case .resets: options.resets = 1...6
+            case .resets:
+                options.resets = 1...6
+                options.aliasShare = 0.3
             case .repeats:
                 options.repeats = 1...8
                 options.crashes = 0...2
@@ -99,6 +103,7 @@ extension Simulation {
                 options.joining = 1...2
                 options.unlistings = 0...2
                 options.operatorDrains = 0...2
+                options.aliasShare = 0.2
             case .restarts:
                 options.coordinatorCrashes = 1...3
                 options.crashes = 0...1
@@ -154,6 +159,7 @@ extension Simulation.Options {
         intruders = 0...1
         hangs = 0...1
         poisonShare = 0.03
+        aliasShare = 0.1
         leavesKindsOut = true
         shortageShare = 0.01
         evictShare = 0.3
@@ -179,6 +185,8 @@ extension Simulation {
         public var repeated = 0
         /// Workers that went from one coordinator's session to another's.
         public var takeovers = 0
+        /// Runs that did not end, and made their worker start anew.
+        public var writtenOff = 0
         /// Workers that ended of an input, and the requests that were given up for such.
         public var poisonKills = 0
         public var givenUp = 0
@@ -206,6 +214,7 @@ extension Simulation {
             archives += other.archives
             repeated += other.repeated
             takeovers += other.takeovers
+            writtenOff += other.writtenOff
             poisonKills += other.poisonKills
             givenUp += other.givenUp
             faults.merge(other.faults, uniquingKeysWith: +)

@@ -66,7 +66,7 @@ extension Simulation {
                 throw violation("\(process) releases \(key) a second time")
             }
         case .dial(let peer):
-            guard let target = workers.first(where: { $0.name == peer.name }) else {
+            guard let target = workers.first(where: { peer.addresses.contains($0.name) }) else {
                 throw violation("\(process) dials \(peer.name), which does not exist")
             }
             let hello = Hello(
@@ -82,6 +82,7 @@ extension Simulation {
                 for answer in workers[index].machine.evicted(key) { try carryOut(answer, worker: index) }
             }
         case .drained: endDrained(process)
+        case .restart: startAnew(index)
         case .log(let line): note("\(process): \(line.message) \(line.metadata)", .detail)
         }
     }
@@ -113,13 +114,19 @@ extension Simulation {
             }
             report.takeovers += 1
         }
+        if let holder = workers[index].holder, holder.session == claim.session, holder.token != claim.holder, holder.isConnected {
+            guard now - holder.heardAt >= WorkerMachine.holdTimeout else {
+                throw violation("w\(index) lets \(hello.name) replace its own connection by one that does not know its token")
+            }
+        }
         guard hello.channel == .control || workers[index].holder?.session != claim.session else { return }
         workers[index].holder = .init(
-            session: claim.session, term: claim.term, name: hello.name, control: id, heardAt: now)
+            session: claim.session, term: claim.term, name: hello.name, control: id, token: claim.holder, heardAt: now)
     }
 
     mutating func finishExecution(_ index: Int, _ key: WorkKey) throws(Violation) {
         guard let payload = workers[index].payloads[key], let hop = payload.work.route.first else {
+            if workers[index].machine.hasWrittenOff(key) { return try stepWorker(index, .executed(key)) }
             throw violation("w\(index) finished \(key), whose payload is gone")
         }
         if workers[index].hangsUntil > now {
@@ -178,12 +185,17 @@ extension Simulation {
                 PartitionReport(key: order.key, state: .ready, archiveBytes: bytes, weightBytes: bytes, loadMilliseconds: 1)))
     }
 
-    mutating func heartbeat(_ index: Int, _ life: Int) {
+    mutating func heartbeat(_ index: Int, _ life: Int) throws(Violation) {
+        guard workers[index].isRunning(life) else { return }
+        try stepWorker(index, .tick)
         guard workers[index].isRunning(life) else { return }
         workers[index].beat += 1
-        for connection in workers[index].controlConnections {
+        if let connection = workers[index].machine.controlConnection {
             let machine = workers[index].machine
             var beat = Heartbeat(sequence: workers[index].beat, completed: machine.completed)
+            // What hangs waits for something that does not come.
+            if workers[index].hangsUntil <= now { workers[index].cpuNanoseconds += UInt64(machine.executingCount) * 100_000_000 }
+            beat.executorCPUNanoseconds = workers[index].cpuNanoseconds
             beat.queued = UInt32(machine.queuedCount)
             beat.executing = UInt32(machine.executingCount)
             beat.memoryLimitBytes = workers[index].memoryBytes
@@ -202,7 +214,6 @@ extension Simulation {
         }
         switch packet.message {
         case .hello(let hello):
-            if hello.role == .coordinator, hello.channel == .control { workers[index].controlConnections.append(id) }
             if let holder = workers[index].holder {
                 // As it is before the machine decides.
                 let isConnected = !connection(holder.control)[process].knowsEnd

@@ -25,7 +25,7 @@ public struct Simulation {
     /// A settled cluster answers within this time.
     static let probeLimit: Duration = .seconds(5)
 
-    /// Workers that one input may end: twice among others, once alone (DESIGN 5.6).
+    /// Workers that one input may end: twice among others, once alone.
     static let killsOfOneInput = 3
 
     let seed: UInt64
@@ -95,6 +95,7 @@ public struct Simulation {
             workers[worker].isUp = false
             workers[worker].registersItself = random.chance(0.5)
         }
+        for index in workers.indices { workers[index].isListedTwice = dice.chance(options.aliasShare) }
         slotCount = workers.reduce(0) { $0 + $1.slots }
         listed = Set(workers.filter(\.isUp).map(\.index))
         for index in 0..<random.int(in: options.clients) { clients.append(SimulatedClient(index: index)) }
@@ -192,7 +193,7 @@ public struct Simulation {
             if workers[worker].isRunning(life) { try finishExecution(worker, key) }
         case .loaded(let worker, let life, let order):
             if workers[worker].isRunning(life) { try finishLoad(worker, order) }
-        case .heartbeat(let worker, let life): heartbeat(worker, life)
+        case .heartbeat(let worker, let life): try heartbeat(worker, life)
         case .endPatience(let worker, let life):
             if workers[worker].isRunning(life) { try stepWorker(worker, .drain) }
         case .register(let worker, let life): register(worker, life)
@@ -204,6 +205,9 @@ public struct Simulation {
         case .planned(let index, let life, let order):
             guard coordinators[index].isRunning(life) else { return }
             plan(order, coordinator: index)
+            try throwPending()
+        case .uploaded(let index, let life, let request):
+            uploaded(index, life: life, request)
             try throwPending()
         case .wake(let process, let life): try wake(process, life)
         case .submit(let client, let request): try submit(client, request)

@@ -67,8 +67,15 @@ public struct ComposeFile {
     private func checkNames(_ workers: [WorkerService]) throws(TopologyError) {
         var owners: [String: String] = [:]
         for worker in workers {
-            guard let name = worker.declaredNodeName else { continue }
             let fields = fields.inService(worker.name)
+            // A worker whose --name is empty, which a variable may be, does not start: the service's name stands for it.
+            let known = worker.declaredNodeName.flatMap { $0.isEmpty ? nil : $0 } ?? worker.name
+            if let problem = WorkerName.problem(withService: known) {
+                throw fields.refusal(
+                    nil, worker.declaredNodeName == nil ? "services" : "command",
+                    "no worker can be called \"\(known)\": \(problem)", "give it another name")
+            }
+            guard let name = worker.declaredNodeName else { continue }
             if let other = owners.updateValue(worker.name, forKey: name) {
                 throw fields.refusal(
                     nil, "command", "--name \(name) is also the name of service \"\(other)\"", "give each worker a name of its own")

@@ -20,6 +20,9 @@ public enum TopologySource: Sendable, Hashable {
             throw TopologySource.usage(
                 "\"\(text)\": \"\(address.host)\" is an address, not a name", "use --workers \(address.host):\(address.port)")
         }
+        if let problem = WorkerName.problem(withService: address.host) {
+            throw TopologySource.usage("\"\(text)\": its workers cannot be called \"\(address.host)\": \(problem)", fix)
+        }
         self = .dns(name: address.host, port: address.port)
     }
 
@@ -46,6 +49,9 @@ public enum WorkerList {
             let trimmed = String(part.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
             let address = try address(trimmed, in: "--workers \(text)", fix: fix)
             let name = HostPort(host: address.host, port: address.port).description
+            if let problem = WorkerName.problem(withWorker: name) {
+                throw TopologySource.usage("--workers: no worker can be called \"\(name)\": \(problem)", "use its address")
+            }
             guard seen.insert(name.lowercased()).inserted else {
                 throw TopologySource.usage("--workers names \(name) twice", "list each worker once")
             }

@@ -62,7 +62,10 @@ public enum SendOutcome: Sendable, Hashable {
 /// What to do with a payload that is about to come.
 public enum PayloadDisposition: Sendable {
     /// Read it into this storage, which has at least the payload's length. It belongs to the connection until the message is delivered.
-    case accept(TensorStorage)
+    ///
+    /// `ticket` is the handler's own name for what it admitted, unique among the messages that the connection is receiving: delivery and abort
+    /// repeat it (``Connection/ticket``). So a payload reaches the admission that it was read for, whatever number the peer wrote into it.
+    case accept(TensorStorage, ticket: UInt64 = 0)
     /// Read it and forget it: the message is not delivered.
     case discard
     /// The peer must not send this.
@@ -75,12 +78,15 @@ public enum PayloadDisposition: Sendable {
 public protocol ConnectionHandler: AnyObject {
     func connectionOpened(_ connection: Connection)
     /// The metadata of a message with a payload has come: give the memory for it before any payload byte is read. The bounds of the protocol
-    /// and of the connection are checked already; the handler's own budget is not.
+    /// and of the connection are checked already; the handler's own budget is not. Also asked for tensors that take no bytes.
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition
-    /// A message is whole and its checksums are right. `payload` is the accepted storage.
+    /// A message is whole and its checksums are right. `payload` is the accepted storage, `nil` only for kinds that carry no tensors.
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?)
     /// The sender gave up a message that ``connection(_:willReceive:payloadByteCount:)`` accepted: its storage is free.
     func connection(_ connection: Connection, didAbort message: Message)
+    /// A message that was sent without a completion breaks a bound of the protocol: nothing of it was sent. By default the connection ends, so that
+    /// nothing is lost silently; who says the same again and again, or speaks for others, says so in the log and goes on.
+    func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError)
     /// No callback follows. Incomplete messages are lost.
     func connectionClosed(_ connection: Connection, reason: CloseReason)
 }
@@ -88,4 +94,7 @@ public protocol ConnectionHandler: AnyObject {
 extension ConnectionHandler {
     public func connectionOpened(_ connection: Connection) {}
     public func connection(_ connection: Connection, didAbort message: Message) {}
+    public func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
+        connection.close(.wire(error))
+    }
 }

@@ -17,6 +17,7 @@ extension Connection {
             for completion in completions { completion(.lost(reason)) }
             onEnd?()
             onEnd = nil
+            onFirstMessage = nil
             let last = handler
             handler = nil
             last?.connectionClosed(self, reason: reason)

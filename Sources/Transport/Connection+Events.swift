@@ -55,6 +55,7 @@ extension Connection {
         switch channel.handshake(on: raw) {
         case .done:
             state = .open
+            if isServer, !hasFirstMessage { receiver.metadataLimit = Self.firstMetadataByteCount }
             lastWriteProgress = loop.now
             handler?.connectionOpened(self)
             if let reason = closesOnceOpen { closeAfterFlush(reason) }
@@ -89,7 +90,10 @@ extension Connection: EventSource {
         case .open, .closing:
             // Errors and hang-ups are learnt of by reading: what came before them is delivered first.
             let isBroken = !readiness.isDisjoint(with: .failed)
-            if isBroken || readiness.contains(readWaitsFor == .readable ? .readable : .writable) { readAvailable() }
+            // What is deferred comes in its turn, behind those that ask for less.
+            if !isReadDeferred, isBroken || readiness.contains(readWaitsFor == .readable ? .readable : .writable) {
+                readAvailable()
+            }
             if let writeWaitsFor, readiness.contains(writeWaitsFor == .readable ? .readable : .writable) { flush() }
         case .closed: break
         }
@@ -109,14 +113,23 @@ extension Connection: EventSource {
             updateInterest()
         case .shareUsed:
             readWaitsFor = .readable
-            // What a channel has decrypted already is not in the socket any more: epoll will not report it.
-            if channel.hasBufferedInput { loop.defer { [self] in readAvailable() } }
+            // What a channel has decrypted already, or was read already, is not in the socket any more: epoll will not report it.
+            if channel.hasBufferedInput || receiver.hasBacklog { deferReading() }
         case .endOfStream: finish(receiver.isIdle ? .peerClosed : .peerClosedInMessage)
         case .failed(let error): finish(.failed(error))
         case .violation(let error): violated(error)
         case .stopped: if case .closing = state { updateInterest() }
         }
         if case .open = state, !receiver.isIdle { armDeadline() }
+    }
+
+    private func deferReading() {
+        guard !isReadDeferred else { return }
+        isReadDeferred = true
+        loop.defer { [self] in
+            isReadDeferred = false
+            readAvailable()
+        }
     }
 
     /// The stream cannot be followed any more. A peer of another version is told so; a stranger would not understand.
@@ -233,11 +246,20 @@ extension Connection: FrameReceiverDelegate {
         return isDelivering ? disposition : .close(.requested("closed by its handler"))
     }
 
-    func receiverGot(_ message: Message, payload: TensorStorage?, duration: Duration) {
-        hasFirstMessage = true
+    func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
+        if !hasFirstMessage {
+            hasFirstMessage = true
+            receiver.metadataLimit = WireLimits.metadataByteCount
+            onFirstMessage?()
+            onFirstMessage = nil
+        }
         receiveDuration = duration
+        self.ticket = ticket
         handler?.connection(self, didReceive: message, payload: payload)
     }
 
-    func receiverAborted(_ message: Message) { handler?.connection(self, didAbort: message) }
+    func receiverAborted(_ message: Message, ticket: UInt64) {
+        self.ticket = ticket
+        handler?.connection(self, didAbort: message)
+    }
 }

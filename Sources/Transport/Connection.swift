@@ -17,6 +17,8 @@ public final class Connection: CustomStringConvertible {
         case closed
     }
 
+    /// Metadata of a stranger's first message. A hello is four names, below 2 KiB; an inventory stands in the answer to it.
+    static let firstMetadataByteCount = 4 << 10
     /// Bytes that a message is counted with beside its own: what it costs in the queue.
     private static let messageOverheadByteCount = 256
 
@@ -32,6 +34,9 @@ public final class Connection: CustomStringConvertible {
     public internal(set) var lastReceived: LoopTime
     /// How long the message that is being delivered took from its head to its last byte.
     public internal(set) var receiveDuration: Duration = .zero
+    /// Of the message that is being delivered or aborted: the name under which its payload was accepted (``PayloadDisposition``), `nil` where it
+    /// has none.
+    public internal(set) var ticket: UInt64?
     /// Deadlines and limits may be changed while it is open; what the socket was set up with stays.
     public var options: ConnectionOptions {
         didSet { armDeadline() }
@@ -49,6 +54,8 @@ public final class Connection: CustomStringConvertible {
     var readWaitsFor: SocketReadiness = .readable
     var writeWaitsFor: SocketReadiness?
     var isFlushScheduled = false
+    /// What was read already is handled in a later turn.
+    var isReadDeferred = false
     var hasWritingEnded = false
     var openedAt: LoopTime
     var hasFirstMessage = false
@@ -60,6 +67,8 @@ public final class Connection: CustomStringConvertible {
     var closesOnceOpen: CloseReason?
     /// What a ``Listener`` counts with.
     var onEnd: (() -> Void)?
+    /// What a ``Listener`` counts strangers with.
+    var onFirstMessage: (() -> Void)?
 
     init(
         loop: EventLoop, peer: SocketAddress, isServer: Bool, options: ConnectionOptions, handler: (any ConnectionHandler)?
@@ -108,8 +117,8 @@ public final class Connection: CustomStringConvertible {
     /// behind it.
     /// - Parameters:
     ///   - tag: a name for ``cancelSend(tag:)``, unique among the messages in the queue.
-    ///   - completion: called once, later, with what became of it. Without one, a message that breaks a bound of the protocol closes the connection,
-    ///     so that nothing is lost silently.
+    ///   - completion: called once, later, with what became of it. Without one, the handler is told of a message that breaks a bound of the
+    ///     protocol.
     public func send(
         _ message: Message, payload: OutgoingPayload = .empty, tag: UInt64? = nil, completion: ((SendOutcome) -> Void)? = nil
     ) {
@@ -132,8 +141,10 @@ public final class Connection: CustomStringConvertible {
             if sender.isEmpty { lastWriteProgress = loop.now }
             try sender.enqueue(encoded, payload: payload, weight: weight, userTag: tag, completion: completion)
         } catch {
-            guard let completion else { return close(.wire(error)) }
-            return loop.defer { completion(.refused(error)) }
+            return loop.defer { [self] in
+                if let completion { return completion(.refused(error)) }
+                if let handler { handler.connection(self, cannotSend: message, error) } else { close(.wire(error)) }
+            }
         }
         scheduleFlush()
     }
@@ -146,6 +157,14 @@ public final class Connection: CustomStringConvertible {
         loop.defer(completion)
         scheduleFlush()
     }
+
+    // MARK: Receiving
+
+    /// Lets go of an accepted payload at once; what is still to come of it is read over, and the message is not delivered.
+    public func stopReceiving(ticket: UInt64) { receiver.discard(ticket: ticket) }
+
+    /// Payload bytes that have come for an accepted message; `nil` when none is under way under that name.
+    public func receivedByteCount(ticket: UInt64) -> Int? { receiver.receivedByteCount(ticket: ticket) }
 
     func scheduleFlush() {
         guard !isFlushScheduled, case .open = state else { return }
@@ -182,6 +201,17 @@ public final class Connection: CustomStringConvertible {
     public func refuse(_ code: StatusCode, _ message: String) {
         send(.refused(Refused(code: code, message: message)))
         closeAfterFlush(.requested(message))
+    }
+
+    /// Tells the peer why it is not wanted, as far as the kernel takes it at once, and ends now: its descriptor is free on return.
+    ///
+    /// For making room. Nobody waits for the peer here, so a word behind many queued bytes is lost.
+    public func dismiss(_ code: StatusCode, _ message: String) {
+        if case .open = state {
+            send(.refused(Refused(code: code, message: message)))
+            flush()
+        }
+        finish(.requested(message))
     }
 
     // MARK: Figures

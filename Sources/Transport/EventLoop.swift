@@ -7,18 +7,25 @@ internal import Glibc
 /// Not `Sendable`: a loop, its connections, listeners and timers live on the thread that made them (``LoopThread`` makes one inside a
 /// fresh thread). The only ways in from elsewhere are ``Mailbox`` and what is built on it (``Resolver``, ``LoopThread``).
 ///
-/// Work per wake is bounded: events, timers, mailbox messages and bytes of a connection each have a limit, after which the others
-/// have their turn. Readiness is level-triggered, so what is left over is simply reported again.
+/// Work per wake is bounded in number and in time: events, timers, deferred calls, mailbox messages and what is read and written each have a
+/// limit, after which the others have their turn. What is left over keeps its place at the front, so that nobody is passed over twice.
 public final class EventLoop {
     /// Events taken from the kernel per wake; the rest come with the next call.
     private static let eventsPerWake = 256
     /// Timers that fire per wake, so that a burst of deadlines cannot keep sockets waiting.
     private static let timersPerWake = 1_024
+    /// Time for each kind of work in one wake. Together they keep a wake below what heartbeats (250 ms) and probes (2 s) notice by far; and a
+    /// kind that uses its time up is the exception, so that the system calls between two wakes cost nothing measurable.
+    static let slice: Duration = .milliseconds(5)
+    /// Calls between two looks at the clock, where a call is short.
+    static let callsPerLook = 16
     /// Staging memory for headers and small messages: shared by all connections, as each uses it within one call only.
     static let stagingByteCount = 64 << 10
 
     /// The time at the start of the current wake. Cached: reading it costs nothing, and one wake sees one time.
     public private(set) var now: LoopTime
+    /// The longest time between two waits for events so far: what a peer may have had to wait for others.
+    public private(set) var longestTurn: Duration = .zero
 
     private let poller: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>
@@ -31,6 +38,9 @@ public final class EventLoop {
     private var unflushed: [any Flushable] = []
     var mailboxes: [ObjectIdentifier: any MailboxSource] = [:]
     var resolverPort: ResolverPort?
+    /// Events of the last look at the kernel that have not been handled yet.
+    private var pendingEvents = 0..<0
+    private var isFirstTurn = true
     private var isStopped = false
     private var lastConnectionID: UInt64 = 0
 
@@ -65,7 +75,8 @@ public final class EventLoop {
 
     /// One wake: waits for the next event or timer, at most `maximumWait`, and handles what is there.
     public func runOnce(maximumWait: Duration? = nil) throws(TransportError) {
-        try dispatch(count: waitForEvents(maximumWait))
+        try takeEvents(maximumWait)
+        dispatch()
         runTimers()
         runDeferred()
         flushConnections()
@@ -75,6 +86,7 @@ public final class EventLoop {
     ///
     /// Connections and the loop hold each other; this is what lets go.
     public func shutDown() {
+        pendingEvents = 0..<0
         for source in Array(sources.values) { source.loopWillEnd() }
         // Closing is reported from deferred calls, which may close more.
         while !deferred.isEmpty { runDeferred() }
@@ -84,15 +96,21 @@ public final class EventLoop {
         resolverPort = nil
     }
 
-    private func waitForEvents(_ maximumWait: Duration?) throws(TransportError) -> Int {
+    /// Asks the kernel once everything that it said before is handled.
+    private func takeEvents(_ maximumWait: Duration?) throws(TransportError) {
+        let turnEnd = LoopTime.current()
+        if !isFirstTurn { longestTurn = max(longestTurn, turnEnd - now) }
+        isFirstTurn = false
+        guard pendingEvents.isEmpty else { return now = turnEnd }
         var wait: Int32 = -1
         if !deferred.isEmpty || !unflushed.isEmpty || isStopped {
             wait = 0
         } else {
             // In whole milliseconds, rounded up: a timer comes up to 1 ms late, never early.
-            let limits = [maximumWait, timers.nextDeadline.map { $0 - LoopTime.current() }]
+            let limits = [maximumWait, timers.nextDeadline.map { $0 - turnEnd }]
             for limit in limits.compactMap({ $0 }) {
-                let milliseconds = Int32(clamping: (max(limit.wholeNanoseconds, 0) + 999_999) / 1_000_000)
+                let (whole, rest) = max(limit.wholeNanoseconds, 0).quotientAndRemainder(dividingBy: 1_000_000)
+                let milliseconds = Int32(clamping: whole + (rest > 0 ? 1 : 0))
                 wait = wait < 0 ? milliseconds : min(wait, milliseconds)
             }
         }
@@ -100,39 +118,65 @@ public final class EventLoop {
         let count = epoll_wait(poller.rawValue, events, Int32(Self.eventsPerWake), wait)
         let reason = errno
         now = .current()
-        if count >= 0 { return Int(count) }
+        if count >= 0 { return pendingEvents = 0..<Int(count) }
         guard reason == EINTR else { throw TransportError("waiting for events (epoll_wait)", systemError: reason) }
-        return 0
     }
 
-    private func dispatch(count: Int) {
-        for index in 0..<count {
+    private func dispatch() {
+        let end = now + Self.slice
+        while let index = pendingEvents.first {
+            pendingEvents = index + 1..<pendingEvents.upperBound
             let event = events[index]
             // A source that was closed by an earlier event of this wake is not there any more.
             guard let source = sources[event.data.u64] else { continue }
             source.ready(Readiness(rawValue: event.events))
+            // One event is a batch of messages; the last needs no look.
+            if !pendingEvents.isEmpty, LoopTime.current() >= end { return }
         }
     }
 
     private func runTimers() {
-        for _ in 0..<Self.timersPerWake {
+        var end: LoopTime?
+        for number in 1...Self.timersPerWake {
             guard let timer = timers.popDue(at: now) else { return }
             timer.fire()
+            if number.isMultiple(of: Self.callsPerLook), Self.isOver(&end) { return }
         }
+    }
+
+    /// Whether a slice that began at the first look is over.
+    static func isOver(_ end: inout LoopTime?) -> Bool {
+        let time = LoopTime.current()
+        if let end { return time >= end }
+        end = time + slice
+        return false
     }
 
     private func runDeferred() {
         guard !deferred.isEmpty else { return }
         let bodies = deferred
         deferred = []
-        for body in bodies { body() }
+        var end: LoopTime?
+        for (index, body) in bodies.enumerated() {
+            body()
+            // A deferred call may read a connection's share: each is looked at, as there are few.
+            guard index + 1 < bodies.count, Self.isOver(&end) else { continue }
+            deferred = bodies[(index + 1)...] + deferred
+            return
+        }
     }
 
     private func flushConnections() {
         guard !unflushed.isEmpty else { return }
         let connections = unflushed
         unflushed = []
-        for connection in connections { connection.flush() }
+        var end: LoopTime?
+        for (index, connection) in connections.enumerated() {
+            connection.flush()
+            guard index + 1 < connections.count, Self.isOver(&end) else { continue }
+            unflushed = connections[(index + 1)...] + unflushed
+            return
+        }
     }
 
     // MARK: Timers and deferred work

@@ -7,8 +7,8 @@ protocol FrameReceiverDelegate: AnyObject {
     /// Turns false when a callback closed the connection: nothing more may be delivered.
     var isDelivering: Bool { get }
     func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition
-    func receiverGot(_ message: Message, payload: TensorStorage?, duration: Duration)
-    func receiverAborted(_ message: Message)
+    func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration)
+    func receiverAborted(_ message: Message, ticket: UInt64)
 }
 
 /// The receiving half of a connection: cuts the stream into frames and reads payloads where they belong.
@@ -19,8 +19,14 @@ protocol FrameReceiverDelegate: AnyObject {
 final class FrameReceiver {
     /// Staging behind a payload: the next head, seldom more. What lands there of the next payload is copied, so it is kept small.
     private static let trailingByteCount = 4 << 10
-    /// A head buffer up to this is kept for the next head; the rare larger one is given back.
+    /// A head buffer up to this is kept for the next head; the rare larger one is given back. It is also the first size of a head that is cut
+    /// off, which then grows with the bytes that have come: 40 bytes that announce 1 MiB cost no more than this.
     private static let keptHeadByteCount = 4 << 10
+    /// Time for what one connection brings in one wake: some hundred small messages at least, or the usual share of bytes. Its kind of work
+    /// has ``EventLoop/slice`` for all connections.
+    static let slice: Duration = .milliseconds(3)
+    /// Messages between two looks at the clock; one takes microseconds.
+    private static let messagesPerLook: UInt64 = 16
 
     enum Reading {
         case waits(SocketReadiness)
@@ -33,13 +39,24 @@ final class FrameReceiver {
         case stopped
     }
 
+    private struct Kept {
+        let message: Message
+        let storage: TensorStorage
+        let ticket: UInt64
+        let begin: LoopTime
+        /// Bytes of the whole frames so far.
+        var byteCount = 0
+    }
+
     private enum Incoming {
-        case kept(Message, TensorStorage, begin: LoopTime)
+        case kept(Kept)
         case discarded
     }
 
     /// The frame whose payload is being read.
     private struct OpenFrame {
+        let stream: UInt32
+        let byteCount: Int
         /// `nil` where the payload is forgotten.
         var destination: UnsafeMutableRawPointer?
         var remaining: Int
@@ -50,8 +67,14 @@ final class FrameReceiver {
     private var frame: OpenFrame?
     private var head: [UInt8] = []
     private var headCount = 0
+    /// What one read brought and the time did not suffice for: at most a staging's length.
+    private var backlog: [UInt8] = []
+    private var sliceEnd: LoopTime?
     private let staging: UnsafeMutableRawBufferPointer
     private unowned let delegate: any FrameReceiverDelegate
+
+    /// Largest metadata taken: less before the peer has said who it is.
+    var metadataLimit = WireLimits.metadataByteCount
 
     private(set) var receivedByteCount: UInt64 = 0
     private(set) var receivedMessageCount: UInt64 = 0
@@ -64,19 +87,51 @@ final class FrameReceiver {
     }
 
     /// Whether no message is incomplete.
-    var isIdle: Bool { headCount == 0 && reassembler.isIdle }
+    var isIdle: Bool { headCount == 0 && backlog.isEmpty && reassembler.isIdle }
+
+    /// Whether bytes are here that no readiness of the socket tells of.
+    var hasBacklog: Bool { !backlog.isEmpty }
 
     /// Lets go of the storages of incomplete messages.
     func removeAll() {
         streams.removeAll()
         frame = nil
+        backlog = []
+    }
+
+    /// Forgets what has come of an accepted payload, and what is still to come of it: the message is not delivered.
+    func discard(ticket: UInt64) {
+        guard let stream = stream(of: ticket) else { return }
+        streams[stream] = .discarded
+        if frame?.stream == stream { frame?.destination = nil }
+    }
+
+    /// Payload bytes that have come for an accepted message; `nil` when it is not being received.
+    func receivedByteCount(ticket: UInt64) -> Int? {
+        guard let stream = stream(of: ticket), case .kept(let kept)? = streams[stream] else { return nil }
+        guard let frame, frame.stream == stream else { return kept.byteCount }
+        return kept.byteCount + frame.byteCount - frame.remaining
+    }
+
+    /// At most ``WireLimits/openStreams`` are looked through.
+    private func stream(of ticket: UInt64) -> UInt32? {
+        streams.first { if case .kept(let kept) = $0.value { kept.ticket == ticket } else { false } }?.key
     }
 
     // MARK: Reading
 
-    /// Reads and delivers until the socket is empty or about `limit` bytes have come.
+    /// Reads and delivers until the socket is empty, about `limit` bytes have come, or the time is used up.
     func read(from channel: any ByteChannel, socket: Int32, limit: Int) -> Reading {
         var rest = limit
+        sliceEnd = nil
+        if hasBacklog {
+            let bytes = exchange(&backlog, with: [])
+            do throws(WireError) {
+                try bytes.withUnsafeBufferPointer { bytes throws(WireError) in try consume(UnsafeRawBufferPointer(bytes)) }
+            } catch { return .violation(error) }
+            if !delegate.isDelivering { return .stopped }
+            if hasBacklog { return .shareUsed }
+        }
         while rest > 0 {
             let (outcome, asked) = readOnce(from: channel, socket: socket)
             switch outcome {
@@ -88,11 +143,20 @@ final class FrameReceiver {
                 rest -= count
                 do throws(WireError) { try take(count) } catch { return .violation(error) }
                 if !delegate.isDelivering { return .stopped }
+                if hasBacklog { return .shareUsed }
                 // Less than there was room for: the socket is empty, and the loop reports it if not.
                 if count < asked, !channel.hasBufferedInput { return .waits(.readable) }
+                if isSliceOver() { return .shareUsed }
             }
         }
         return .shareUsed
+    }
+
+    private func isSliceOver() -> Bool {
+        let time = LoopTime.current()
+        if let sliceEnd { return time >= sliceEnd }
+        sliceEnd = time + Self.slice
+        return false
     }
 
     private func readOnce(from channel: any ByteChannel, socket: Int32) -> (ChannelOutcome, asked: Int) {
@@ -136,7 +200,12 @@ final class FrameReceiver {
 
     private func consume(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
         var position = 0
+        var nextLook = receivedMessageCount + Self.messagesPerLook
         while position < bytes.count, delegate.isDelivering {
+            if receivedMessageCount >= nextLook {
+                nextLook += Self.messagesPerLook
+                if isSliceOver() { return backlog = Array(bytes[position...]) }
+            }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
             if let frame {
                 let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(frame.remaining))
@@ -164,8 +233,18 @@ final class FrameReceiver {
     /// Length of header and metadata where both are there, so that nothing need be copied.
     private func wholeHead(at bytes: UnsafeRawBufferPointer) throws(WireError) -> Int? {
         guard bytes.count >= FrameHeader.byteCount else { return nil }
-        let length = FrameHeader.byteCount + (try FrameHeader.decode(from: bytes)).metadataByteCount
+        let length = try headLength(bytes)
         return bytes.count >= length ? length : nil
+    }
+
+    private func headLength(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int {
+        let count = (try FrameHeader.decode(from: bytes)).metadataByteCount
+        guard count <= metadataLimit else {
+            throw WireError(
+                .limitExceeded,
+                "metadata of \(count) bytes is over the limit of \(metadataLimit) for a peer that has not said hello")
+        }
+        return FrameHeader.byteCount + count
     }
 
     private func growHead(to count: Int) {
@@ -178,9 +257,10 @@ final class FrameReceiver {
             let here = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[..<headCount]))
             try FrameHeader.checkPrefix(here)
             guard headCount >= FrameHeader.byteCount else { return FrameHeader.byteCount }
-            return FrameHeader.byteCount + (try FrameHeader.decode(from: here)).metadataByteCount
+            return try headLength(here)
         }
-        growHead(to: length)
+        // Memory follows the bytes that have come, not the length that was announced.
+        growHead(to: min(length, max(Self.keptHeadByteCount, 2 * headCount)))
         guard headCount == length else { return }
         let whole = head
         head.removeAll(keepingCapacity: length <= Self.keptHeadByteCount)
@@ -199,14 +279,15 @@ final class FrameReceiver {
                 streams[stream] = .discarded
                 return try openFrame(stream, piece)
             }
-            if total == 0 {
+            // Tensors without a byte are tensors: they are admitted, refused and delivered as all others are.
+            if total == 0, message.tensorHeaders == nil {
                 _ = try reassembler.received(UnsafeRawBufferPointer(start: nil, count: 0))
-                return deliver(message, payload: nil, duration: .zero)
+                return deliver(message, payload: nil, ticket: nil, duration: .zero)
             }
             switch delegate.receiverWillKeep(message, payloadByteCount: total) {
-            case .accept(let storage):
+            case .accept(let storage, let ticket):
                 precondition(storage.byteCount >= total, "a handler accepts a payload with a storage that holds it")
-                streams[stream] = .kept(message, storage, begin: .current())
+                streams[stream] = .kept(Kept(message: message, storage: storage, ticket: ticket, begin: .current()))
             case .discard: streams[stream] = .discarded
             case .close: return
             }
@@ -214,8 +295,8 @@ final class FrameReceiver {
         case .continuation(let stream, let piece, _):
             try openFrame(stream, piece)
         case .abort(let stream):
-            guard case .kept(let message, _, _)? = streams.removeValue(forKey: stream) else { return }
-            delegate.receiverAborted(message)
+            guard case .kept(let kept)? = streams.removeValue(forKey: stream) else { return }
+            delegate.receiverAborted(kept.message, ticket: kept.ticket)
         }
     }
 
@@ -223,26 +304,35 @@ final class FrameReceiver {
 
     private func openFrame(_ stream: UInt32, _ piece: Range<Int>) throws(WireError) {
         var destination: UnsafeMutableRawPointer?
-        if case .kept(_, let storage, _)? = streams[stream] { destination = storage.pointer + piece.lowerBound }
-        frame = OpenFrame(destination: destination, remaining: piece.count)
+        if case .kept(var kept)? = streams[stream] {
+            destination = kept.storage.pointer + piece.lowerBound
+            kept.byteCount = piece.lowerBound
+            streams[stream] = .kept(kept)
+        }
+        frame = OpenFrame(stream: stream, byteCount: piece.count, destination: destination, remaining: piece.count)
         if piece.isEmpty { try tookPayload(UnsafeRawBufferPointer(start: nil, count: 0)) }
     }
 
     private func tookPayload(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
         switch try reassembler.received(bytes) {
         case .needs(let remaining):
-            frame = OpenFrame(destination: frame?.destination.map { $0 + bytes.count }, remaining: remaining)
-        case .frameEnd:
+            frame?.destination? += bytes.count
+            frame?.remaining = remaining
+        case .frameEnd(let stream):
+            if case .kept(var kept)? = streams[stream] {
+                kept.byteCount += frame?.byteCount ?? 0
+                streams[stream] = .kept(kept)
+            }
             frame = nil
         case .messageEnd(let stream):
             frame = nil
-            guard case .kept(let message, let storage, let begin)? = streams.removeValue(forKey: stream) else { return }
-            deliver(message, payload: storage, duration: LoopTime.current() - begin)
+            guard case .kept(let kept)? = streams.removeValue(forKey: stream) else { return }
+            deliver(kept.message, payload: kept.storage, ticket: kept.ticket, duration: LoopTime.current() - kept.begin)
         }
     }
 
-    private func deliver(_ message: Message, payload: TensorStorage?, duration: Duration) {
+    private func deliver(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
         receivedMessageCount += 1
-        delegate.receiverGot(message, payload: payload, duration: duration)
+        delegate.receiverGot(message, payload: payload, ticket: ticket, duration: duration)
     }
 }

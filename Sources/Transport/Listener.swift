@@ -5,8 +5,12 @@ internal import Tensors
 
 /// Accepts connections on one address. The loop keeps it until ``close()``.
 public final class Listener {
-    /// Connections accepted per wake, so that a storm of them does not keep the others waiting.
-    private static let acceptsPerWake = 64
+    /// Connections accepted per wake, so that a storm of them does not keep the others waiting, and that those accepted before can say hello.
+    private static let acceptsPerWake = 32
+    /// How long nobody is accepted once not even a refusal finds a descriptor: the kernel would report the same peer again and again.
+    private static let pause: Duration = .milliseconds(100)
+    /// A round trip and a slow start of whoever has connected.
+    private static let freshness: Duration = .seconds(1)
     /// Connections over the limit that are being told so; more are closed without a word.
     private static let maximumRefusalCount = 64
     /// Enough for a restart of everything at once; the kernel cuts it to `net.core.somaxconn`.
@@ -19,6 +23,9 @@ public final class Listener {
     public let address: SocketAddress
     /// Connections accepted here that have not ended.
     public private(set) var connectionCount = 0
+    /// Asked where a connection over the limits has come: closes one that nobody needs (see ``Connection/dismiss(_:_:)``).
+    /// - Returns: `false` where each is needed: then the new one is refused.
+    public var makeRoom: (() -> Bool)?
 
     private var socket: Socket?
     private var token: UInt64?
@@ -29,16 +36,20 @@ public final class Listener {
     private let maximumConnectionCount: Int
     private let options: ConnectionOptions
     private let accept: (Connection) -> any ConnectionHandler
+    private let room: DescriptorRoom
+    private var strangers: StrangerTable
+    private var silent: [UInt64: Connection] = [:]
 
     /// Listens from now on.
     /// - Parameters:
+    ///   - room: of the process' descriptors; read once, after the limit was raised.
     ///   - accept: gets each new connection before anything is read from it and gives its handler.
     /// - Throws: ``TransportError/Code/addressInUse`` with the port and what to do, ``TransportError/Code/notPermitted`` for a port below 1024,
     ///   or another one.
     public init(
         loop: EventLoop, address: SocketAddress, backlog: Int32 = defaultBacklog,
         maximumConnectionCount: Int = defaultMaximumConnectionCount, options: ConnectionOptions = ConnectionOptions(),
-        accept: @escaping (Connection) -> any ConnectionHandler
+        room: DescriptorRoom = .current, accept: @escaping (Connection) -> any ConnectionHandler
     ) throws(TransportError) {
         let socket = try Socket(for: address)
         // A restarted process gets its port back at once, whatever the old one's connections are waiting for.
@@ -52,6 +63,8 @@ public final class Listener {
         self.maximumConnectionCount = maximumConnectionCount
         self.options = options
         self.accept = accept
+        self.room = room
+        strangers = StrangerTable(room: min(maximumConnectionCount, room.firstReserved))
         reserve = Self.makeReserve()
         let raw = socket.rawValue
         self.socket = socket
@@ -94,7 +107,9 @@ public final class Listener {
 
 extension Listener: EventSource {
     func ready(_ readiness: Readiness) {
-        for _ in 0..<Self.acceptsPerWake {
+        var end: LoopTime?
+        for number in 1...Self.acceptsPerWake {
+            if number.isMultiple(of: 8), EventLoop.isOver(&end) { return }
             guard let listening = socket?.rawValue else { return }
             let (result, peer) = SocketAddress.read { address, length in
                 accept4(listening, address, length, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
@@ -117,12 +132,43 @@ extension Listener: EventSource {
     private func take(_ socket: Socket, peer: SocketAddress?) {
         // Without an address it is no TCP connection of ours.
         guard let peer else { return }
-        guard connectionCount < maximumConnectionCount else { return refuse(socket, peer: peer) }
+        let isFull = connectionCount >= maximumConnectionCount || socket.rawValue >= room.firstReserved
+        guard !isFull || dismissLongSilent() || makeRoom?() == true else { return refuse(socket, peer: peer) }
         connectionCount += 1
         let connection = Connection(loop: loop, peer: peer, isServer: true, options: options, handler: nil)
-        connection.onEnd = { [weak self] in self?.connectionCount -= 1 }
+        let id = connection.id
+        let victim = strangers.add(id, from: peer.countingKey)
+        silent[id] = connection
+        if let victim { dismissStranger(victim, "too many connections of \(peer.hostDescription), or in all, have not said hello") }
+        connection.onFirstMessage = { [weak self] in self?.spoke(id) }
+        connection.onEnd = { [weak self] in
+            self?.connectionCount -= 1
+            self?.spoke(id)
+        }
         connection.handler = accept(connection)
         connection.startAccepted(socket)
+    }
+
+    /// It has said hello, or is gone.
+    private func spoke(_ id: UInt64) {
+        strangers.remove(id)
+        silent[id] = nil
+    }
+
+    /// A connection that could have said hello by now goes before one that has; a fresh one stays, which may do so with its next packet.
+    private func dismissLongSilent() -> Bool {
+        guard let oldest = strangers.oldest, let connection = silent[oldest],
+            LoopTime.current() - connection.openedAt >= Self.freshness
+        else { return false }
+        return dismissStranger(oldest, "silent connections make room for others")
+    }
+
+    @discardableResult
+    private func dismissStranger(_ id: UInt64?, _ why: String) -> Bool {
+        guard let id, let connection = silent[id] else { return false }
+        spoke(id)
+        connection.dismiss(.resourceExhausted, why)
+        return true
     }
 
     private func refuse(_ socket: Socket, peer: SocketAddress) {
@@ -136,11 +182,25 @@ extension Listener: EventSource {
     }
 
     private func turnOneAway(_ listening: Int32) {
+        // Whoever is let go frees a descriptor for the one that waits, which is reported again.
+        if dismissLongSilent() || makeRoom?() == true { return }
+        if dismissStranger(strangers.oldest, "this process has no descriptors left") { return }
         reserve = nil
         if case .success(let raw) = Syscall.retry({ accept4(listening, nil, nil, Int32(SOCK_CLOEXEC.rawValue)) }) {
             _ = Descriptor(owning: Int32(raw))
+        } else {
+            pauseListening()
         }
         reserve = Self.makeReserve()
+    }
+
+    private func pauseListening() {
+        guard let token, let socket else { return }
+        try? loop.update(socket.rawValue, interest: [], token: token)
+        loop.schedule(after: Self.pause) { [weak self] in
+            guard let self, let token = self.token, let socket = self.socket else { return }
+            try? loop.update(socket.rawValue, interest: .readable, token: token)
+        }
     }
 }
 

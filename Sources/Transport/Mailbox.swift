@@ -69,25 +69,43 @@ protocol MailboxSource: AnyObject {
 }
 
 final class MailboxReceiver<Message: Sendable>: MailboxSource {
-    /// Messages handled per wake, so that a busy mailbox does not keep sockets waiting.
-    private static var messagesPerWake: Int { 1_024 }
+    /// Messages taken under one lock.
+    private static var messagesPerTake: Int { 64 }
+    /// A message may stand for some work (a reply to join): the clock is looked at this often.
+    private static var messagesPerLook: Int { 4 }
 
     private let mailbox: Mailbox<Message>
     private let handler: (Message) -> Void
+    private var taken: [Message] = []
+    /// The first of `taken` that has not been handled.
+    private var position = 0
 
     init(mailbox: Mailbox<Message>, handler: @escaping (Message) -> Void) {
         self.mailbox = mailbox
         self.handler = handler
     }
 
+    /// Until nothing is left or the time is used up, so that a busy mailbox does not keep sockets waiting.
     func drain() -> Bool {
-        var messages: [Message] = []
-        let isLeftOver = mailbox.take(atMost: Self.messagesPerWake, into: &messages)
-        for message in messages { handler(message) }
-        return isLeftOver
+        var end: LoopTime?
+        while true {
+            if position == taken.count {
+                position = 0
+                _ = mailbox.take(atMost: Self.messagesPerTake, into: &taken)
+                if taken.isEmpty { return false }
+            }
+            let message = taken[position]
+            position += 1
+            handler(message)
+            if position.isMultiple(of: Self.messagesPerLook), EventLoop.isOver(&end) { return true }
+        }
     }
 
-    func close() { mailbox.close() }
+    func close() {
+        taken = []
+        position = 0
+        mailbox.close()
+    }
 }
 
 extension EventLoop {

@@ -1,4 +1,5 @@
 internal import Glibc
+public import Wire
 
 /// A numeric IPv4 or IPv6 address with a port. Names are ``Endpoint``s; ``Resolver`` turns them into these.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
@@ -28,39 +29,32 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     public static func any(port: UInt16) -> SocketAddress { SocketAddress(host: .v4(0), port: port) }
 
     /// Stands for all of the machine's addresses: to listen on, not to dial.
-    public var isUnspecified: Bool {
-        switch host {
-        case .v4(let bits): bits == 0
-        case .v6(let bits, _): bits == 0
-        }
-    }
+    public var isUnspecified: Bool { scope == .unspecified }
 
     public var isIPv6: Bool { if case .v6 = host { true } else { false } }
 
+    /// Who is one peer where connections are counted: an IPv4 address, written either way, or the 64 bits of an IPv6 network, in which
+    /// one host has as many addresses as it likes.
+    package var countingKey: UInt128 {
+        switch host {
+        case .v4(let bits): 0xFFFF << 32 | UInt128(bits)
+        case .v6(let bits, _): bits >> 32 == 0xFFFF ? bits : (bits >> 64) << 64
+        }
+    }
+
     public func with(port: UInt16) -> SocketAddress { SocketAddress(host: host, port: port) }
 
-    public var isLoopback: Bool {
+    public var isLoopback: Bool { scope == .loopback }
+
+    public var scope: AddressScope {
         switch host {
-        case .v4(let bits): bits >> 24 == 127
-        case .v6(let bits, _): bits == 1
+        case .v4(let bits): AddressScope(version4: bits)
+        case .v6(let bits, _): AddressScope(version6: bits)
         }
     }
 
-    /// Whether strangers can have it: neither loopback, nor link-local, nor of a private network (RFC 1918, 4193, 6598).
-    ///
-    /// Plain-text processes refuse such peers unless told otherwise.
-    public var isPublic: Bool {
-        switch host {
-        case .v4(let bits):
-            let privateBlocks: [(UInt32, UInt32)] = [
-                (0x7F00_0000, 8), (0x0A00_0000, 8), (0xAC10_0000, 12), (0xC0A8_0000, 16), (0xA9FE_0000, 16), (0x6440_0000, 10),
-            ]
-            return bits != 0 && !privateBlocks.contains { block, length in (bits ^ block) >> (32 - length) == 0 }
-        case .v6(let bits, _):
-            let first = UInt16(truncatingIfNeeded: bits >> 112)
-            return bits > 1 && first & 0xFFC0 != 0xFE80 && first & 0xFE00 != 0xFC00
-        }
-    }
+    /// Whether strangers can have it. Plain-text processes refuse such peers unless told otherwise.
+    public var isPublic: Bool { scope == .public }
 
     /// `1.2.3.4:port` or `[v6]:port`.
     public var description: String { isIPv6 ? "[\(hostDescription)]:\(port)" : "\(hostDescription):\(port)" }

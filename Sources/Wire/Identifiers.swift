@@ -5,6 +5,14 @@ public struct SessionID: Sendable, Hashable, CustomStringConvertible {
     public var description: String { String(bits, radix: 16) }
 }
 
+/// A secret that one worker and its coordinator share, 128 bits of the coordinator's making.
+public struct HolderToken: Sendable, Hashable {
+    public let bits: UInt128
+    public init(bits: UInt128) { self.bits = bits }
+    /// Of a coordinator that has none.
+    public static let none = HolderToken(bits: 0)
+}
+
 /// A process's run (its boot): tells a restarted node from the one that was there before.
 public struct IncarnationID: Sendable, Hashable, CustomStringConvertible {
     public let bits: UInt128

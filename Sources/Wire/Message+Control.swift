@@ -18,13 +18,17 @@ public struct Heartbeat: Sendable, Hashable {
     public var completed: UInt64
     public var partitions: [PartitionStatistics]
     public var links: [LinkStatistics]
+    /// CPU time of the executors' threads since the start, with that of the runs under way; 0 from a worker that does not say it.
+    public var executorCPUNanoseconds: UInt64
 
     public init(
         sequence: UInt64 = 0, cpuUsedCores: Double = 0, cpuQuotaCores: Double = 0, cpuThrottledShare: Double = 0,
         processCPUCores: Double = 0, memoryUsedBytes: UInt64 = 0, memoryLimitBytes: UInt64 = 0, processResidentBytes: UInt64 = 0,
         networkReceivedBytes: UInt64 = 0, networkSentBytes: UInt64 = 0, queued: UInt32 = 0, executing: UInt32 = 0,
-        completed: UInt64 = 0, partitions: [PartitionStatistics] = [], links: [LinkStatistics] = []
+        completed: UInt64 = 0, partitions: [PartitionStatistics] = [], links: [LinkStatistics] = [],
+        executorCPUNanoseconds: UInt64 = 0
     ) {
+        self.executorCPUNanoseconds = executorCPUNanoseconds
         self.sequence = sequence
         self.cpuUsedCores = cpuUsedCores
         self.cpuQuotaCores = cpuQuotaCores
@@ -116,9 +120,15 @@ public struct Ping: Sendable, Hashable {
 public struct PeerTable: Sendable, Hashable {
     public var version: UInt64
     public var peers: [Peer]
-    public init(version: UInt64, peers: [Peer]) {
+    /// A table that does not fit into one message comes in several of one version, from 0.
+    public var page: UInt32
+    /// Another page of the version follows.
+    public var hasMore: Bool
+    public init(version: UInt64, peers: [Peer], page: UInt32 = 0, hasMore: Bool = false) {
         self.version = version
         self.peers = peers
+        self.page = page
+        self.hasMore = hasMore
     }
 
     public struct Peer: Sendable, Hashable {
@@ -193,9 +203,12 @@ public struct CancelWork: Sendable, Hashable {
 public struct WorkDropped: Sendable, Hashable {
     public var key: WorkKey
     public var node: String
-    public init(key: WorkKey, node: String) {
+    /// It was still running long after its deadline or cancellation, and was written off.
+    public var hasOverrun: Bool
+    public init(key: WorkKey, node: String, hasOverrun: Bool = false) {
         self.key = key
         self.node = node
+        self.hasOverrun = hasOverrun
     }
 }
 

@@ -91,11 +91,14 @@ public struct CoordinatorClaim: Sendable, Hashable {
     public var term: UInt64
     public var session: SessionID
     public var compression: CompressionMode
+    /// By which the worker knows its holder's next connection: the session is known to every worker, this to one.
+    public var holder: HolderToken
 
-    public init(term: UInt64, session: SessionID, compression: CompressionMode) {
+    public init(term: UInt64, session: SessionID, compression: CompressionMode, holder: HolderToken = .none) {
         self.term = term
         self.session = session
         self.compression = compression
+        self.holder = holder
     }
 }
 
@@ -183,10 +186,13 @@ public struct Refused: Sendable, Hashable {
     public var term: UInt64
     /// With ``StatusCode/superseded``: whether a living coordinator holds the worker now.
     public var isHeld: Bool
-    public init(code: StatusCode, message: String, term: UInt64 = 0, isHeld: Bool = false) {
+    /// From a worker that the same coordinator holds already, by another of its addresses: which process it is.
+    public var incarnation: IncarnationID?
+    public init(code: StatusCode, message: String, term: UInt64 = 0, isHeld: Bool = false, incarnation: IncarnationID? = nil) {
         self.code = code
         self.message = message
         self.term = term
         self.isHeld = isHeld
+        self.incarnation = incarnation
     }
 }

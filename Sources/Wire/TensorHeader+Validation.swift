@@ -31,3 +31,11 @@ extension TensorHeader {
         }
     }
 }
+
+extension [TensorHeader] {
+    /// What the tensors take once they are decoded. Each is bounded by the decoder, and so is their number: the sum does not overflow.
+    public var decodedByteCount: Int { reduce(0) { $0 + ((try? $1.tensorByteCount()) ?? 0) } }
+
+    /// What is held beside that until they are decoded.
+    public var encodedByteCount: Int { reduce(0) { $0 + ($1.encoding == .raw ? 0 : $1.wireByteCount) } }
+}

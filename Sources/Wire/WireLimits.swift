@@ -32,8 +32,10 @@ public enum WireLimits {
 
     // MARK: Metadata
 
-    /// Node names, addresses, toolchains, tensor names.
+    /// Node names (``NodeName``), toolchains, tensor names.
     public static let nameByteCount = 255
+    /// `[host]:port` with the longest host that DNS allows.
+    public static let addressByteCount = 261
     /// Messages for people; longer ones are cut when encoding.
     public static let textByteCount = 4_096
     /// A partition is at least one layer; a route of more stations than this is a mistake.

@@ -37,6 +37,7 @@ struct WorkerCommand: ParsableCommand {
         // On the main thread and before any library starts another: all others inherit it, and one that does not block a signal takes it
         // with the default action, which ends the process.
         EventLoop.blockSignals([SIGTERM, SIGINT])
+        ProcessSurroundings.prepareServer()
         runServer(WorkerCommand.self)
     }
 }

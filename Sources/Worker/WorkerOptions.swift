@@ -1,12 +1,16 @@
 package import ArgumentParser
 package import Shell
+internal import Wire
 
-/// What the command line sets (DESIGN section 12).
+/// What the command line sets.
 package struct WorkerOptions: ParsableArguments {
+    /// One for each core of the largest machines.
+    static let maximumExecutors = 256
+
     @Option(help: ArgumentHelp("Address to listen on; port 0 takes a free one.", valueName: "addr"))
     package var listen = HostPort(host: nil, port: 9000)
 
-    @Option(help: "Name of this node; without it the coordinator's topology gives one.")
+    @Option(help: "Name of this node (1 to 255 bytes, not \"coordinator\"); without it the coordinator's topology gives one.")
     package var name: String?
 
     @Option(
@@ -51,7 +55,9 @@ package struct WorkerOptions: ParsableArguments {
 
     package mutating func validate() throws {
         guard threads >= 1, threads <= 256 else { throw ValidationError("--threads takes 1 to 256, not \(threads)") }
-        if let executors, executors < 1 || executors > 256 { throw ValidationError("--executors takes 1 to 256, not \(executors)") }
+        if let executors, !(1...Self.maximumExecutors).contains(executors) {
+            throw ValidationError("--executors takes 1 to \(Self.maximumExecutors), not \(executors)")
+        }
         if let coordinator, coordinator.port == 0 { throw ValidationError("--coordinator needs a port, such as gateway:9100") }
         guard advertise.isEmpty || coordinator != nil else {
             throw ValidationError("--advertise is what a worker says when it registers; give --coordinator too")
@@ -64,6 +70,8 @@ package struct WorkerOptions: ParsableArguments {
             throw ValidationError("--advertise needs a host and a port, such as box:9000, not \(address)")
         }
         guard !check || listen.port > 0 else { throw ValidationError("--check needs the worker's port in --listen, not 0") }
-        if let name, name.isEmpty || name.utf8.count > 255 { throw ValidationError("--name takes 1 to 255 bytes") }
+        if let name, let problem = NodeName.problem(with: name) {
+            throw ValidationError("--name: \"\(name)\" is no name of a node: \(problem)")
+        }
     }
 }

@@ -15,20 +15,23 @@ final class PeerConnection {
     var dialledNode: String?
     /// A probe was sent: before that the kernel's estimate rests on a few small messages.
     var isProbed = false
+    /// What the micro-batches take that are being received, by the tickets of their payloads.
+    var receiving: [UInt64: Int] = [:]
 
     init(_ connection: Connection) {
         self.connection = connection
         id = ConnectionID(connection.id)
     }
 
-    /// The link that it carries activations or results of, from here; what others opened only brings them.
-    var link: String? {
-        if let dialledNode { return dialledNode }
-        return hello?.role == .coordinator && hello?.channel == .data ? WorkerProcess.LinkState.coordinatorName : nil
-    }
 }
 
 extension WorkerProcess: ConnectionHandler {
+    /// The link that the connection carries activations or results of, from here; what others opened only brings them.
+    func link(of peer: PeerConnection) -> String? {
+        if let dialledNode = peer.dialledNode { return dialledNode }
+        return peer.id == machine.resultConnection ? LinkState.coordinatorName : nil
+    }
+
     func accept(_ connection: Connection) -> any ConnectionHandler {
         if let refusal = PublicAddressPolicy.refusal(ofPeer: connection.peerAddress.hostDescription, insecure: options.insecure) {
             logger.warning("peer refused", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(refusal)"])
@@ -74,11 +77,16 @@ extension WorkerProcess: ConnectionHandler {
             return .close(.requested("a payload before the hello"))
         }
         switch message {
-        case .work:
-            // More than everything that may be held is not read at all; what the slots really allow, the machine decides.
-            return payloadByteCount <= slotBytes ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
+        case .work(let work):
+            // The end of the connection tells whoever sent it in good faith.
+            guard machine.takesWork(from: peer.id) else {
+                return .close(.requested("work from somebody who is not in the peer table"))
+            }
+            return admit(work, payloadByteCount, on: peer)
         case .partitionData:
-            guard peer.hello?.role == .coordinator else { return .close(.requested("only the coordinator sends partitions")) }
+            guard peer.id == machine.resultConnection else {
+                return .close(.requested("only the coordinator that holds this worker sends partitions"))
+            }
             return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
         // Of a link's probe only its journey counts.
         default: return .discard
@@ -102,20 +110,46 @@ extension WorkerProcess: ConnectionHandler {
         case .hello(let hello):
             guard peer.hello == nil, peer.dialledNode == nil else { return connection.close(.requested("a second hello")) }
             peer.hello = hello
-            if let claim = hello.claim { compression = claim.compression }
             step(.opened(peer.id, hello))
-            if peer.link != nil { probe(peer) }
+            if peer.id == machine.resultConnection { probe(peer) }
         case _ where peer.hello == nil && peer.dialledNode == nil:
             connection.refuse(.failedPrecondition, "the first message must be a hello")
-        case .work(let work): arrived(work, payload, on: peer)
-        case .partitionData(let data): store(data, payload)
+        case .work(let work):
+            received(connection.ticket, on: peer)
+            arrived(work, payload, on: peer)
+        case .partitionData(let data): if peer.id == machine.resultConnection { store(data, payload) }
         default: step(.received(peer.id, message))
         }
     }
 
+    func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
+        guard unsendable.insert(message.kind.rawValue).inserted else { return }
+        logger.error(
+            "a message of ours cannot be sent; it is left out", metadata: ["kind": "\(message.kind)", "cause": "\(error.message)"])
+    }
+
+    func connection(_ connection: Connection, didAbort message: Message) {
+        guard case .work = message, let peer = connections[ConnectionID(connection.id)] else { return }
+        received(connection.ticket, on: peer)
+    }
+
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
         guard let peer = connections.removeValue(forKey: ConnectionID(connection.id)) else { return }
+        receivingBytes -= peer.receiving.values.reduce(0, +)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
         step(.closed(peer.id))
+    }
+
+    /// Closes the connection that has been idle for longest, for one that comes while no descriptor or place is free. The coordinators' stay:
+    /// another worker opens its link again when it needs it.
+    func makeRoom() -> Bool {
+        let idle = connections.values.lazy.filter {
+            $0.connection.isServer && $0.connection.isOpen && $0.hello != nil && $0.hello?.role != .coordinator
+        }
+        guard let oldest = idle.min(by: { $0.connection.lastReceived < $1.connection.lastReceived }) else { return false }
+        logger.info("an idle connection makes room", metadata: ["peer": "\(oldest.connection.peerAddress)"])
+        oldest.connection.dismiss(
+            .resourceExhausted, "the connection that was idle for longest makes room for another; connect again when you need it")
+        return true
     }
 }

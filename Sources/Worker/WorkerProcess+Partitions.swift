@@ -10,6 +10,8 @@ internal import Wire
 extension WorkerProcess {
     /// Partitions that no plan uses stay loaded, in case a plan comes back to them, up to this many and while memory allows.
     static let idlePartitionLimit = 4
+    /// Links to peers that have gone, whose figures are kept in case they come back.
+    static let rememberedLinks = 64
     /// Timed runs of a partition that was just loaded, while they take no longer than this in all: its route waits for them.
     static let calibrationRuns = 3
     static let calibrationNanoseconds: UInt64 = 20_000_000
@@ -78,6 +80,7 @@ extension WorkerProcess {
             loading.remove(order.key)
             if loaded.contains(where: { $0.value.isReleased && isInUse($0.key) }) {
                 // What a plan that is over still runs makes room when it ends: a moment, not a failure.
+                deferredLoads.removeAll { $0.key == order.key }
                 deferredLoads.append(order)
                 return
             }
@@ -89,9 +92,12 @@ extension WorkerProcess {
         let store = store
         let engine = engine
         let answers = answers
+        let warmupLimit = slotBytes
         let isTaken = (order.isStandby ? standbyLoader : loader).submit {
             let start = LoopTime.current()
-            let result = Result { () throws(StoreRefusal) in try Self.load(order, from: store, with: engine, since: start) }
+            let result = Result { () throws(StoreRefusal) in
+                try Self.load(order, from: store, with: engine, warmupLimit: warmupLimit, since: start)
+            }
             _ = answers?.post(.loaded(order.key, result))
         }
         if !isTaken {
@@ -109,8 +115,9 @@ extension WorkerProcess {
     }
 
     /// Loads, optimises and runs once at each size that is named, so that the first request does not pay for it.
+    /// - Parameter warmupLimit: bytes of the inputs of one run; a micro-batch above it is not taken either.
     private static func load(
-        _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, since start: LoopTime
+        _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, warmupLimit: Int, since start: LoopTime
     ) throws(StoreRefusal) -> LoadOutcome {
         guard let archive = store.archive(for: order.key) else {
             throw StoreRefusal(code: .failedPrecondition, message: "the archive is not in the store")
@@ -119,6 +126,8 @@ extension WorkerProcess {
             let partition = try engine.loadPartition(archive: archive, optimized: order.key.optimization == .o1)
             var runMilliseconds = 0.0
             for (index, headers) in order.warmups.enumerated() {
+                // The decoder bounds each of them, and their sum.
+                guard headers.reduce(0, { $0 + $1.wireByteCount }) <= warmupLimit else { continue }
                 let inputs = try headers.map { header in
                     let storage = TensorStorage(byteCount: try Tensor.byteCount(of: header.dtype, shape: header.shape))
                     storage.mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)
@@ -208,16 +217,26 @@ extension WorkerProcess {
     }
 
     func sendHeartbeat() {
-        let controls = connections.values.filter { $0.hello?.role == .coordinator && $0.hello?.channel == .control }
-        guard !controls.isEmpty else { return }
+        step(.tick)
+        guard let control = machine.controlConnection, let holder = connections[control] else { return }
         heartbeatSequence += 1
         for peer in connections.values {
-            guard peer.isProbed, let link = peer.link else { continue }
-            if links[link] == nil { links[link] = LinkState(policy: CompressionPolicy(mode: compression)) }
+            guard peer.isProbed, let link = link(of: peer) else { continue }
+            if links[link] == nil { links[link] = LinkState(policy: CompressionPolicy(mode: machine.compression)) }
             measured(link, peer.connection)
         }
-        let beat = heartbeat
-        for peer in controls { peer.connection.send(.heartbeat(beat)) }
+        pruneLinks()
+        holder.connection.send(.heartbeat(heartbeat.fitted))
+    }
+
+    /// What is known of links to peers that are gone from the table is kept while it is little: they may come back.
+    private func pruneLinks() {
+        let limit = machine.peerCount + 1 + Self.rememberedLinks
+        guard links.count > limit else { return }
+        let gone = links.filter { $0.key != LinkState.coordinatorName && !machine.knowsPeer($0.key) }
+        for (peer, _) in gone.sorted(by: { $0.value.lastUsed < $1.value.lastUsed }).prefix(links.count - limit) {
+            links[peer] = nil
+        }
     }
 
     private var heartbeat: Heartbeat {
@@ -237,13 +256,21 @@ extension WorkerProcess {
                     isLoaded: !ready.isReleased, runs: ready.runs, items: ready.items, computeNanoseconds: ready.computeNanoseconds,
                     cpuNanoseconds: ready.cpuNanoseconds)
             },
-            links: links.sorted { $0.key < $1.key }.map { peer, link in
+            // The coordinator's own, then those that stand, then the newest: what does not fit into the message is the least of use.
+            links: links.sorted(by: Self.mattersMore).map { peer, link in
                 LinkStatistics(
                     peer: peer, isConnected: peer == LinkState.coordinatorName || machine.isPeerConnected(peer),
                     messages: link.messages,
                     rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
                     compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0,
                     roundTripMilliseconds: link.roundTripMs)
-            })
+            }, executorCPUNanoseconds: executors.cpuNanoseconds)
+    }
+
+    private static func mattersMore(_ left: (key: String, value: LinkState), _ right: (key: String, value: LinkState)) -> Bool {
+        if (left.key == LinkState.coordinatorName) != (right.key == LinkState.coordinatorName) {
+            return left.key == LinkState.coordinatorName
+        }
+        return left.value.lastUsed != right.value.lastUsed ? left.value.lastUsed > right.value.lastUsed : left.key < right.key
     }
 }

@@ -28,6 +28,7 @@ extension WorkerProcess {
         var wireBytes: UInt64 = 0
         var bandwidth: Double = 0
         var roundTripMs: Double = 0
+        var lastUsed = LoopTime.current()
     }
 
     /// What a thread has done.
@@ -62,20 +63,36 @@ extension WorkerProcess {
         }
     }
 
+    /// Room for a micro-batch before a byte of it is read: what is held and what is being received are within the limit together.
+    func admit(_ work: Work, _ payloadByteCount: Int, on peer: PeerConnection) -> PayloadDisposition {
+        let bytes = max(payloadByteCount, work.tensors.decodedByteCount)
+        guard machine.heldByteCount + receivingBytes + bytes <= slotBytes else {
+            step(.workTurnedAway(peer.id, work, bytes: bytes))
+            return .discard
+        }
+        lastTicket += 1
+        peer.receiving[lastTicket] = bytes
+        receivingBytes += bytes
+        return .accept(TensorStorage(byteCount: payloadByteCount), ticket: lastTicket)
+    }
+
+    /// It is whole or given up: from here on what the machine holds counts.
+    func received(_ ticket: UInt64?, on peer: PeerConnection) {
+        if let ticket, let bytes = peer.receiving.removeValue(forKey: ticket) { receivingBytes -= bytes }
+    }
+
     func arrived(_ work: Work, _ storage: TensorStorage?, on peer: PeerConnection) {
         guard payloads[work.key] == nil else { return peer.connection.close(.requested("micro-batch \(work.key) came twice")) }
         var trace = HopTrace(node: machine.name)
         trace.receive = UInt64(clamping: peer.connection.receiveDuration.nanoseconds)
         payloads[work.key] = Payload(header: work, received: storage, trace: trace, readyAt: loop.now)
-        step(.workArrived(peer.id, work, bytes: storage?.byteCount ?? 0))
+        step(.workArrived(peer.id, work, bytes: max(storage?.byteCount ?? 0, work.tensors.decodedByteCount)))
     }
 
     func prepare(_ key: WorkKey) {
         guard let payload = payloads[key] else { return }
         let headers = payload.header.tensors
-        guard let storage = payload.received else {
-            return step(.prepareFailed(key, .invalidArgument, "the micro-batch came without its tensors"))
-        }
+        guard let storage = payload.received else { return }
         if headers.allSatisfy({ $0.encoding == .raw }) {
             do {
                 payloads[key]?.tensors = try PayloadLayout(headers).tensors(in: storage)
@@ -142,8 +159,10 @@ extension WorkerProcess {
         guard let payload = payloads[key], connections[connection] != nil else { return }
         let outbound = Outbound(link: link, connection: connection, route: route)
         let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }
+        let compression = machine.compression
         var state = links[link] ?? LinkState(policy: CompressionPolicy(mode: compression))
         if state.policy.mode != compression { state.policy = CompressionPolicy(mode: compression) }
+        state.lastUsed = loop.now
         let decision = state.policy.decide(rawBytes: rawBytes)
         links[link] = state
         let encoding: TensorEncoding
@@ -172,7 +191,7 @@ extension WorkerProcess {
         guard let payload = payloads[key], let connection = connections[outbound.connection]?.connection else { return }
         let outgoing: (payload: OutgoingPayload, headers: [TensorHeader])
         do { outgoing = try OutgoingPayload.encoded(segments) } catch {
-            return connection.close(.requested("an activation cannot be sent: \(error.message)"))
+            return step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
         }
         var trace = payload.trace
         let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }

@@ -30,8 +30,12 @@ final class WorkerProcess {
     var machine: WorkerMachine
     var connections: [ConnectionID: PeerConnection] = [:]
     var payloads: [WorkKey: Payload] = [:]
+    /// Of micro-batches that are being received, in all.
+    var receivingBytes = 0
+    var lastTicket: UInt64 = 0
     var links: [String: LinkState] = [:]
-    var compression: CompressionMode = .auto
+    /// Kinds of messages of ours that broke a bound, each said once.
+    var unsendable: Set<UInt16> = []
     var probe: ResourceProbe
     var sample: ResourceSample
     let memoryLimit: UInt64
@@ -70,7 +74,8 @@ final class WorkerProcess {
         sample = first
         memoryLimit = min(first.memoryForProcessBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
         runtimeResidentBytes = first.processResidentBytes
-        executorCount = options.executors ?? max(1, Int(first.quotaCores))
+        // A quota may be any number; more executors than the option takes are no use to anybody.
+        executorCount = options.executors ?? Int(min(max(first.quotaCores, 1), Double(WorkerOptions.maximumExecutors)))
         slotBytes = max(16 << 20, Int(Double(memoryLimit) * Self.activationShare))
         try TorchEngine.configure(threads: options.threads)
         coreSpeed = SpeedProbe.measure().relativeSpeed
@@ -96,6 +101,7 @@ final class WorkerProcess {
             [unowned self] connection in
             accept(connection)
         }
+        listener.makeRoom = { [unowned self] in makeRoom() }
         self.listener = listener
         StandardStream.output.writeLine("listening on \(listener.address)")
         logger.info(
@@ -111,6 +117,9 @@ final class WorkerProcess {
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
         try loop.run()
+        // Its thread would be waited for as long as it likes.
+        if machine.executingCount > 0 { leaveRunsBehind() }
+        ProcessSurroundings.limitEnd(status: .success)
         executors.shutDown(discardingQueued: true)
         codec.shutDown()
         loader.shutDown(discardingQueued: true)
@@ -150,7 +159,8 @@ final class WorkerProcess {
     private func startRegistering(listening: SocketAddress) {
         guard let coordinator = options.coordinator else { return }
         let registration = CoordinatorRegistration(
-            loop: loop, logger: logger, coordinator: coordinator, name: options.name ?? "\(HostName.current):\(listening.port)",
+            loop: loop, logger: logger, coordinator: coordinator,
+            name: options.name ?? NodeName.legal(from: "\(HostName.current):\(listening.port)", otherwise: "unnamed"),
             listening: listening, advertised: options.advertise, incarnation: incarnation, dialing: dialSettings)
         self.registration = registration
         registration.start()
@@ -191,6 +201,7 @@ final class WorkerProcess {
         case .load(let order): load(order)
         case .releasePartition(let key): releasePartition(key)
         case .drained: loop.stop()
+        case .restart: startAnew()
         case .log(let line): logger.log(line)
         }
     }
@@ -198,7 +209,7 @@ final class WorkerProcess {
     private func send(_ message: Message, on id: ConnectionID) {
         guard let peer = connections[id] else { return }
         if case .welcome(var welcome) = message, peer.hello?.role == .coordinator {
-            welcome.worker = profile
+            welcome.worker = profile.fitted
             peer.connection.send(.welcome(welcome))
         } else {
             peer.connection.send(message)
@@ -211,8 +222,9 @@ final class WorkerProcess {
             cores: sample.quotaCores, speed: coreSpeed, memoryLimitBytes: memoryLimit,
             memoryAvailableBytes: memoryForProcessBytes, executors: UInt32(executorCount),
             slots: UInt32(Self.slotsPerExecutor * executorCount), slotBytes: UInt64(slotBytes), toolchain: engine.toolchain,
-            inventory: archives.map {
+            // The others stay in the store: a coordinator sends what it does not know of, and then they are here already.
+            inventory: archives.prefix(WireLimits.inventory).map {
                 HeldPartition(key: $0.key, archiveBytes: UInt64($0.byteCount), isLoaded: loaded[$0.key] != nil)
-            }, processorGroup: processorGroup)
+            }.sorted { $0.isLoaded && !$1.isLoaded }, processorGroup: processorGroup)
     }
 }

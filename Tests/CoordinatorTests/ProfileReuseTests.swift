@@ -147,6 +147,10 @@ import Wire
         let saved = try #require(store.folder.read(service.profileKey(batch: 2)))
         // Somebody's own file is none of ours.
         try Data("mine".utf8).write(to: store.url.appendingPathComponent("notes.txt"))
+        // A file's time may be anything that somebody has set.
+        let odd = store.url.appendingPathComponent("0-0.amp4ec-profile.json")
+        try Data("{}".utf8).write(to: odd)
+        try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: 1e10)], ofItemAtPath: odd.path)
         for number in 0..<ProfileFolder.maximumFiles {
             var other = saved
             other.key.machine = "machine \(number)"

@@ -16,6 +16,14 @@ import Testing
         #expect(shapes == [[5, 2, 2, 3], [5, 4], [3, 5], [5, SampleInputs.freeExtent], [5], [5], [2, 2]])
     }
 
+    @Test(arguments: [
+        "x:float32[N,9223372036854775807]", "x:float32[N,9223372036854775807,9223372036854775807]", "x:uint8[N,4294967297]",
+    ])
+    func aShapeThatNoTensorHasIsRefused(_ spec: String) throws {
+        let samples = SampleInputs(specs: [try TensorSpec(parsing: spec)])
+        #expect(throws: TensorError.self) { try samples.make(batch: 2) }
+    }
+
     @Test func theSameSeedGivesTheSameValuesAndAnotherSeedOthers() throws {
         let samples = try Self.samples()
         let first = try samples.make(batch: 3, seed: 1)

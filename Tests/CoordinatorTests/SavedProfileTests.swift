@@ -111,6 +111,10 @@ import Testing
 
     static let values: [Broken] = [
         Broken("no layers", says: "no layers") { $0.analysis.layers = [] },
+        Broken("a layer of 1e308 ms", says: "1e+308") { $0.analysis.layers[1] = layer(1, milliseconds: 1e308) },
+        Broken("a partition of 1e308 ms", says: "1e+308") {
+            $0.measurements = [.init(range: LayerRange(0, 1), milliseconds: 1e308)]
+        },
         Broken("a layer with a negative time", says: "-1") { $0.analysis.layers[1] = layer(1, milliseconds: -1) },
         Broken("no layer with a time", says: "no layer has a time") {
             $0.analysis.layers = (0..<3).map { layer($0, milliseconds: 0) }

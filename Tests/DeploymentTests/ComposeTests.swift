@@ -68,7 +68,7 @@ struct ComposeTests {
             // What the process may take for its end, with some room: the engine kills it then.
             let grace = try Duration(parsing: service["stop_grace_period"].string ?? "")
             if case .coordinator(let options) = command.program {
-                #expect(grace > options.deadline, "\(what): requests may take \(options.deadline)")
+                #expect(grace > options.drainTimeout + .seconds(5), "\(what): a drain may take \(options.drainTimeout)")
             } else {
                 #expect(grace >= .seconds(20), "\(what)")
             }

@@ -110,7 +110,7 @@ struct KubernetesTests {
         #expect(deployment["spec/replicas"].string == "1" && deployment["spec/strategy/type"].string == "Recreate")
         #expect(
             Duration.seconds(deployment["spec/template/spec/terminationGracePeriodSeconds"].string.flatMap { Int($0) } ?? 0)
-                > options.deadline)
+                > options.drainTimeout + .seconds(5))
     }
 
     @Test("a worker takes its pod's name, which stays over a restart")

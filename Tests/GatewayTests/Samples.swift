@@ -85,5 +85,6 @@ final class FakeSource: GatewaySource {
     init(_ answer: GatewayReport?) { self.answer = answer }
 
     func isAlive() async -> Bool { answer != nil }
+    func readiness() async -> Readiness? { answer?.readiness }
     func report() async -> GatewayReport? { answer }
 }

@@ -190,6 +190,57 @@ import Testing
                 #expect(try third.readToEnd().hasSuffix("hello"))
             }
         },
+        Row("half-open heads make room for a probe at once, from their own address and in all") {
+            var limits = GatewayLimits()
+            limits.connections = 8
+            limits.unfinishedPerAddress = 4
+            // No deadline helps: a probe that waited for one would not be answered in this test.
+            limits.head = .seconds(600)
+            limits.idle = .seconds(600)
+            try serving([hello], limits: limits) { address in
+                let halves = try (0..<40).map { _ in try RawHTTP(address) }
+                for half in halves { half.send("GET /hello HTTP/1.1\r\nHost: te") }
+                for _ in 0..<5 { #expect(try RawHTTP.once(address, get("/hello")).hasSuffix("hello")) }
+                // All but the last few are gone.
+                #expect(halves.prefix(30).allSatisfy { $0.hears(within: 10_000) })
+            }
+        },
+        Row("connections between two requests make room as well; who is being answered stays") {
+            var limits = GatewayLimits()
+            limits.connections = 4
+            let slow = Route(.get, "/slow") { _ in
+                try? await Task.sleep(for: .milliseconds(500))
+                return HTTPReply(contentType: "text/plain", body: Array("slow".utf8))
+            }
+            try serving([hello, slow], limits: limits) { address in
+                let busy = try RawHTTP(address)
+                busy.send(get("/slow"))
+                var idle: [RawHTTP] = []
+                for _ in 0..<6 {
+                    let connection = try RawHTTP(address)
+                    connection.send(keepAlive("/hello"))
+                    _ = try connection.read { $0.hasSuffix("hello") }
+                    idle.append(connection)
+                }
+                #expect(try RawHTTP.once(address, get("/hello")).hasSuffix("hello"))
+                #expect(idle[0].hears(within: 10_000))
+                #expect(try busy.readToEnd().hasSuffix("slow"))
+            }
+        },
+        Row("a first head that drips is given up at its deadline, however steadily it comes") {
+            var limits = GatewayLimits()
+            limits.head = .milliseconds(300)
+            try serving([hello], limits: limits) { address in
+                let connection = try RawHTTP(address)
+                connection.send("GET /hello HTTP/1.1\r\nX: ")
+                var sent = 0
+                while sent < 900, !connection.hears(within: 10) {
+                    connection.send("a")
+                    sent += 1
+                }
+                #expect(sent < 900)
+            }
+        },
         Row("a port in use is an error that names the option, the port and what to do; with port 0 the address says which it is") {
             try serving([hello]) { address in
                 let port = try #require(address.split(separator: ":").last.flatMap { UInt16($0) })

@@ -30,7 +30,7 @@ struct CoordinatorDriver {
         var configuration = CoordinatorMachine.Configuration(
             name: "c", software: "test", incarnation: IncarnationID(bits: 1), compression: .auto)
         configure(&configuration)
-        machine = CoordinatorMachine(configuration: configuration, session: Self.session)
+        machine = CoordinatorMachine(configuration: configuration, session: Self.session, holderToken: Self.holder)
         step(.targets(Self.targets(workers)))
     }
 
@@ -79,11 +79,11 @@ struct CoordinatorDriver {
     // MARK: Workers
 
     @discardableResult
-    mutating func join(_ name: String, as listed: String? = nil, incarnation: UInt128 = 1, loaded: [PartitionKey] = [])
+    mutating func join(_ name: String, as listed: String? = nil, incarnation: UInt128? = nil, loaded: [PartitionKey] = [])
         -> [Directive]
     {
         let target = NodeID(listed ?? name)
-        let welcome = self.welcome(name, incarnation: incarnation, loaded: loaded)
+        let welcome = self.welcome(name, incarnation: incarnation ?? Self.incarnation(of: name), loaded: loaded)
         let first = freshConnection()
         var out = step(.connected(target, .control, first, welcome))
         guard out.contains(where: { if case .dial(NodeID(name), _, let hello) = $0 { hello.channel == .data } else { false } })
@@ -96,14 +96,25 @@ struct CoordinatorDriver {
         return out
     }
 
-    func welcome(_ name: String, incarnation: UInt128 = 1, loaded: [PartitionKey] = []) -> Welcome {
+    /// Of a worker's first process.
+    static func incarnation(of name: String) -> UInt128 { name.utf8.reduce(1) { $0 &* 257 &+ UInt128($1) } }
+
+    func welcome(_ name: String, incarnation: UInt128? = nil, loaded: [PartitionKey] = []) -> Welcome {
         let profile = WorkerProfile(
             cores: 1, speed: 1, memoryLimitBytes: 1 << 30, memoryAvailableBytes: 1 << 30, executors: 1, slots: slots,
             slotBytes: slotBytes, toolchain: "test",
             inventory: loaded.map { HeldPartition(key: $0, archiveBytes: 1, isLoaded: true) },
             processorGroup: processorGroups[name] ?? "")
         return Welcome(
-            role: .worker, name: name, software: "test", incarnation: IncarnationID(bits: incarnation), term: 1, worker: profile)
+            role: .worker, name: name, software: "test",
+            incarnation: IncarnationID(bits: incarnation ?? Self.incarnation(of: name)), term: 1,
+            worker: profile)
+    }
+
+    /// The worker beats no more.
+    mutating func forget(_ name: String) {
+        control[NodeID(name)] = nil
+        data[NodeID(name)] = nil
     }
 
     mutating func freshConnection() -> ConnectionID {
@@ -145,12 +156,15 @@ struct CoordinatorDriver {
     /// The node's executors as its heartbeat shows them.
     @discardableResult
     mutating func beat(
-        _ node: NodeID, executing: UInt32 = 0, completed: UInt64 = 0, used: UInt64 = 0, limit: UInt64 = 1 << 30
+        _ node: NodeID, executing: UInt32 = 0, completed: UInt64 = 0, used: UInt64 = 0, limit: UInt64 = 1 << 30,
+        executorCPU: UInt64 = 0
     ) -> [Directive] {
         says(
             node,
             .heartbeat(
-                Heartbeat(memoryUsedBytes: used, memoryLimitBytes: limit, executing: executing, completed: completed)))
+                Heartbeat(
+                    memoryUsedBytes: used, memoryLimitBytes: limit, executing: executing, completed: completed,
+                    executorCPUNanoseconds: executorCPU)))
     }
 
     /// Answers the order for a standby plan.
@@ -196,11 +210,22 @@ struct CoordinatorDriver {
 
     /// A micro-batch comes back with its result.
     @discardableResult
-    mutating func finish(_ work: Work) -> [Directive] { step(.resultArrived(work.key, [])) }
+    mutating func finish(_ work: Work, _ traces: [HopTrace] = []) -> [Directive] {
+        let connection = lastHop(work)
+        let tensor = TensorHeader(dtype: .float32, shape: [Int(work.items)], encoding: .raw, wireByteCount: Int(work.items) * 4)
+        let announced = step(.resultAnnounced(connection, WorkResult(key: work.key, tensors: [tensor], trace: traces)))
+        guard announced.contains(.acceptResult(work.key)) else { return announced }
+        return announced.filter { $0 != .acceptResult(work.key) } + step(.resultArrived(connection, work.key, traces))
+    }
+
+    /// Where the result of a micro-batch must come from.
+    func lastHop(_ work: Work) -> ConnectionID { work.route.last.flatMap { data[NodeID($0.node)] } ?? ConnectionID(0) }
 
     // MARK: Fixtures
 
     static let unknownKey = WorkKey(session: SessionID(bits: 5), client: 1, request: 1, microBatch: 0, attempt: 1)
+
+    static let holder: @Sendable (NodeID) -> HolderToken = { HolderToken(bits: incarnation(of: $0.name) &* 31) }
 
     static func targets(_ workers: [String]) -> [CoordinatorMachine.Target] {
         workers.map { .init(name: NodeID($0), addresses: ["\($0):9000"]) }

@@ -136,7 +136,7 @@ import Wire
                     #expect(driver.step(.received(connection, message)).isEmpty)
                 }
             }
-            #expect(driver.step(.resultArrived(sent.key, [])) == [.dropResult(sent.key)])
+            #expect(driver.step(.resultArrived(driver.lastHop(sent), sent.key, [])) == [.dropResult(sent.key)])
             #expect(driver.machine.state(of: "a") == .ready && driver.machine.flightCount == held)
         },
     ]

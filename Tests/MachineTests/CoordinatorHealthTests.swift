@@ -20,7 +20,9 @@ import Wire
         var driver = D.serving(stages)
         for name in Set(stages.flatMap { $0 }).sorted() {
             let work = driver.submit(100, items: 2).dispatched.leading
-            driver.step(.resultArrived(work.key, [trace(name, milliseconds: milliseconds)]))
+            // Nothing takes longer than its journey.
+            driver.now += .milliseconds(Int64(milliseconds))
+            driver.finish(work, [trace(name, milliseconds: milliseconds)])
             driver.step(.replySent(RequestID(work.key.request)))
         }
         return driver

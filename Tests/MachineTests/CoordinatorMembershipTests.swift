@@ -306,12 +306,6 @@ import Wire
             let cause = driver.machine.status().nodes.first { $0.name == "x:2" }?.cause
             #expect(cause?.contains("another worker bears the name \"w1\"") == true)
         },
-        Case("one worker that is listed twice is told so") {
-            var driver = CoordinatorDriver(["x:1", "x:2"])
-            driver.join("w1", as: "x:1")
-            driver.join("w1", as: "x:2")
-            #expect(driver.machine.status().nodes.first { $0.name == "x:2" }?.cause.contains("list each worker once") == true)
-        },
         Case("a name whose bearer does not answer any more is free") {
             var driver = CoordinatorDriver(["x:1", "x:2"])
             driver.join("w1", as: "x:1")

@@ -283,7 +283,7 @@ import Wire
                 { _ = $0.says("a", .workDropped(WorkDropped(key: $1.key, node: "a"))) },
                 { _ = $0.says("a", .workRejected(WorkRejected(key: $1.key, node: "a", code: .resourceExhausted, message: ""))) },
                 { _ = $0.says("a", .workFailed(WorkFailed(key: $1.key, node: "a", code: .internalError, message: ""))) },
-                { _ = $0.step(.resultBroken($1.key, "")) },
+                { _ = $0.step(.resultBroken($0.lastHop($1), $1.key, "")) },
                 { _ = $0.step(.dispatchFailed($1.key, "")) },
                 { driver, _ in
                     _ = driver.close("a")

@@ -43,15 +43,17 @@ struct WorkerDriver {
     // MARK: What is said
 
     func hello(
-        _ channel: Channel, term: UInt64 = 1, session: SessionID = session, name: String = "first", assigned: String? = nil
+        _ channel: Channel, term: UInt64 = 1, session: SessionID = session, name: String = "first", assigned: String? = nil,
+        holder: HolderToken = HolderToken(bits: 5), compression: CompressionMode = .auto
     ) -> Hello {
         Hello(
             role: .coordinator, channel: channel, name: name, software: "test", incarnation: IncarnationID(bits: 2),
-            claim: CoordinatorClaim(term: term, session: session, compression: .auto), assignedName: assigned)
+            claim: CoordinatorClaim(term: term, session: session, compression: compression, holder: holder), assignedName: assigned)
     }
 
-    func peerHello(_ channel: Channel = .data) -> Hello {
-        Hello(role: .worker, channel: channel, name: "u", software: "test", incarnation: IncarnationID(bits: 3))
+    /// - Parameter incarnation: by default that of ``peer(_:incarnation:)``.
+    func peerHello(_ channel: Channel = .data, incarnation: UInt128 = 50) -> Hello {
+        Hello(role: .worker, channel: channel, name: "u", software: "test", incarnation: IncarnationID(bits: incarnation))
     }
 
     static func partition(_ first: Int, _ end: Int) -> PartitionKey {

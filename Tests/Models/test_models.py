@@ -616,6 +616,32 @@ class Masked(Between):
         return h.masked_fill(h > 0.75, 0.75)
 
 
+class FreeLength(nn.Module):
+    """Any number of readings for each item, none included."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(1, 4)
+
+    def forward(self, readings):
+        doubled = torch.tanh(readings) * 2.0
+        return self.head(doubled.sum(1, keepdim=True)), doubled
+
+
+class Finder(nn.Module):
+    """As many rows as are found in all items of a batch together: often none."""
+
+    def __init__(self):
+        super().__init__()
+        self.grow = nn.Linear(8, 8)
+        self.box = nn.Linear(8, 4)
+
+    def forward(self, x):
+        h = torch.relu(self.grow(x))
+        found = torch.nonzero(h.sum(1) > 4.0)[:, 0]
+        return self.box(h)[found], h.sum(1)[found]
+
+
 class DictOutput(nn.Module):
     def __init__(self):
         super().__init__()
@@ -684,6 +710,11 @@ def model_table():
                 torch.randint(-9, 9, (n, 3), dtype=torch.int32), torch.randint(-9, 9, (n, 3)), torch.rand(n, 3) > 0.5],
             [(name, ["N", 3]) for name in ("half", "bytes", "short", "long", "flags")],
             [(name, ["N", 3]) for name in ("scaled", "grown", "summed", "chosen", "inverted", "floats")], False),
+        "free-length": (
+            FreeLength(), lambda n: [torch.randn(n, 5)], [("readings", ["N", "T"])],
+            [("scores", ["N", 4]), ("doubled", ["N", "T"])], False),
+        "finder": (
+            Finder(), lambda n: [4 * torch.rand(n, 8)], [("x", ["N", 8])], [("boxes", ["M", 4]), ("sums", ["M"])], False),
     }
 
 

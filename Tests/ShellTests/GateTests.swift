@@ -1,5 +1,6 @@
 import Shell
 import Testing
+import Wire
 
 @Suite("Secret and public addresses")
 struct GateTests {
@@ -56,9 +57,10 @@ struct GateTests {
             ("fc00::1", .uniqueLocal), ("fdff::1", .uniqueLocal), ("fe00::1", .public), ("2001:db8::1", .public),
             ("2a00:1450::5", .public), ("::ffff:10.0.0.1", .privateUse), ("::ffff:8.8.8.8", .public),
             ("::ffff:127.0.0.1", .loopback),
+            ("::ffff:100.64.0.1", .sharedSpace), ("::ffff:172.32.0.1", .public), ("::ffff:0.0.0.0", .unspecified),
             ("64:ff9b::8.8.8.8", .public), ("64:ff9b::10.0.0.1", .privateUse), ("::8.8.8.8", .public),
-        ] as [(String, IPAddress.Scope)])
-    func scope(_ text: String, _ expected: IPAddress.Scope) throws {
+        ] as [(String, AddressScope)])
+    func scope(_ text: String, _ expected: AddressScope) throws {
         let address = try #require(IPAddress(text))
         #expect(address.scope == expected)
         let refusal = PublicAddressPolicy.refusal(ofPeer: text, insecure: false)

@@ -37,6 +37,7 @@ struct SpecTests {
             ("x:float32[a b]", "not a dimension"), ("x:float32[1,1,1,1,1,1,1,1,1]", "9 dimensions"),
             (" :float32[N]", "holds a blank"),
             ("x:float32[N]]", "not a dimension"), ("x y:float32[N]", "holds a blank"),
+            (String(repeating: "x", count: 256) + ":float32[N]", "256 bytes"), ("x\u{1B}2J:float32[N]", "control character"),
         ])
     func refuses(_ text: String, _ says: String) throws {
         let error = try #require(throws: TensorError.self) { try TensorSpec(parsing: text) }

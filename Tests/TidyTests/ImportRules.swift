@@ -22,7 +22,8 @@ enum ImportRules {
         "Transport": collections.union(["CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
         "Inference": system.union(["CTorch", "Tensors"]),
         "Resources": system,
-        "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Wire", "Tensors"]),
+        // Transport for the thread that logs.
+        "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
         "Profiling": system.union(["CLinux", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
         "History": system.union(["GRDB", "Cluster", "Transport", "Wire"]),
         "Arrays": system.union(["CZlib", "Tensors"]),

@@ -45,6 +45,12 @@ struct ComposeRefusalTests {
                 text: "services: {a: {command: amp4ec-worker --name n}, b: {command: amp4ec-worker --name n}}",
                 says: ["service \"b\"", "--name n is also the name of service \"a\""]),
             Refused(
+                name: "the coordinator's name", text: "services: {w: {command: amp4ec-worker --name coordinator}}",
+                says: ["service \"w\"", "called \"coordinator\""]),
+            Refused(
+                name: "a service that no worker can be called",
+                text: "services: {\(String(repeating: "n", count: 201)): {command: amp4ec-worker}}", says: ["201 bytes"]),
+            Refused(
                 name: "extends a stranger", text: "services: {base: {}, w: {extends: {service: bsae}, command: amp4ec-worker}}",
                 says: ["service \"w\"", "did you mean base?"]),
             Refused(

@@ -16,6 +16,8 @@ struct ListTests {
         arguments: [
             ("", "an entry is empty"), ("a:1,,b:1", "an entry is empty"), ("a", "\"a\" is not a port"), (":9000", "names no host"),
             ("a:0", "port 0"), ("a:1,A:1", "twice"), ("9000", "names no host"),
+            (String(repeating: "h", count: 253) + ":9000", "258 bytes"),
+            ("a\u{202E}b:1", "control character"),
         ])
     func badList(_ text: String, _ says: String) throws {
         let error = try #require(throws: TopologyError.self) { try WorkerList.parse(text) }
@@ -25,7 +27,10 @@ struct ListTests {
     @Test func topologySources() throws {
         #expect(try TopologySource(parsing: "dns:tasks.worker:9000") == .dns(name: "tasks.worker", port: 9_000))
         #expect(try TopologySource(parsing: "deploy/compose.yaml") == .compose(path: "deploy/compose.yaml"))
-        for text in ["", "dns:", "dns:worker", "dns::9000", "dns:worker:0", "dns:10.0.0.1:9000", "dns:worker:99999"] {
+        for text in [
+            "", "dns:", "dns:worker", "dns::9000", "dns:worker:0", "dns:10.0.0.1:9000", "dns:worker:99999",
+            "dns:\(String(repeating: "h", count: 201)):9000",
+        ] {
             let error = try #require(throws: TopologyError.self, "\(text)") { try TopologySource(parsing: text) }
             #expect(error.exitStatus == .usage)
         }

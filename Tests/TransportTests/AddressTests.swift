@@ -1,3 +1,4 @@
+import Shell
 import Testing
 import Transport
 
@@ -39,10 +40,15 @@ import Transport
     @Test(arguments: [
         ("127.0.0.1:1", false), ("10.255.0.1:1", false), ("172.16.0.1:1", false), ("172.32.0.1:1", true), ("192.168.7.7:1", false),
         ("169.254.1.1:1", false), ("100.64.0.1:1", false), ("100.128.0.1:1", true), ("8.8.8.8:1", true), ("[::1]:1", false),
-        ("[fe80::1]:1", false), ("[fd00::1]:1", false), ("[2001:db8::1]:1", true),
+        ("[fe80::1]:1", false), ("[fe80::1%7]:1", false), ("[fd00::1]:1", false), ("[2001:db8::1]:1", true), ("0.0.0.0:1", false),
+        ("[::]:1", false), ("[::ffff:10.0.0.1]:1", false), ("[::ffff:127.0.0.1]:1", false), ("[::ffff:8.8.8.8]:1", true),
+        ("[::ffff:100.64.0.1]:1", false), ("[64:ff9b::10.0.0.1]:1", false), ("[64:ff9b::8.8.8.8]:1", true), ("[fec0::1]:1", true),
     ])
     func publicAddressesAreKnown(_ text: String, _ isPublic: Bool) throws {
-        #expect(try #require(SocketAddress(text)).isPublic == isPublic)
+        let address = try #require(SocketAddress(text))
+        #expect(address.isPublic == isPublic)
+        // What accepts a peer goes by its text, what dials one by its bits: they agree.
+        #expect((PublicAddressPolicy.refusal(ofPeer: address.hostDescription, insecure: false) != nil) == isPublic)
     }
 
     @Test func namesAreResolvedOffTheLoop() throws {

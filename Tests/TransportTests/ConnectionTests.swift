@@ -233,4 +233,31 @@ import Wire
         thread.join()
         loop.shutDown()
     }
+
+    /// One connection's small messages come by the thousand in a read; each costs its handler time.
+    @Test func aFloodOnOneConnectionLeavesTheOthersTheirTurn() throws {
+        let server = try Server()
+        let flood = try RawClient(port: server.listener.address.port)
+        var bytes: [UInt8] = []
+        for number in 0..<800 { bytes += try frame(ping(UInt64(number))) }
+        server.recorder.onMessage = { _, message, _ in
+            guard case .ping(let ping) = message, ping.sequence < 1_000 else { return }
+            let end = LoopTime.current() + .microseconds(500)
+            while LoopTime.current() < end {}
+        }
+        try flood.write(bytes)
+        try run(server.loop, "the flood has begun") { server.recorder.received.count > 0 }
+        let honest = try RawClient(port: server.listener.address.port)
+        try honest.write(frame(ping(5_000)))
+        var before: Int?
+        try run(server.loop, "the honest message") {
+            before = server.recorder.received.firstIndex { $0.message == ping(5_000) }
+            return before != nil
+        }
+        // It waits for some turns of the flood, not for its end.
+        #expect(try #require(before) < 400)
+        try run(server.loop, "the whole flood") { server.recorder.received.count == 801 }
+        #expect(server.recorder.received.map(\.message).filter { $0 != ping(5_000) } == (0..<800).map { ping(UInt64($0)) })
+        #expect(server.loop.longestTurn < .milliseconds(300), "\(server.loop.longestTurn)")
+    }
 }

@@ -138,4 +138,51 @@ import Transport
         #expect(Duration.seconds(Int64.max).wholeNanoseconds == .max)
         #expect(Duration.microseconds(3).wholeNanoseconds == 3_000)
     }
+
+    /// Spins, so that time passes on the loop's own thread.
+    private func work(for span: Duration) {
+        let end = LoopTime.current() + span
+        while LoopTime.current() < end {}
+    }
+
+    @Test func aFloodOfSlowWorkOfAnyKindDoesNotHoldUpTimers() throws {
+        let loop = try EventLoop()
+        var done = 0
+        let mailbox = loop.mailbox(capacity: 1_000) { [self] (_: Int) in
+            work(for: .milliseconds(1))
+            done += 1
+        }
+        for number in 0..<300 { mailbox.post(number) }
+        for _ in 0..<300 {
+            loop.defer { [self] in
+                work(for: .milliseconds(1))
+                done += 1
+            }
+        }
+        let start = LoopTime.current()
+        for _ in 0..<300 {
+            loop.schedule(at: start) { [self] in
+                work(for: .milliseconds(1))
+                done += 1
+            }
+        }
+        // A second of work in all; a wake has some 5 ms for each kind, and a timer's batch; the limit leaves room for a slow machine.
+        try TransportTests.run(loop, "everything") { done == 900 }
+        #expect(loop.longestTurn < .milliseconds(500), "\(loop.longestTurn)")
+    }
+
+    @Test func deferredCallsKeepTheirOrderOverManyTurns() throws {
+        let loop = try EventLoop()
+        var order: [Int] = []
+        for number in 0..<200 {
+            loop.defer { [self] in
+                if number.isMultiple(of: 10) { work(for: .milliseconds(2)) }
+                order.append(number)
+                if number < 10 { loop.defer { order.append(1_000 + number) } }
+            }
+        }
+        try TransportTests.run(loop, "all calls") { order.count == 210 }
+        #expect(order.filter { $0 < 1_000 } == Array(0..<200))
+        #expect(order.filter { $0 >= 1_000 } == Array(1_000..<1_010))
+    }
 }

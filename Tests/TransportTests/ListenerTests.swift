@@ -55,7 +55,9 @@ import Wire
                 loop: server.loop, to: server.listener.address, timeout: .seconds(5), handler: client)
             connection.send(ping(1))
             connections.append(connection)
-            try run(server.loop, "the opening") { client.opened == 1 }
+            try run(server.loop, "the opening") {
+                client.opened == 1 && server.recorder.received.count == min(connections.count, 2)
+            }
         }
         try run(server.loop, "the refusal") { clients[2].closed.count == 1 && server.recorder.received.count == 2 }
         guard case .refused(let refusal)? = clients[2].received.first?.message else {
@@ -108,5 +110,51 @@ import Wire
             try run(server.loop, "the next connection") { server.recorder.received.count == 2 }
             exit(0)
         }
+    }
+
+    @Test func silentConnectionsOfOneAddressMakeRoomForEachOther() throws {
+        // Room for 16: an address may have two that have said nothing.
+        let server = try Server(maximumConnectionCount: 16)
+        let clients = try (0..<5).map { _ in try RawClient(port: server.listener.address.port) }
+        try run(server.loop, "the oldest three are let go") {
+            clients.prefix(3).allSatisfy { $0.readAvailable() == nil } && server.listener.connectionCount == 2
+        }
+        // They went with a word, and who speaks is counted no more.
+        for client in clients.suffix(2) {
+            try client.write(frame(ping(1)))
+            try run(server.loop, "its word") { server.recorder.received.count >= 1 }
+        }
+        try run(server.loop, "both words") { server.recorder.received.count == 2 }
+        let others = try (0..<2).map { _ in try RawClient(port: server.listener.address.port) }
+        try run(server.loop, "two more") { server.listener.connectionCount == 4 }
+        #expect(others.allSatisfy { $0.readAvailable() == [] } && clients.suffix(2).allSatisfy { $0.readAvailable() == [] })
+    }
+
+    @Test func aFullListenerAsksWhoIsNotNeeded() throws {
+        let server = try Server(maximumConnectionCount: 2)
+        var needed = false
+        server.listener.makeRoom = {
+            guard !needed, let idle = server.recorder.connections.first(where: \.isOpen) else { return false }
+            idle.dismiss(.resourceExhausted, "the one that was idle for longest makes room")
+            return true
+        }
+        let clients = (0..<4).map { _ in Recorder() }
+        for (index, client) in clients.enumerated() {
+            needed = index == 3
+            let connection = Connection.connect(
+                loop: server.loop, to: server.listener.address, timeout: .seconds(5), handler: client)
+            connection.send(ping(UInt64(index)))
+            try run(server.loop, "its word or its refusal") {
+                server.recorder.received.count == index + 1 || needed && !client.closed.isEmpty
+            }
+        }
+        guard case .refused(let first)? = clients[0].received.first?.message,
+            case .refused(let last)? = clients[3].received.first?.message
+        else {
+            Issue.record("no refusals came")
+            return
+        }
+        #expect(first.message.contains("makes room") && last.message.contains("2 connections"))
+        #expect(clients[1].closed.isEmpty && clients[2].closed.isEmpty && server.listener.connectionCount == 2)
     }
 }

@@ -26,6 +26,7 @@ final class Recorder: ConnectionHandler {
     }
 
     var opened = 0
+    var connections: [Connection] = []
     var received: [Received] = []
     var aborted: [Message] = []
     var closed: [CloseReason] = []
@@ -36,6 +37,7 @@ final class Recorder: ConnectionHandler {
 
     func connectionOpened(_ connection: Connection) {
         opened += 1
+        connections.append(connection)
         onOpen(connection)
     }
 

@@ -4,6 +4,8 @@ import Wire
 /// SplitMix64: the same seed gives the same messages on every machine.
 struct Generator: RandomNumberGenerator {
     private var state: UInt64
+    /// Numbers as no peer takes them: all that their types hold.
+    var isWild = false
     init(seed: UInt64) { state = seed }
 
     mutating func next() -> UInt64 {
@@ -19,18 +21,35 @@ extension Generator {
     mutating func integer(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
     mutating func flag() -> Bool { next() & 1 == 0 }
     /// Small and edge values as often as any other.
-    mutating func number() -> UInt64 { [0, 1, 127, 128, UInt64.max, next()].randomElement(using: &self) ?? 0 }
-    mutating func number32() -> UInt32 {
-        [0, 1, 127, 128, UInt32.max, UInt32(truncatingIfNeeded: next())].randomElement(using: &self) ?? 0
+    mutating func number<N: FixedWidthInteger & UnsignedInteger>(_ range: ClosedRange<N>) -> N {
+        let chosen = [0, 1, 127, 128, range.lowerBound, range.upperBound, N.random(in: range, using: &self)].randomElement(
+            using: &self)
+        if isWild { return [chosen ?? 0, 0, N.max, N.max - 1, N(truncatingIfNeeded: next())].randomElement(using: &self) ?? 0 }
+        return min(max(chosen ?? 0, range.lowerBound), range.upperBound)
     }
-    mutating func quantity() -> Double {
-        [0, 0.5, 1e-300, 1e300, Double(integer(0...1_000_000)) / 7].randomElement(using: &self) ?? 0
+    /// An identifier: every value is as good as any other.
+    mutating func id() -> UInt64 { number(0...UInt64.max) }
+    mutating func id32() -> UInt32 { number(0...UInt32.max) }
+    mutating func count() -> UInt64 { number(WireRanges.counts) }
+    mutating func bytes() -> UInt64 { number(WireRanges.bytes) }
+    mutating func total() -> UInt64 { number(WireRanges.totalBytes) }
+    mutating func span() -> UInt64 { number(WireRanges.spanNanoseconds) }
+    mutating func quantity(_ range: ClosedRange<Double>) -> Double {
+        if isWild {
+            return [.nan, .infinity, -.infinity, -1, -0.0, .leastNonzeroMagnitude, 1e-300, 1e30, 1e200, Double(bitPattern: next())]
+                .randomElement(using: &self) ?? 0
+        }
+        return [0, range.lowerBound, range.upperBound, Double.random(in: range, using: &self)].randomElement(using: &self) ?? 0
     }
     mutating func pick<T>(_ values: [T]) -> T { values[integer(0...(values.count - 1))] }
 
     mutating func name() -> String {
         let letters = Array("abcxyz019-_.:äß日本🙂")
         return String((0..<integer(1...12)).map { _ in pick(letters) })
+    }
+
+    mutating func address() -> String {
+        "\(pick(["", "w1", "10.0.0.7", "[fe80::1%eth0]", String(repeating: "h", count: 253), "wörker"])):\(UInt16(truncatingIfNeeded: next()))"
     }
 
     mutating func digest() -> String { String((0..<64).map { _ in pick(Array("0123456789abcdef")) }) }
@@ -48,7 +67,7 @@ extension Generator {
 
     mutating func workKey() -> WorkKey {
         WorkKey(
-            session: SessionID(bits: bits()), client: number(), request: number(), microBatch: number32(), attempt: number32())
+            session: SessionID(bits: bits()), client: id(), request: id(), microBatch: id32(), attempt: id32())
     }
 
     mutating func tensorHeader() -> TensorHeader {
@@ -62,35 +81,38 @@ extension Generator {
 
     mutating func hopTrace() -> HopTrace {
         HopTrace(
-            node: name(), receive: number(), decode: number(), queue: number(), compute: number(), encode: number(),
-            rawBytes: number(), wireBytes: number())
+            node: name(), receive: span(), decode: span(), queue: span(), compute: span(), encode: span(), rawBytes: bytes(),
+            wireBytes: bytes())
     }
 
     mutating func profile() -> WorkerProfile {
         WorkerProfile(
-            cores: quantity(), speed: quantity(), memoryLimitBytes: number(), memoryAvailableBytes: number(), executors: number32(),
-            slots: number32(), slotBytes: number(), toolchain: name(),
-            inventory: list(0...3) { HeldPartition(key: $0.partitionKey(), archiveBytes: $0.number(), isLoaded: $0.flag()) },
+            cores: quantity(WireRanges.cores), speed: quantity(WireRanges.speeds), memoryLimitBytes: bytes(),
+            memoryAvailableBytes: bytes(), executors: number(WireRanges.executors), slots: number(WireRanges.slots),
+            slotBytes: number(WireRanges.slotBytes), toolchain: name(),
+            inventory: list(0...3) { HeldPartition(key: $0.partitionKey(), archiveBytes: $0.bytes(), isLoaded: $0.flag()) },
             processorGroup: name())
     }
 
     mutating func heartbeat() -> Heartbeat {
         Heartbeat(
-            sequence: number(), cpuUsedCores: quantity(), cpuQuotaCores: quantity(), cpuThrottledShare: quantity(),
-            processCPUCores: quantity(), memoryUsedBytes: number(), memoryLimitBytes: number(), processResidentBytes: number(),
-            networkReceivedBytes: number(), networkSentBytes: number(), queued: number32(), executing: number32(),
-            completed: number(),
+            sequence: count(), cpuUsedCores: quantity(WireRanges.cores), cpuQuotaCores: quantity(WireRanges.cores),
+            cpuThrottledShare: quantity(WireRanges.shares), processCPUCores: quantity(WireRanges.cores), memoryUsedBytes: bytes(),
+            memoryLimitBytes: bytes(), processResidentBytes: bytes(), networkReceivedBytes: total(), networkSentBytes: total(),
+            queued: number(WireRanges.queued), executing: number(WireRanges.queued), completed: count(),
             partitions: list(0...3) {
                 PartitionStatistics(
-                    key: $0.partitionKey(), archiveBytes: $0.number(), weightBytes: $0.number(), isLoaded: $0.flag(),
-                    runs: $0.number(), items: $0.number(), computeNanoseconds: $0.number(), cpuNanoseconds: $0.number())
+                    key: $0.partitionKey(), archiveBytes: $0.bytes(), weightBytes: $0.bytes(), isLoaded: $0.flag(),
+                    runs: $0.count(), items: $0.count(), computeNanoseconds: $0.number(WireRanges.totalNanoseconds),
+                    cpuNanoseconds: $0.number(WireRanges.totalNanoseconds))
             },
             links: list(0...3) {
                 LinkStatistics(
-                    peer: $0.name(), isConnected: $0.flag(), messages: $0.number(), rawBytes: $0.number(), wireBytes: $0.number(),
-                    bandwidthBytesPerSecond: $0.quantity(), compressedShare: $0.quantity(),
-                    roundTripMilliseconds: $0.quantity())
-            })
+                    peer: $0.pick([$0.name(), "coordinator"]), isConnected: $0.flag(), messages: $0.count(), rawBytes: $0.total(),
+                    wireBytes: $0.total(), bandwidthBytesPerSecond: $0.quantity(WireRanges.bandwidths),
+                    compressedShare: $0.quantity(WireRanges.shares),
+                    roundTripMilliseconds: $0.quantity(WireRanges.spanMilliseconds))
+            }, executorCPUNanoseconds: number(WireRanges.totalNanoseconds))
     }
 
     mutating func warmup() -> TensorHeader {
@@ -109,39 +131,46 @@ extension Generator {
                     claim: flag()
                         ? nil
                         : CoordinatorClaim(
-                            term: number(), session: SessionID(bits: bits()), compression: pick(CompressionMode.allCases)),
+                            term: number(WireRanges.terms), session: SessionID(bits: bits()),
+                            compression: pick(CompressionMode.allCases), holder: HolderToken(bits: bits())),
                     assignedName: flag() ? nil : name()))
         case .welcome:
             .welcome(
                 Welcome(
                     role: pick([.coordinator, .worker, .client]), name: name(), software: name(),
-                    incarnation: IncarnationID(bits: bits()), term: number(), worker: flag() ? nil : profile()))
-        case .refused: .refused(Refused(code: pick(StatusCode.allCases), message: name()))
+                    incarnation: IncarnationID(bits: bits()), term: number(WireRanges.terms), worker: flag() ? nil : profile()))
+        case .refused:
+            .refused(
+                Refused(
+                    code: pick(StatusCode.allCases), message: name(), term: number(WireRanges.terms), isHeld: flag(),
+                    incarnation: flag() ? nil : IncarnationID(bits: bits() | 1)))
         case .heartbeat: .heartbeat(heartbeat())
-        case .ping: .ping(Ping(sequence: number(), sentAtNanoseconds: number()))
-        case .pong: .pong(Ping(sequence: number(), sentAtNanoseconds: number()))
+        case .ping: .ping(Ping(sequence: count(), sentAtNanoseconds: number(WireRanges.clockNanoseconds)))
+        case .pong: .pong(Ping(sequence: count(), sentAtNanoseconds: number(WireRanges.clockNanoseconds)))
         case .peerTable:
             .peerTable(
                 PeerTable(
-                    version: number(),
+                    version: count(),
                     peers: list(0...4) {
                         PeerTable.Peer(
-                            name: $0.name(), incarnation: IncarnationID(bits: $0.bits()), addresses: $0.list(0...3) { $0.name() })
-                    }))
+                            name: $0.name(), incarnation: IncarnationID(bits: $0.bits()), addresses: $0.list(0...3) { $0.address() }
+                        )
+                    }, page: number(0...UInt32.max), hasMore: flag()))
         case .loadPartition:
             .loadPartition(
                 LoadPartition(
-                    key: partitionKey(), residentBytes: number(), warmups: list(0...3) { $0.list(0...2) { $0.warmup() } },
+                    key: partitionKey(), residentBytes: bytes(), warmups: list(0...3) { $0.list(0...2) { $0.warmup() } },
                     isStandby: flag()))
         case .partitionReport:
             .partitionReport(
                 PartitionReport(
-                    key: partitionKey(), state: pick([.missing, .ready, .failed, .evicted]), archiveBytes: number(),
-                    weightBytes: number(), loadMilliseconds: quantity(), code: flag() ? nil : pick(StatusCode.allCases),
-                    message: name(), runMilliseconds: quantity()))
+                    key: partitionKey(), state: pick([.missing, .ready, .failed, .evicted]), archiveBytes: bytes(),
+                    weightBytes: bytes(), loadMilliseconds: quantity(WireRanges.spanMilliseconds),
+                    code: flag() ? nil : pick(StatusCode.allCases), message: name(),
+                    runMilliseconds: quantity(WireRanges.spanMilliseconds)))
         case .releasePartition: .releasePartition(ReleasePartition(key: partitionKey()))
         case .cancelWork: .cancelWork(CancelWork(keys: list(0...5) { $0.workKey() }))
-        case .workDropped: .workDropped(WorkDropped(key: workKey(), node: name()))
+        case .workDropped: .workDropped(WorkDropped(key: workKey(), node: name(), hasOverrun: flag()))
         case .workRejected:
             .workRejected(WorkRejected(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))
         case .workFailed: .workFailed(WorkFailed(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))
@@ -152,7 +181,7 @@ extension Generator {
             .work(
                 Work(
                     key: workKey(), route: list(1...4) { Hop(node: $0.name(), partition: $0.partitionKey()) },
-                    items: max(1, number32()), deadlineMilliseconds: number32(), tensors: list(0...4) { $0.tensorHeader() },
+                    items: number(WireRanges.items), deadlineMilliseconds: id32(), tensors: list(0...4) { $0.tensorHeader() },
                     trace: list(0...4) { $0.hopTrace() }))
         case .workResult:
             .workResult(
@@ -160,35 +189,36 @@ extension Generator {
         case .inferRequest:
             .inferRequest(
                 InferRequest(
-                    id: number(), deadlineMilliseconds: number32(), names: list(0...3) { $0.name() },
+                    id: id(), deadlineMilliseconds: id32(), names: list(0...3) { $0.name() },
                     tensors: list(0...3) { $0.tensorHeader() }))
         case .inferReply:
             .inferReply(
                 InferReply(
-                    id: number(), names: list(0...3) { $0.name() }, tensors: list(0...3) { $0.tensorHeader() },
+                    id: id(), names: list(0...3) { $0.name() }, tensors: list(0...3) { $0.tensorHeader() },
                     timing: RequestTiming(
-                        queue: number(), total: number(), replays: number32(), isCached: flag(), receive: number())))
+                        queue: span(), total: span(), replays: number(WireRanges.replays), isCached: flag(), receive: span())))
         case .inferError:
             .inferError(
-                InferError(id: number(), code: pick(StatusCode.allCases), message: name(), retryAfterMilliseconds: number32()))
-        case .cancelRequest: .cancelRequest(CancelRequest(id: number()))
+                InferError(id: id(), code: pick(StatusCode.allCases), message: name(), retryAfterMilliseconds: id32()))
+        case .cancelRequest: .cancelRequest(CancelRequest(id: id()))
         case .statusRequest:
             .statusRequest(
                 StatusRequest(
-                    id: number(),
+                    id: id(),
                     history: flag()
                         ? HistoryRange(
-                            node: name(), sinceMilliseconds: number(), limit: number32() % UInt32(WireLimits.historySamples + 1))
+                            node: name(), sinceMilliseconds: number(WireRanges.historyMilliseconds),
+                            limit: number(0...UInt32(WireLimits.historySamples)))
                         : nil))
-        case .statusReply: .statusReply(StatusReply(id: number()))
-        case .modelRequest: .modelRequest(ModelRequest(id: number()))
-        case .modelReply: .modelReply(ModelReply(id: number()))
-        case .register: .register(Register(name: name(), addresses: list(0...3) { $0.name() }))
+        case .statusReply: .statusReply(StatusReply(id: id()))
+        case .modelRequest: .modelRequest(ModelRequest(id: id()))
+        case .modelReply: .modelReply(ModelReply(id: id()))
+        case .register: .register(Register(name: name(), addresses: list(1...3) { $0.address() }))
         case .registered: .registered(Registered(name: name()))
         case .leaving: .leaving(Leaving(message: name()))
         case .released: .released(Released())
-        case .drainRequest: .drainRequest(DrainRequest(id: number(), node: name(), undo: flag(), force: flag()))
-        case .drainReply: .drainReply(DrainReply(id: number(), message: name()))
+        case .drainRequest: .drainRequest(DrainRequest(id: id(), node: name(), undo: flag(), force: flag()))
+        case .drainReply: .drainReply(DrainReply(id: id(), message: name()))
         }
     }
 }

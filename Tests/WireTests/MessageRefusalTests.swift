@@ -46,6 +46,15 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         tensors.reduce(empty.number(1, 1)) { $0.message(4, $1) }
     }
     private static let hello = empty.number(1, 2).number(2, 1)
+    private static func welcome(
+        _ name: String = "w", cores: Double = 1, speed: Double = 1, holding held: (ProtoWriter, count: Int)? = nil
+    )
+        -> ProtoWriter
+    {
+        var profile = empty.fixed(1, cores).fixed(2, speed).number(5, 1).number(6, 1).number(7, 1)
+        if let held { profile = profile.messages(9, held.0, count: held.count) }
+        return empty.number(1, 2).text(2, name).message(7, profile)
+    }
     private static let notUTF8: [UInt8] = [0x61, 0xC3, 0x28]
 
     /// The base of the cases below is right: what is refused is refused for the reason that the case names.
@@ -54,6 +63,8 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         #expect(refusal(.work, Self.work(hops: 64).bytes) == nil)
         #expect(refusal(.inferRequest, Self.request([Self.tensor()]).bytes) == nil)
         #expect(refusal(.hello, Self.hello.bytes) == nil)
+        #expect(refusal(.welcome, Self.welcome().bytes) == nil)
+        #expect(refusal(.welcome, Self.welcome(holding: (Self.empty.message(1, Self.partition()), 4_096)).bytes) == nil)
         #expect(refusal(.releasePartition, Self.empty.message(1, Self.partition()).bytes) == nil)
     }
 
@@ -79,7 +90,7 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init("report without key", .partitionReport, empty.number(2, 2), .malformedMetadata),
         .init("partition data without key", .partitionData, empty.text(2, digest), .malformedMetadata),
         .init("reply without timing", .inferReply, empty.number(1, 1), .malformedMetadata),
-        .init("held partition without key", .welcome, empty.number(1, 2).message(7, empty.message(9, empty)), .malformedMetadata),
+        .init("held partition without key", .welcome, welcome(holding: (empty, 1)), .malformedMetadata),
         .init("work without a route", .work, work(hops: 0), .invalidValue),
         .init("work with 0 items", .work, work(items: 0), .invalidValue),
     ]
@@ -89,7 +100,7 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init("an unknown channel", .hello, empty.number(1, 1).number(2, 3), .invalidValue),
         .init("an unknown compression mode", .hello, hello.message(7, empty.number(4, 3)), .invalidValue),
         .init("an unknown status code", .refused, empty.number(1, 11), .invalidValue),
-        .init("no status code", .workFailed, empty.message(1, empty), .invalidValue),
+        .init("no status code", .workFailed, empty.message(1, empty).text(2, "w"), .invalidValue),
         .init("an unknown partition state", .partitionReport, empty.message(1, partition()).number(2, 5), .invalidValue),
         .init("an unknown optimisation level", .releasePartition, empty.message(1, partition(level: 2)), .invalidValue),
         .init("an optimisation level over a byte", .releasePartition, empty.message(1, partition(level: 256)), .invalidValue),
@@ -109,10 +120,10 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init("layers out of order", .releasePartition, empty.message(1, partition(first: 4, end: 3)), .invalidValue),
         .init("no layers", .releasePartition, empty.message(1, partition(first: 4, end: 4)), .invalidValue),
         .init("layers beyond any model", .releasePartition, empty.message(1, partition(end: 1 << 30)), .invalidValue),
-        .init("cores NaN", .welcome, empty.number(1, 2).message(7, empty.fixed(1, .nan)), .invalidValue),
-        .init("speed infinite", .welcome, empty.number(1, 2).message(7, empty.fixed(2, .infinity)), .invalidValue),
+        .init("cores NaN", .welcome, welcome(cores: .nan), .invalidValue),
+        .init("speed infinite", .welcome, welcome(speed: .infinity), .invalidValue),
         .init("cpu negative", .heartbeat, empty.fixed(2, -1), .invalidValue),
-        .init("bandwidth NaN", .heartbeat, empty.message(15, empty.fixed(6, .nan)), .invalidValue),
+        .init("bandwidth NaN", .heartbeat, empty.message(15, empty.text(1, "v").fixed(6, .nan)), .invalidValue),
         .init(
             "load time infinite", .partitionReport, empty.message(1, partition()).number(2, 2).fixed(5, .infinity), .invalidValue),
         .init("a name that is not UTF-8", .hello, hello.raw(3, notUTF8), .invalidValue),
@@ -131,11 +142,12 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init("4,097 keys", .cancelWork, empty.messages(1, empty, count: 4_097), .limitExceeded),
         .init("4,097 keys of a loss", .peerLost, empty.text(1, "a").text(2, "b").messages(4, empty, count: 4_097), .limitExceeded),
         .init(
-            "4,097 held partitions", .welcome, empty.number(1, 2).message(7, empty.messages(9, empty, count: 4_097)), .limitExceeded
+            "4,097 held partitions", .welcome, welcome(holding: (empty, 4_097)), .limitExceeded
         ),
         .init("4,097 peers", .peerTable, empty.messages(2, empty, count: 4_097), .limitExceeded),
         .init(
-            "17 addresses", .peerTable, empty.message(2, empty.text(1, "w").messages(4, ProtoWriter(bytes: [0x61]), count: 17)),
+            "17 addresses", .peerTable,
+            empty.message(2, empty.text(1, "w").messages(4, ProtoWriter(bytes: Array("a:1".utf8)), count: 17)),
             .limitExceeded),
         .init(
             "100,001 samples of a history", .statusRequest, empty.number(1, 1).message(2, empty.number(3, 100_001)), .limitExceeded),
@@ -229,7 +241,8 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
                         peers: [PeerTable.Peer](
                             repeating: .init(
                                 name: String(repeating: "n", count: 255), incarnation: IncarnationID(bits: 1),
-                                addresses: [String](repeating: String(repeating: "a", count: 255), count: 16)), count: 4_096))),
+                                addresses: [String](repeating: String(repeating: "a", count: 250) + ":9000", count: 16)),
+                            count: 4_096))),
                 .limitExceeded
             ),
         ]

@@ -35,7 +35,7 @@ import Wire
         #expect(try decode(.cancelWork, try MessageCodec.encode(cancel).metadata) == cancel)
 
         let inventory = (0..<WireLimits.inventory).map { _ in
-            HeldPartition(key: generator.partitionKey(), archiveBytes: .max, isLoaded: true)
+            HeldPartition(key: generator.partitionKey(), archiveBytes: WireRanges.bytes.upperBound, isLoaded: true)
         }
         var profile = generator.profile()
         profile.inventory = inventory

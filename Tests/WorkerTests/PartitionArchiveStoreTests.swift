@@ -174,7 +174,22 @@ struct PartitionArchiveStoreTests {
         Damage(
             name: "header of nonsense", change: { Array("amp4ec-partition 1\n".utf8) + $0.dropFirst(25) },
             warning: "its header is damaged"),
+        // What such a file names would go into the worker's welcome, which nobody could read.
+        Damage(name: "layers out of order", change: { line(2, "layers 10 0", in: $0) }, warning: "no partition"),
+        Damage(name: "a negative layer", change: { line(2, "layers -9 1", in: $0) }, warning: "no partition"),
+        Damage(name: "a layer beyond any model", change: { line(2, "layers 0 2000000", in: $0) }, warning: "no partition"),
+        Damage(
+            name: "a digest that is none", change: { line(5, "digest " + String(repeating: "Z", count: 64), in: $0) },
+            warning: "no partition"),
     ]
+
+    /// With another line in the header, whose length stays.
+    private static func line(_ number: Int, _ text: String, in bytes: [UInt8]) -> [UInt8] {
+        var lines = String(decoding: bytes.prefix(1_024), as: UTF8.self).split(separator: "\n").map(String.init)
+        lines[number] = text
+        let header = Array((lines.joined(separator: "\n") + "\n").utf8)
+        return header + [UInt8](repeating: 0x0a, count: 1_024 - header.count) + bytes.dropFirst(1_024)
+    }
 
     @Test("damaged files are removed with a warning at the start", arguments: damages)
     func damaged(_ damage: Damage) throws {

@@ -60,6 +60,14 @@ struct ResourceParserTests {
         #expect(ResourceParsers.busyTicks(stat: "cpu  1 2 3 4\n") == 6)
         #expect(ResourceParsers.busyTicks(stat: "cpu0 1 2 3 4\n") == nil)
         #expect(ResourceParsers.busyTicks(stat: "cpu  1 b 3 4\n") == nil)
+        // An emulated /proc may say anything.
+        let most = UInt64.max
+        #expect(ResourceParsers.busyTicks(stat: "cpu  \(most) \(most) 3 4\n") == most)
+        #expect(ResourceParsers.meminfo("MemTotal", in: "MemTotal: \(most) kB\n") == most)
+        let fields = [String](repeating: "0", count: 11) + ["\(most)", "\(most)", "0"]
+        #expect(ResourceParsers.processTicks(stat: "1 (x) " + fields.joined(separator: " ")) == most)
+        let line = ": \(most) 0 0 0 0 0 0 0 \(most) 0\n"
+        #expect(ResourceParsers.network("eth0" + line + "eth1" + line)?.receivedBytes == most)
     }
 
     @Test("meminfo, statm, stat")

@@ -248,10 +248,16 @@ struct  Amp4ec__CoordinatorClaim
   uint64_t session_high;
   uint64_t session_low;
   Amp4ec__CompressionMode compression;
+  /*
+   * Known to this worker and its coordinator alone: while the holder lives, only who repeats it may replace its
+   * connections. 0: none (a coordinator from before it).
+   */
+  uint64_t holder_high;
+  uint64_t holder_low;
 };
 #define AMP4EC__COORDINATOR_CLAIM__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__coordinator_claim__descriptor) \
-    , 0, 0, 0, AMP4EC__COMPRESSION_MODE__COMPRESSION_MODE_AUTO }
+    , 0, 0, 0, AMP4EC__COMPRESSION_MODE__COMPRESSION_MODE_AUTO, 0, 0 }
 
 
 /*
@@ -353,10 +359,15 @@ struct  Amp4ec__Refused
    * With STATUS_SUPERSEDED: whether a living coordinator holds the worker now.
    */
   protobuf_c_boolean is_held;
+  /*
+   * From a worker that the same coordinator holds already, by another of its addresses: which process it is. 0: not said.
+   */
+  uint64_t incarnation_high;
+  uint64_t incarnation_low;
 };
 #define AMP4EC__REFUSED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__refused__descriptor) \
-    , AMP4EC__STATUS_CODE__STATUS_CODE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0 }
+    , AMP4EC__STATUS_CODE__STATUS_CODE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0, 0, 0 }
 
 
 struct  Amp4ec__PartitionStatistics
@@ -419,10 +430,14 @@ struct  Amp4ec__Heartbeat
   Amp4ec__PartitionStatistics **partitions;
   size_t n_links;
   Amp4ec__LinkStatistics **links;
+  /*
+   * CPU time of the executors' threads since the start, with that of the runs under way. 0: not said.
+   */
+  uint64_t executor_cpu_nanoseconds;
 };
 #define AMP4EC__HEARTBEAT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__heartbeat__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0 }
 
 
 /*
@@ -465,10 +480,16 @@ struct  Amp4ec__PeerTable
   uint64_t version;
   size_t n_peers;
   Amp4ec__Peer **peers;
+  /*
+   * A table that does not fit into one message comes in several of one version: this one's number, from 0, and whether
+   * another follows. A receiver from before it takes the first for the whole.
+   */
+  uint32_t page;
+  protobuf_c_boolean more;
 };
 #define AMP4EC__PEER_TABLE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__peer_table__descriptor) \
-    , 0, 0,NULL }
+    , 0, 0,NULL, 0, 0 }
 
 
 struct  Amp4ec__Warmup
@@ -563,10 +584,14 @@ struct  Amp4ec__WorkDropped
   ProtobufCMessage base;
   Amp4ec__WorkKey *key;
   char *node;
+  /*
+   * It was still running long after its deadline or cancellation, and was written off.
+   */
+  protobuf_c_boolean overran;
 };
 #define AMP4EC__WORK_DROPPED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__work_dropped__descriptor) \
-    , NULL, (char *)protobuf_c_empty_string }
+    , NULL, (char *)protobuf_c_empty_string, 0 }
 
 
 /*

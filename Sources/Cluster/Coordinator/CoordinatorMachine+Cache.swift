@@ -8,6 +8,7 @@ extension CoordinatorMachine {
     mutating func requestCached(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
         // A request that was cancelled, or whose deadline passed, while its inputs were hashed has had its end.
         guard let request = requests[id], request.phase == .receiving else { return }
+        uploads.end(id)
         requests[id]?.phase = .replying
         count { $0.requestsCached += 1 }
         out.append(

@@ -204,14 +204,19 @@ extension CoordinatorMachine {
         }
     }
 
-    /// Takes everything of the node away; it must not be connected.
+    /// Takes everything of the node away, for good; it must not be connected.
     mutating func forget(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id] else { return }
+        remove(id, because: "it has left", now, &out)
+        log(.info, "node has left", ["node": id.description, "cause": node.cause], &out)
+    }
+
+    mutating func remove(_ id: NodeID, because why: String, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes.removeValue(forKey: id) else { return }
-        for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id) has left", &out) }
+        for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id): \(why)", &out) }
         if nodeOfTarget[node.target] == id { nodeOfTarget[node.target] = nil }
         departing.remove(id)
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        log(.info, "node has left", ["node": id.description, "cause": node.cause], &out)
         peersChanged(now)
     }
 

@@ -137,13 +137,13 @@ extension CoordinatorMachine {
         }
         return PlanningNode(
             id: node.id, effectiveCores: cores, speed: (profile?.speed ?? 1) / configuration.referenceSpeed,
-            freeMemory: ByteCount(Int(clamping: min(limit, free &+ ours))), load: load,
+            freeMemory: ByteCount(Int(clamping: min(limit, free.addedSaturating(to: ours)))), load: load,
             latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2, pinnedStage: node.pinnedStage, machine: machine)
     }
 
     /// A node's limit, what is free of it, and what we have there, in bytes.
     func memory(of node: Node) -> (limit: UInt64, free: UInt64, ours: UInt64) {
-        let held = node.partitions.values.reduce(UInt64(0)) { $0 &+ $1.weightBytes }
+        let held = node.partitions.values.reduce(UInt64(0)) { $0.addedSaturating(to: $1.weightBytes) }
         guard let beat = node.heartbeat, beat.memoryLimitBytes > 0 else {
             return (node.profile?.memoryLimitBytes ?? 0, node.profile?.memoryAvailableBytes ?? 0, held)
         }
@@ -233,6 +233,8 @@ extension CoordinatorMachine {
         // Loading takes from the executors: what they owe counts from here.
         nodes[id]?.progress.lastAt = now
         standbyMayGoOn(now)
+        // Only what it was told to load, or said that it holds: names of its own would fill our tables.
+        guard nodes[id]?.partitions[report.key] != nil else { return }
         switch report.state {
         case .missing:
             guard let data = nodes[id]?.data, nodes[id]?.partitions[report.key] == .ordered else { return }
@@ -240,6 +242,10 @@ extension CoordinatorMachine {
             count { $0.archivesSent += 1 }
             out.append(.sendArchive(data, report.key))
         case .ready:
+            // What was not ordered counts only while the table has room for what is.
+            guard nodes[id]?.partitions[report.key] != nil || (nodes[id]?.partitions.count ?? 0) < WireLimits.inventory else {
+                return
+            }
             nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
             nodes[id]?.pace.loaded(report.key, runMilliseconds: report.runMilliseconds, now)
             activateIfLoaded(now, &out)
@@ -251,10 +257,13 @@ extension CoordinatorMachine {
             if uses(candidate?.deployment, id, report.key) { candidate = nil }
             requestPlan(now, after: .zero)
         case .failed:
-            nodes[id]?.partitions[report.key] = nil
+            // Only an order fails.
+            guard nodes[id]?.partitions.removeValue(forKey: report.key) != nil else { return }
             // An answer to an order of a standby, or of a plan that was given up, is no failure of a plan.
             guard uses(candidate?.deployment, id, report.key) else {
-                nodes[id]?.refusedStandbys[report.key] = report.message
+                if (nodes[id]?.refusedStandbys.count ?? 0) < WireLimits.inventory {
+                    nodes[id]?.refusedStandbys[report.key] = report.message
+                }
                 return
             }
             abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: [id], now, &out)
@@ -363,13 +372,8 @@ extension CoordinatorMachine {
         let usual = 2 * executors + deployment.stages.count
         guard replicas.contains(where: { (nodes[$0]?.profile?.cores ?? 1) < 1 }) else { return usual }
         let waiting = 1.5 * Self.quotaPeriodMs / max(1, deployment.plan.bottleneckMilliseconds)
-        let perStage = min(Self.waitingForQuotaLimit, Int(waiting.rounded(.up)))
+        let perStage = Int(min(Double(Self.waitingForQuotaLimit), waiting.rounded(.up)))
         return max(usual, executors + deployment.stages.count * perStage)
-    }
-
-    /// A plan with replicas left in every stage goes on serving until the next one is loaded.
-    mutating func retireActiveIfBroken() {
-        if let active, !hasLivingReplicas(active.deployment) { self.active = nil }
     }
 }
 

@@ -34,6 +34,8 @@ extension CoordinatorMachine {
         public var pingInterval: Duration = .seconds(1)
         /// A deployment that has not ended after this long will not: the slowest honest one is a large archive over a slow link.
         public var deploymentTimeout: Duration = .seconds(120)
+        /// How long requests that run may still take once the coordinator is told to end (`--drain-timeout`).
+        public var drainTimeout: Duration = .seconds(30)
         public var redialFirst: Duration = .milliseconds(250)
         /// A worker that comes back is found within this time, so that it takes traffic within two seconds.
         public var redialLongest: Duration = .milliseconds(500)
@@ -49,8 +51,8 @@ extension CoordinatorMachine {
     public enum Event: Sendable {
         /// The topology, whole, as it stands now.
         case targets([Target])
-        /// A worker dialled in and said where it can be reached.
-        case registered(ConnectionID, Register, IncarnationID)
+        /// A worker dialled in and said where it can be reached; `from` is the host that its connection comes from.
+        case registered(ConnectionID, Register, IncarnationID, from: String)
         case modelReady(ServedModel)
         /// A dialled worker said welcome.
         case connected(NodeID, Channel, ConnectionID, Welcome)
@@ -63,13 +65,20 @@ extension CoordinatorMachine {
         case archiveUnavailable(PartitionKey, String)
         /// A client's request header is here, its payload is not yet.
         case requestAnnounced(ConnectionID, InferRequest)
+        /// So many of its bytes are here. Said now and then while it is ``CoordinatorMachine/uploadsUnderWay``.
+        case requestProgressed(RequestID, byteCount: Int)
         /// The payload is complete and decoded.
         case requestArrived(RequestID)
         /// The same, and the shell has its result already: it is to be answered at once, without work for anybody.
         case requestCached(RequestID)
         case requestBroken(RequestID, String)
-        case resultArrived(WorkKey, [HopTrace])
-        case resultBroken(WorkKey, String)
+        /// Its client took its message back half-way.
+        case requestGivenUp(RequestID)
+        /// A result's header is here, its payload is not yet: it is read only if ``Directive/acceptResult(_:)`` follows.
+        case resultAnnounced(ConnectionID, WorkResult)
+        /// A result that was accepted on this connection is complete and decoded.
+        case resultArrived(ConnectionID, WorkKey, [HopTrace])
+        case resultBroken(ConnectionID, WorkKey, String)
         /// The dispatched micro-batch breaks a bound of the protocol: nothing of it was sent.
         case dispatchFailed(WorkKey, String)
         /// The kernel has the last byte of the reply, or the client is gone.
@@ -89,6 +98,10 @@ extension CoordinatorMachine {
         case sendArchive(ConnectionID, PartitionKey)
         /// Take the payload of the announced request and keep it until `forget`.
         case accept(RequestID, ConnectionID, clientNumber: UInt64)
+        /// The request ended before its payload was complete: let go of what has come, and do not wait for the rest.
+        case stopReceiving(RequestID, ConnectionID)
+        /// Take the payload of the announced result: it is what the model declares, and there is room for it.
+        case acceptResult(WorkKey)
         /// Send the micro-batch: items `range` of the request.
         case dispatch(Work, ConnectionID, RequestID, Range<Int>)
         /// Stop sending a micro-batch that may still be on its way out.
@@ -114,7 +127,8 @@ extension CoordinatorMachine {
         public var pinnedStage: Int?
         public init(name: NodeID, addresses: [String], pinnedStage: Int? = nil) {
             self.name = name
-            self.addresses = addresses
+            // A port range of a topology gives thousands; what a message has room for is what can be passed on.
+            self.addresses = Array(addresses.prefix(WireLimits.addresses))
             self.pinnedStage = pinnedStage
         }
     }
@@ -203,10 +217,14 @@ public struct ServedModel: Sendable, Hashable {
     public var batching: Batching
     /// Bytes of all parameters, for `status`.
     public var weightBytes: UInt64
+    /// The outputs' extents are those of a few runs, and nobody has declared them: another input may give others.
+    public var hasObservedExtents: Bool
 
     public init(
-        name: String, digest: String, inputs: [TensorSpec], outputs: [TensorSpec], batching: Batching, weightBytes: UInt64
+        name: String, digest: String, inputs: [TensorSpec], outputs: [TensorSpec], batching: Batching, weightBytes: UInt64,
+        hasObservedExtents: Bool = false
     ) {
+        self.hasObservedExtents = hasObservedExtents
         self.name = name
         self.digest = digest
         self.inputs = inputs

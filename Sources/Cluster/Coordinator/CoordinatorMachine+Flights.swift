@@ -1,6 +1,6 @@
 internal import DequeModule
 internal import Planning
-public import Wire
+internal import Wire
 
 /// Micro-batches on their way: reservation, dispatch, results, setbacks, replay.
 extension CoordinatorMachine {
@@ -75,8 +75,8 @@ extension CoordinatorMachine {
     private func hopBytes(_ id: RequestID, _ piece: Int, on active: ActivePlan) -> [Int] {
         guard let items = requests[id]?.pieces[piece].items.count else { return [] }
         return active.deployment.stages.enumerated().map { index, stage in
-            guard index == 0 else { return stage.inputBytesPerItem * items }
-            return (requests[id]?.inputBytes ?? 0) * items / max(1, requests[id]?.items ?? 1)
+            guard index == 0 else { return stage.inputBytesPerItem.multipliedSaturating(by: items) }
+            return (requests[id]?.inputBytes ?? 0).multipliedSaturating(by: items) / max(1, requests[id]?.items ?? 1)
         }
     }
 
@@ -107,7 +107,8 @@ extension CoordinatorMachine {
             let key = requests[id].map({ workKey($0, piece, $0.pieces[piece].attempt) })
         else { return nil }
         flights[key] = Flight(
-            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline, isAlone: alone)
+            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline, sentAt: now,
+            isAlone: alone)
         livingFlights += 1
         for (node, reserved) in zip(path, bytes) {
             nodes[node]?.flights.insert(key)
@@ -124,7 +125,7 @@ extension CoordinatorMachine {
 
     /// Frees the reservation at every hop.
     /// - Parameter traces: of a flight whose result came, what the hops measured.
-    private mutating func land(_ key: WorkKey, _ traces: [HopTrace] = []) -> Flight? {
+    mutating func land(_ key: WorkKey, _ traces: [HopTrace] = []) -> Flight? {
         guard let flight = flights.removeValue(forKey: key) else { return nil }
         if isolation?.key == key { isolation = nil }
         if !flight.isAbandoned { livingFlights -= 1 }
@@ -152,42 +153,6 @@ extension CoordinatorMachine {
         if !isHeard { _ = land(key) }
     }
 
-    /// Whether a result of this attempt is still of use (asked before its payload is read).
-    public func wants(_ key: WorkKey) -> Bool {
-        guard let flight = flights[key] else { return false }
-        return !flight.isAbandoned
-    }
-
-    mutating func resultArrived(_ key: WorkKey, _ traces: [HopTrace], _ now: Instant, _ out: inout [Directive]) {
-        guard let flight = land(key, traces), !flight.isAbandoned, requests[flight.request]?.pieces[flight.piece].isDone == false
-        else {
-            count { $0.resultsDropped += 1 }
-            out.append(.dropResult(key))
-            return
-        }
-        for trace in traces {
-            nodes[NodeID(trace.node)]?.timing.add(trace)
-            nodes[NodeID(trace.node)]?.progress.ran(trace.compute, now)
-        }
-        let id = flight.request
-        // In place: a copy of the request here would copy all its pieces for each result.
-        requests[id]?.pieces[flight.piece].isDone = true
-        requests[id]?.remaining -= 1
-        out.append(.takeResult(key, id, piece: flight.piece))
-        guard requests[id]?.remaining == 0 else { return }
-        requests[id]?.phase = .replying
-        count { $0.requestsCompleted += 1 }
-        guard let request = requests[id] else { return }
-        latencies.add(now - request.admittedAt)
-        out.append(
-            .reply(
-                id, request.client, clientNumber: request.clientNumber,
-                RequestTiming(
-                    queue: UInt64(max(0, ((request.firstDispatchAt ?? now) - request.admittedAt).nanoseconds)),
-                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays,
-                    receive: UInt64(max(0, ((request.arrivedAt ?? now) - request.admittedAt).nanoseconds)))))
-    }
-
     mutating func workFailed(
         _ key: WorkKey, node: NodeID?, _ code: StatusCode, _ message: String, _ now: Instant, _ out: inout [Directive]
     ) {
@@ -213,6 +178,7 @@ extension CoordinatorMachine {
                 now, &out)
             return
         }
+        noteRetry(of: flight)
         count { $0.microBatchesReplayed += 1 }
         requests[flight.request]?.replays += 1
         requests[flight.request]?.lastSetback = why
@@ -248,17 +214,20 @@ extension CoordinatorMachine {
             }
             return
         }
+        // The data connection brings results, and those come as events of their own.
+        guard nodes[id]?.control == connection else { return }
         switch message {
         case .heartbeat(let heartbeat): progressReported(id, heartbeat, now, &out)
         case .pong(let ping):
             nodes[id]?.roundTrip = .nanoseconds(max(0, now.nanoseconds - Int64(clamping: ping.sentAtNanoseconds)))
         case .partitionReport(let report): reported(id, report, now, &out)
         case .workDropped(let dropped):
+            if dropped.hasOverrun { overran(id, dropped.key) }
+            guard isOnRoute(id, of: dropped.key) else { return }
             replay(dropped.key, why: "\(id) dropped it", now, &out)
             _ = land(dropped.key)
-        case .workRejected(let rejected):
-            rejectedWork(id, rejected, now, &out)
-        case .workFailed(let failed):
+        case .workRejected(let rejected): rejectedWork(id, rejected, now, &out)
+        case .workFailed(let failed) where isOnRoute(id, of: failed.key):
             nodes[id]?.progress.lastAt = now
             workFailed(failed.key, node: id, failed.code, failed.message, now, &out)
         case .peerLost(let lost): linkLost(id, lost, now, &out)
@@ -267,10 +236,16 @@ extension CoordinatorMachine {
         }
     }
 
+    /// Word about a micro-batch counts only from where it was sent.
+    private func isOnRoute(_ id: NodeID, of key: WorkKey) -> Bool { flights[key]?.route.contains(id) ?? false }
+
     private mutating func rejectedWork(_ id: NodeID, _ rejected: WorkRejected, _ now: Instant, _ out: inout [Directive]) {
+        // That it is shutting down it may say at any time: it says it of itself.
+        if rejected.code == .unavailable { nodeDrains(id, rejected.message, now, &out) }
+        guard isOnRoute(id, of: rejected.key) else { return }
         switch rejected.code {
         case .failedPrecondition: partitionIsMissing(at: id, for: rejected.key, now)
-        case .unavailable: nodeDrains(id, rejected.message, now, &out)
+        case .unavailable: break
         default:
             nodes[id]?.pausedUntil = now + Self.rejectionPause
             rearm(id)
@@ -296,7 +271,9 @@ extension CoordinatorMachine {
         if nodes[link.to]?.state != .drained { markOut(link, lost.message, now, &out) }
         let unsent = Set(lost.keys)
         // What the kernel of `from` had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
-        let concerned = flights.filter { key, flight in unsent.contains(key) || flight.uses(link) }.keys
+        let concerned = flights.filter { key, flight in
+            flight.uses(link) || (unsent.contains(key) && flight.route.contains(from))
+        }.keys
         for key in concerned.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
             replay(key, why: why, now, &out)
             if unsent.contains(key) { _ = land(key) }

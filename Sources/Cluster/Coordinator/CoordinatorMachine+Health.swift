@@ -8,6 +8,9 @@ extension CoordinatorMachine {
     static let progressFloor: Duration = .seconds(5)
     /// … and it must be this many times as long as the longest run that was measured or predicted.
     static let progressFactor = 20
+    /// CPU time of its executors that counts as progress, if it takes them no longer than the times above: far below what a run gets that a
+    /// quota throttles or that waits for its pages, far above what waiting for a lock takes.
+    static let progressCPUNanoseconds: UInt64 = 1_000_000
     /// The first run on a node has no measurement yet, and may set up what later runs find ready.
     static let firstRunFloor: Duration = .seconds(30)
 
@@ -54,12 +57,22 @@ extension CoordinatorMachine {
         var loadOrderedAt: Instant?
         /// It stalled, having completed so many.
         var stalledAt: UInt64?
+        /// What its executors had used when their CPU time last counted as progress.
+        var cpuNanoseconds: UInt64 = 0
 
         init(lastAt: Instant = .zero) { self.lastAt = lastAt }
 
         /// A new plan: its partition may take longer than what was measured so far.
         mutating func predict(_ milliseconds: Double) {
             predictedRun = .nanoseconds(Int64(max(0, min(1e15, milliseconds * 1e6))))
+        }
+
+        /// Slow is not dead: a run that computes goes on, until its deadline and what the worker itself allows after it.
+        mutating func used(_ total: UInt64, _ now: Instant) -> Bool {
+            guard total > cpuNanoseconds, total - cpuNanoseconds >= CoordinatorMachine.progressCPUNanoseconds else { return false }
+            cpuNanoseconds = total
+            lastAt = now
+            return true
         }
 
         mutating func ran(_ nanoseconds: UInt64, _ now: Instant) {
@@ -94,6 +107,7 @@ extension CoordinatorMachine {
     mutating func progressReported(_ id: NodeID, _ beat: Heartbeat, _ now: Instant, _ out: inout [Directive]) {
         let isIdle = beat.queued == 0 && beat.executing == 0
         if isIdle || beat.completed != nodes[id]?.heartbeat?.completed { nodes[id]?.progress.lastAt = now }
+        let hasComputed = nodes[id]?.progress.used(beat.executorCPUNanoseconds, now) == true
         nodes[id]?.heartbeat = beat
         selectorsHear(of: id)
         if let microBatch = active?.deployment.microBatch, let profile = nodes[id]?.profile {
@@ -103,7 +117,7 @@ extension CoordinatorMachine {
         }
         nodes[id]?.hasNewHeartbeat = true
         nodes[id]?.network.note(received: beat.networkReceivedBytes, sent: beat.networkSentBytes, at: now)
-        guard let stalledAt = nodes[id]?.progress.stalledAt, isIdle || beat.completed != stalledAt else { return }
+        guard let stalledAt = nodes[id]?.progress.stalledAt, isIdle || hasComputed || beat.completed != stalledAt else { return }
         nodes[id]?.progress.stalledAt = nil
         if nodes[id]?.state == .suspect { clearSuspicion(of: id, "its executors work again", now, &out) }
     }
@@ -118,7 +132,7 @@ extension CoordinatorMachine {
         return node.progress.lastAt + node.progress.limit
     }
 
-    /// Its heartbeats come, but what lies on it goes nowhere: it is used no more until it ends something or is reached anew.
+    /// Its heartbeats come, but what lies on it goes nowhere: it is used no more until it computes again or another process of it is reached.
     mutating func stall(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes[id], let beat = node.heartbeat else { return }
         let cause =

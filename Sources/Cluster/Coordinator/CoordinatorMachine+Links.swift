@@ -16,20 +16,30 @@ extension CoordinatorMachine {
     /// Tells every worker where every other is.
     mutating func publishPeers(_ out: inout [Directive]) {
         peerTableDueAt = nil
-        let table = makePeerTable()
-        for node in nodes.values.filter({ $0.isConnected }).sorted(by: { $0.id < $1.id }) {
-            if let control = node.control { out.append(.send(control, .peerTable(table))) }
-        }
+        let pages = makePeerTable()
+        for node in nodes.values.filter({ $0.isConnected }).sorted(by: { $0.id < $1.id }) { send(pages, to: node, &out) }
     }
 
-    private mutating func makePeerTable() -> PeerTable {
+    private func send(_ pages: [PeerTable], to node: Node, _ out: inout [Directive]) {
+        guard let control = node.control else { return }
+        for page in pages { out.append(.send(control, .peerTable(page))) }
+    }
+
+    /// In as many messages as it takes: those that plans use come first where it is more than one.
+    private mutating func makePeerTable() -> [PeerTable] {
         peerTableVersion += 1
         let living = nodes.values.filter { $0.isConnected }.sorted { $0.id < $1.id }
-        return PeerTable(
-            version: peerTableVersion,
-            peers: living.compactMap { node in
-                node.incarnation.map { PeerTable.Peer(name: node.id.description, incarnation: $0, addresses: node.addresses) }
-            })
+        let pages = PeerTable.pages(version: peerTableVersion, peers: living.compactMap(Self.peer))
+        guard pages.count > 1 else { return pages }
+        let used = (active?.deployment.nodes ?? []).union(candidate?.deployment.nodes ?? [])
+        let ordered = living.filter { used.contains($0.id) } + living.filter { !used.contains($0.id) }
+        return PeerTable.pages(version: peerTableVersion, peers: ordered.compactMap(Self.peer))
+    }
+
+    private static func peer(_ node: Node) -> PeerTable.Peer? {
+        // What a topology lists may be longer than what a message takes.
+        let addresses = node.addresses.filter { $0.utf8.count <= WireLimits.nameByteCount }.prefix(WireLimits.addresses)
+        return node.incarnation.map { PeerTable.Peer(name: node.id.description, incarnation: $0, addresses: Array(addresses)) }
     }
 
     func isUsable(_ link: NodeLink) -> Bool { (linkFaults[link]?.phase ?? .mended) == .mended }
@@ -59,7 +69,8 @@ extension CoordinatorMachine {
                 linkFaults[link]?.phase = .probing
                 linkFaults[link]?.until = now + Self.linkProbeTime
                 // A newer table makes the worker dial what it could not reach.
-                if let control = nodes[link.from]?.control { out.append(.send(control, .peerTable(makePeerTable()))) }
+                let pages = makePeerTable()
+                if let node = nodes[link.from] { send(pages, to: node, &out) }
             } else {
                 linkFaults[link]?.phase = .mended
                 log(.info, "a link counts as mended", ["from": link.from.description, "to": link.to.description], &out)

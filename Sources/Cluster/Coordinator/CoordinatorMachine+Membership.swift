@@ -11,6 +11,7 @@ extension CoordinatorMachine {
         let listed = Set(targets.map(\.name))
         // Those that have gone first: a worker that moved may come back under the name that it bears.
         listedTargets = listed
+        reviewAliases(now, &out)
         for target in nodeOfTarget.keys.sorted() where !listed.contains(target) && !isRegistered(target: target) {
             guard let id = nodeOfTarget[target], nodes[id]?.departure?.cause != .unlisted else { continue }
             // Whoever answers serves until a plan without it does.
@@ -20,6 +21,12 @@ extension CoordinatorMachine {
         // Nobody is listed, so nobody is waited for: whoever registers is planned in.
         if targets.isEmpty { isStartGateOpen = true }
         for target in targets {
+            if let alias = aliases[target.name] {
+                aliases[target.name]?.pinnedStage = target.pinnedStage
+                // What is at another address may be another worker.
+                guard alias.addresses != target.addresses else { continue }
+                aliases[target.name] = nil
+            }
             guard let id = nodeOfTarget[target.name] else {
                 guard nodes[target.name] == nil else {
                     log(
@@ -28,9 +35,7 @@ extension CoordinatorMachine {
                     continue
                 }
                 nodeOfTarget[target.name] = target.name
-                nodes[target.name] = Node(
-                    id: target.name, target: target.name, addresses: target.addresses, redialAt: now,
-                    backoff: configuration.redialFirst)
+                nodes[target.name] = makeNode(target.name, target.addresses, now)
                 nodes[target.name]?.pinnedStage = target.pinnedStage
                 rearm(target.name)
                 continue
@@ -115,6 +120,7 @@ extension CoordinatorMachine {
         defer { lastStep = now }
         guard let lastStep, let promisedWake, now - promisedWake >= lifeCheckInterval else { return }
         let pause = now - lastStep
+        uploads.forgive(pause)
         for id in nodes.keys {
             nodes[id]?.lastHeard += pause
             nodes[id]?.progress.lastAt += pause
@@ -125,7 +131,8 @@ extension CoordinatorMachine {
         Hello(
             role: .coordinator, channel: channel, name: configuration.name, software: configuration.software,
             incarnation: configuration.incarnation,
-            claim: CoordinatorClaim(term: term, session: session, compression: configuration.compression),
+            claim: CoordinatorClaim(
+                term: term, session: session, compression: configuration.compression, holder: node.holder),
             assignedName: node.id.description)
     }
 
@@ -160,20 +167,25 @@ extension CoordinatorMachine {
             dialFailed(listed, DialFailure(channel: .control, message: "it is no worker"), now, &out)
             return
         }
+        if let main = connectedNode(welcome.incarnation, besides: listed) {
+            // A worker that does not refuse a second connection of its coordinator, or one that says that it is another.
+            out.append(.close(connection, "it is \(main), which is connected"))
+            nodes[listed]?.isDialing = false
+            becomeAlias(listed, of: main, now, &out)
+            return
+        }
         var id = listed
         if NodeID(welcome.name) != listed {
             // The worker was given a name of its own (`--name`), which goes before the topology's.
             id = NodeID(welcome.name)
-            if let other = nodes[id], !absorb(other, by: welcome.incarnation, now, &out) {
+            if let problem = objection(to: id, of: listed) {
+                return misnamed(listed, connection, welcome.incarnation, problem, now, &out)
+            }
+            if let other = nodes[id], !absorb(other, by: listed, now, &out) {
                 guard other.control == nil, other.target != id, nodes[other.target] == nil else {
                     let at = other.addresses.first ?? "?"
-                    let message =
-                        other.incarnation == welcome.incarnation
-                        ? "it is the worker \"\(id)\" (at \(at)) once more; list each worker once"
-                        : "another worker bears the name \"\(id)\" (at \(at)); give each worker a --name of its own"
-                    out.append(.close(connection, message))
-                    dialFailed(listed, DialFailure(channel: .control, message: message), now, &out)
-                    return
+                    let message = "another worker bears the name \"\(id)\" (at \(at)); give each worker a --name of its own"
+                    return misnamed(listed, connection, welcome.incarnation, message, now, &out)
                 }
                 // Who bore the name does not answer any more: it goes back to the topology's name for it.
                 rename(id, to: other.target)
@@ -205,8 +217,22 @@ extension CoordinatorMachine {
             profile.inventory.filter(\.isLoaded).map { ($0.key, .unowned(weightBytes: 0)) }, uniquingKeysWith: { first, _ in first }
         )
         nodeOfConnection[connection] = id
+        nodes[id]?.met = nil
+        gatherAliases(of: id, now, &out)
         rearm(id)
         if nodes[id]?.dataDialFor == nil { dialData(id, &out) }
+    }
+
+    /// It answers under a name that it cannot have: nothing of its welcome counts.
+    private mutating func misnamed(
+        _ id: NodeID, _ connection: ConnectionID, _ incarnation: IncarnationID, _ why: String, _ now: Instant,
+        _ out: inout [Directive]
+    ) {
+        out.append(.close(connection, why))
+        dialFailed(id, DialFailure(channel: .control, message: why), now, &out)
+        nodes[id]?.met = incarnation
+        nodes[id]?.redialAt = now + Self.misnamedPause
+        rearm(id)
     }
 
     /// One at a time: the outcome of a dial for an earlier control connection must not be taken for this one's.
@@ -221,6 +247,8 @@ extension CoordinatorMachine {
         node.id = new
         node.watchAt = .distantFuture
         nodeOfTarget[node.target] = new
+        if departing.remove(old) != nil { departing.insert(new) }
+        linkFaults = linkFaults.filter { $0.key.from != old && $0.key.to != old }
         nodes[new] = node
         rearm(new)
     }
@@ -260,17 +288,31 @@ extension CoordinatorMachine {
             return
         }
         node.isDialing = false
+        if let incarnation = failure.refusal?.incarnation {
+            // We hold this process already: most likely as another node, else by a connection that it does not know to be over.
+            guard incarnation != node.incarnation || node.control == nil else {
+                nodes[id]?.isDialing = false
+                return
+            }
+            if let main = connectedNode(incarnation, besides: id) {
+                nodes[id]?.isDialing = false
+                return becomeAlias(id, of: main, now, &out)
+            }
+            node.met = incarnation
+        }
         if let refusal = failure.refusal, refusal.code == .superseded, !refusal.isHeld {
             // Nobody holds it; an earlier coordinator did. Our term must be later still.
-            term = max(term, refusal.term + 1)
+            term = max(term, WireRanges.term(after: refusal.term))
             node.redialAt = now
         } else {
             node.redialAt = now + node.backoff
-            node.backoff = min(node.backoff * 2, configuration.redialLongest)
+            node.backoff = min(
+                node.backoff * 2, isUnansweredRegistration(node) ? Self.unansweredPause : configuration.redialLongest)
         }
         if node.cause != failure.message {
             let particulars = ["node": id.description, "cause": failure.message]
             switch failure.refusal {
+            case .some(let refusal) where refusal.incarnation != nil: break
             case .some(let refusal) where refusal.code == .superseded && refusal.isHeld:
                 log(.error, "another coordinator has this worker", particulars, &out)
             case .some(let refusal) where refusal.code == .superseded:
@@ -290,7 +332,7 @@ extension CoordinatorMachine {
             lose(id, "its \(what) connection closed: \(cause)", as: .process, now, &out)
             return
         }
-        if registrationClosed(connection, now) { return }
+        if registrationClosed(connection, now, &out) { return }
         forgetWaiters(on: connection)
         for id in (requestsOfConnection[connection] ?? []).sorted() { drop(id, now, &out) }
         requestsOfConnection[connection] = nil
@@ -331,6 +373,7 @@ extension CoordinatorMachine {
         nodes[id] = node
         change(id, to: .lost, cause, ["in_flight": "\(node.flights.count)"], &out)
         rearm(id)
+        releaseAliases(of: id, now)
         guard wasMember else { return }
         count { $0.nodesLost += 1 }
         if node.state != .draining {
@@ -348,20 +391,5 @@ extension CoordinatorMachine {
         guard let node = nodes[id], node.state == .ready || node.state == .suspect else { return }
         change(id, to: .draining, cause, ["in_flight": "\(node.flights.count)"], &out)
         planAround(id, now, &out)
-    }
-
-    /// The first plan waits for all listed workers, at most the join timeout.
-    mutating func openStartGate(_ now: Instant, _ out: inout [Directive]) {
-        guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
-        guard nodes.values.contains(where: { $0.state != .ready }) else {
-            isStartGateOpen = true
-            if planDueAt != nil { planDueAt = now }
-            return
-        }
-        guard now - startedAt >= configuration.joinTimeout else { return }
-        isStartGateOpen = true
-        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
-        let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
-        log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons], &out)
     }
 }

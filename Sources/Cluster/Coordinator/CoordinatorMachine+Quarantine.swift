@@ -2,7 +2,7 @@ internal import DequeModule
 internal import Planning
 internal import Wire
 
-/// Inputs that may be what ends the nodes (DESIGN 5.6): a micro-batch that was under way at two losses is run once more with nothing
+/// Inputs that may be what ends the nodes: a micro-batch that was under way at two losses is run once more with nothing
 /// beside it. If the node survives, it was innocent; if not, the request fails, and no third node pays for it together with everything
 /// that others had there.
 extension CoordinatorMachine {
@@ -43,6 +43,24 @@ extension CoordinatorMachine {
                     + "items \(piece.items) of the request may be what ends them and are not tried again", isPermanent: true, now,
                 &out)
         }
+    }
+
+    /// A micro-batch is sent again: what its earlier attempt still does to the nodes where that was says something about it.
+    mutating func noteRetry(of flight: Flight) {
+        guard var tried = requests[flight.request]?.pieces[flight.piece].tried else { return }
+        for id in flight.route where !tried.contains(id) { tried.append(id) }
+        requests[flight.request]?.pieces[flight.piece].tried = tried
+    }
+
+    /// The node wrote a run off that did not end. If its request lives (the attempt was given up for another one), the input may be why.
+    mutating func overran(_ id: NodeID, _ key: WorkKey) {
+        let request = RequestID(key.request)
+        guard key.session == session, let pieces = requests[request]?.pieces, let index = Int(exactly: key.microBatch),
+            pieces.indices.contains(index), !pieces[index].isDone
+        else { return }
+        let isOnItsWay = flights[key]?.route.contains(id) ?? pieces[index].tried.contains(id)
+        guard isOnItsWay, !pieces[index].lossNodes.contains(id) else { return }
+        requests[request]?.pieces[index].lossNodes.append(id)
     }
 
     func isSuspicious(_ id: RequestID, _ piece: Int) -> Bool {

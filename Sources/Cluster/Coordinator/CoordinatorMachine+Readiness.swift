@@ -54,6 +54,11 @@ extension CoordinatorMachine {
         stage.replicas.contains { nodes[$0]?.takesWork == true && isLoaded(stage.partition, on: $0) }
     }
 
+    /// A plan with replicas left in every stage goes on serving until the next one is loaded.
+    mutating func retireActiveIfBroken() {
+        if let active, !hasLivingReplicas(active.deployment) { self.active = nil }
+    }
+
     public var readiness: Readiness {
         guard !isServing else { return Readiness(isReady: true, cause: nil, planFailure: nil, missing: []) }
         let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
@@ -72,5 +77,20 @@ extension CoordinatorMachine {
         let stages = active.deployment.stages
         let dead = stages.indices.filter { !hasLivingReplica(stages[$0]) }
         return "no living node for stage \(dead.map(String.init).joined(separator: ", ")) of plan \(active.generation)"
+    }
+
+    /// The first plan waits for all listed workers, at most the join timeout.
+    mutating func openStartGate(_ now: Instant, _ out: inout [Directive]) {
+        guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
+        guard nodes.values.contains(where: { $0.state != .ready }) else {
+            isStartGateOpen = true
+            if planDueAt != nil { planDueAt = now }
+            return
+        }
+        guard now - startedAt >= configuration.joinTimeout else { return }
+        isStartGateOpen = true
+        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
+        let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
+        log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons], &out)
     }
 }

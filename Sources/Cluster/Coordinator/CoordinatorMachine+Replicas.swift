@@ -49,7 +49,8 @@ extension CoordinatorMachine {
         }
         if alone { return node.state == .ready && needed <= Int(clamping: profile.slotBytes) }
         guard !isKeptFree(id) else { return false }
-        return node.flights.count < Int(profile.slots) && node.flightBytes + needed <= Int(clamping: profile.slotBytes)
+        // In this order nothing overflows, however large what is needed.
+        return node.flights.count < Int(profile.slots) && needed <= Int(clamping: profile.slotBytes) - node.flightBytes
     }
 
     /// Whether an empty replica would take it; true where none is ready, because that one may.
@@ -76,7 +77,7 @@ extension CoordinatorMachine {
         selectors.update(id, node.takesWork ? reading(of: node) : nil)
     }
 
-    /// The load is others' CPU and our own queue over its window (DESIGN section 3); what a stage needs was checked when it was planned.
+    /// The load is others' CPU and our own queue over its window; what a stage needs was checked when it was planned.
     private func reading(of node: Node) -> NodeReading {
         let cores = node.profile?.cores ?? 1
         let queued = Double(node.heartbeat?.queued ?? 0) / Double(max(1, node.profile?.slots ?? 1))

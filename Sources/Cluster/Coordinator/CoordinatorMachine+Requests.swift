@@ -10,15 +10,17 @@ extension CoordinatorMachine {
     static let retryHint: Duration = .milliseconds(100)
     /// Deadlines of requests that are long answered stay in the heap until there are this many too many.
     static let staleDeadlineSlack = 1_024
+    /// A connection with fewer outstanding than this part of all places has few.
+    static let fewRequestsDivisor = 64
     /// A client that has not taken a reply this long after the request's deadline does not read: it must not hold memory and a place for ever.
     static let replyGrace: Duration = .seconds(30)
 
     mutating func announced(_ connection: ConnectionID, _ request: InferRequest, _ now: Instant, _ out: inout [Directive]) {
-        switch admission(of: request, from: connection, now) {
+        switch admission(of: request, from: connection, now, &out) {
         case .refused(let error):
             count { $0.requestsRejected += 1 }
             out.append(.send(connection, .inferError(error)))
-        case .admitted(let items, let bytes, let inputBytes):
+        case .admitted(let items, let bytes, let inputBytes, let outputBytes):
             let id = RequestID(nextRequest)
             nextRequest += 1
             var wanted = configuration.defaultDeadline
@@ -27,21 +29,24 @@ extension CoordinatorMachine {
             }
             requests[id] = Request(
                 id: id, client: connection, clientNumber: request.id, items: items, bytes: bytes, inputBytes: inputBytes,
-                deadline: now + wanted, admittedAt: now)
+                outputBytes: outputBytes, deadline: now + wanted, admittedAt: now)
             requestOfClient[ClientRequest(connection: connection, number: request.id)] = id
             requestsOfConnection[connection, default: []].insert(id)
             deadlines.insert(Deadline(at: now + wanted, request: id))
             heldBytes += bytes
+            uploads.begin(id, connection, bytes: bytes, now)
             out.append(.accept(id, connection, clientNumber: request.id))
         }
     }
 
     private enum Admission {
-        case admitted(items: Int, bytes: Int, inputBytes: Int)
+        case admitted(items: Int, bytes: Int, inputBytes: Int, outputBytes: Int)
         case refused(InferError)
     }
 
-    private func admission(of request: InferRequest, from connection: ConnectionID, _ now: Instant) -> Admission {
+    private mutating func admission(
+        of request: InferRequest, from connection: ConnectionID, _ now: Instant, _ out: inout [Directive]
+    ) -> Admission {
         func refuse(_ code: StatusCode, _ message: String, retryAfter: Duration = .zero) -> Admission {
             .refused(
                 InferError(
@@ -63,32 +68,47 @@ extension CoordinatorMachine {
                 .invalidArgument,
                 "the request has \(items) items, over the limit of \(configuration.maximumItems); send fewer items at once")
         }
-        guard requests.count < configuration.maximumRequests else {
+        guard requests.count < configuration.maximumRequests, hasPlace(for: connection) else {
             return refuse(
                 .resourceExhausted,
                 "\(requests.count) requests are in flight, which is the limit; try again in \(Self.retryHint.readable)",
                 retryAfter: Self.retryHint)
         }
-        let inputBytes = request.tensors.reduce(0) { $0 + ((try? Tensor.byteCount(of: $1.dtype, shape: $1.shape)) ?? 0) }
-        let outputBytes = (active?.deployment.outputBytesPerItem ?? 0) * items
-        let bytes = inputBytes + outputBytes
+        let inputBytes = request.tensors.decodedByteCount
+        let outputBytes = (active?.deployment.outputBytesPerItem ?? 0).multipliedSaturating(by: items)
+        let bytes = (inputBytes + request.tensors.encodedByteCount).addedSaturating(to: outputBytes)
         guard bytes <= configuration.maximumRequestBytes else {
             return refuse(
                 .invalidArgument,
                 "the request takes \(bytes) bytes, over the limit of \(configuration.maximumRequestBytes); send fewer items at once"
             )
         }
+        if heldBytes + bytes > configuration.maximumRequestBytes { endStandingUploads(toMakeRoomFor: bytes, now, &out) }
         guard heldBytes + bytes <= configuration.maximumRequestBytes else {
             return refuse(
                 .resourceExhausted,
                 "\(heldBytes) bytes of requests are in flight; \(bytes) more would pass the limit of \(configuration.maximumRequestBytes)",
                 retryAfter: Self.retryHint)
         }
-        return .admitted(items: items, bytes: bytes, inputBytes: inputBytes)
+        if let objection = uploads.objection(to: bytes, from: connection, budget: configuration.maximumRequestBytes) {
+            return refuse(.resourceExhausted, objection, retryAfter: Self.retryHint)
+        }
+        return .admitted(items: items, bytes: bytes, inputBytes: inputBytes, outputBytes: outputBytes)
     }
+
+    /// The last quarter of the places is for connections that have few requests outstanding, so that one with many shuts nobody out.
+    private func hasPlace(for connection: ConnectionID) -> Bool {
+        let limit = configuration.maximumRequests
+        guard requests.count >= limit - limit / 4 else { return true }
+        return (requestsOfConnection[connection]?.count ?? 0) < max(1, limit / Self.fewRequestsDivisor)
+    }
+
+    /// Whether anything of this client is outstanding.
+    public func hasRequests(of connection: ConnectionID) -> Bool { requestsOfConnection[connection] != nil }
 
     mutating func requestArrived(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
         guard requests[id]?.phase == .receiving else { return }
+        uploads.end(id)
         requests[id]?.phase = .running
         requests[id]?.arrivedAt = now
         enterRotation(id)
@@ -101,6 +121,28 @@ extension CoordinatorMachine {
         if rotation.count > 2 * requests.count + Self.staleDeadlineSlack {
             let living = requests
             rotation.compact { living[$0] != nil }
+        }
+    }
+
+    /// What the shell tells of with ``Event/requestProgressed(_:byteCount:)``.
+    public var uploadsUnderWay: [(request: RequestID, connection: ConnectionID)] { uploads.underWay }
+
+    mutating func endSlowUploads(_ now: Instant, _ out: inout [Directive]) {
+        for id in uploads.takeOverdue(now) {
+            finish(
+                id, with: .resourceExhausted,
+                "the request's bytes came at less than \(Uploads.minimumBytesPerSecond) bytes a second for \(Uploads.patience.readable); "
+                    + "the place that they were promised is given to others", isPermanent: true, now, &out)
+        }
+    }
+
+    /// Uploads of which nothing comes give way to a request that has no room, until it has.
+    private mutating func endStandingUploads(toMakeRoomFor bytes: Int, _ now: Instant, _ out: inout [Directive]) {
+        for id in uploads.standing(now) where heldBytes + bytes > configuration.maximumRequestBytes {
+            finish(
+                id, with: .resourceExhausted,
+                "no byte of the request has come for \(Uploads.yieldAfter.readable), and others need the place that it was promised",
+                now, &out)
         }
     }
 
@@ -144,12 +186,12 @@ extension CoordinatorMachine {
     /// Answers with an error and ends the request.
     /// - Parameter isPermanent: trying again as it is cannot help.
     mutating func finish(
-        _ id: RequestID, with code: StatusCode, _ message: String, isPermanent: Bool = false, _ now: Instant,
-        _ out: inout [Directive]
+        _ id: RequestID, with code: StatusCode, _ message: String, isPermanent: Bool = false, retryAfter: Duration = retryHint,
+        _ now: Instant, _ out: inout [Directive]
     ) {
         guard let request = requests[id], request.phase != .replying else { return }
         let mayHelp = (code == .unavailable || code == .resourceExhausted) && !isPermanent
-        let hint: UInt32 = mayHelp ? UInt32(Self.retryHint.milliseconds) : 0
+        let hint: UInt32 = mayHelp ? UInt32(retryAfter.milliseconds) : 0
         out.append(
             .send(
                 request.client,
@@ -171,6 +213,8 @@ extension CoordinatorMachine {
     mutating func remove(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
         guard let request = requests.removeValue(forKey: id) else { return }
         heldBytes -= request.bytes
+        uploads.end(id)
+        if request.phase == .receiving { out.append(.stopReceiving(id, request.client)) }
         requestOfClient[ClientRequest(connection: request.client, number: request.clientNumber)] = nil
         requestsOfConnection[request.client]?.remove(id)
         if requestsOfConnection[request.client]?.isEmpty == true { requestsOfConnection[request.client] = nil }

@@ -134,11 +134,12 @@ extension CoordinatorMachine {
 
     private mutating func hasStandbyRoom(_ node: Node, for bytes: UInt64, _ now: Instant) -> Bool {
         nodes[node.id]?.recentLoads.removeAll { $0.at + Self.memorySampleAge <= now }
-        let recent = (nodes[node.id]?.recentLoads ?? []).reduce(UInt64(0)) { $0 &+ $1.bytes }
+        let recent = (nodes[node.id]?.recentLoads ?? []).reduce(UInt64(0)) { $0.addedSaturating(to: $1.bytes) }
         let (limit, free, resident) = memory(of: node)
         let runtime = min(resident, Self.runtimeBytes)
         let reserve = max(Self.standbyReserveBytes, limit / Self.standbyReserveDivisor)
-        return bytes &+ recent &+ reserve <= free &+ runtime
+        let needed = bytes.addedSaturating(to: recent).addedSaturating(to: reserve)
+        return needed <= free.addedSaturating(to: runtime)
     }
 
     // MARK: Use

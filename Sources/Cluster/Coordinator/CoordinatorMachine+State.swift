@@ -2,7 +2,7 @@ internal import DequeModule
 internal import Planning
 internal import Wire
 
-/// Where a node stands (DESIGN section 6).
+/// Where a node stands.
 public enum NodeState: Sendable, Hashable, CaseIterable {
     /// Listed; not yet answering, or answering and not yet with both connections.
     case joining
@@ -40,6 +40,12 @@ extension CoordinatorMachine {
         /// Why it is in that state, for `status` and for the message that names who is missing.
         var cause = "not reached yet"
         var incarnation: IncarnationID?
+        /// By which the worker knows our next connection.
+        var holder: HolderToken
+        /// The process that answered a dial which came to nothing: once it is connected as another node, this one leads to it.
+        var met: IncarnationID?
+        /// The node that it was an alias of.
+        var aliasOf: NodeID?
         var profile: WorkerProfile?
         var control: ConnectionID?
         var data: ConnectionID?
@@ -140,15 +146,24 @@ extension CoordinatorMachine {
             var items: Range<Int>
             var attempt: UInt32 = 0
             var isDone = false
+            /// What its result takes, once one was announced.
+            var outputBytes = 0
             /// The nodes that ended while it was under way on them.
             var lossNodes: [NodeID] = []
+            /// Where attempts were that it was sent again after.
+            var tried: [NodeID] = []
         }
         var id: RequestID
         var client: ConnectionID
         var clientNumber: UInt64
         var items: Int
+        /// What it is charged with: its inputs as they came and decoded, and its outputs as the plan expects them or as they are.
         var bytes: Int
         var inputBytes: Int
+        /// Of `bytes`, what was set aside for outputs at the admission; it grows with results that are larger.
+        var outputBytes: Int
+        /// What the results that were announced so far take.
+        var resultBytes = 0
         var deadline: Instant
         var admittedAt: Instant
         /// When its inputs were complete.
@@ -176,9 +191,12 @@ extension CoordinatorMachine {
         /// Reserved at each hop, in route order.
         var bytes: [Int]
         var deadline: Instant
+        var sentAt: Instant
+        /// A result of it was announced, is what the model declares, and is on its way.
+        var isResultAccepted = false
         /// Nobody wants its result any more; the reservation waits for the node's word.
         var isAbandoned = false
-        /// Nothing else is under way on its nodes (DESIGN 5.6).
+        /// Nothing else is under way on its nodes.
         var isAlone = false
     }
 

@@ -8,10 +8,11 @@ extension CoordinatorMachine {
     /// The state of everything, as an operator wants to see it. `ownLinks` are the coordinator's own connections.
     public func status(ownLinks: [ClusterStatus.Link] = []) -> ClusterStatus {
         let known = nodes.values.sorted { $0.id < $1.id }
+        let aliases = aliasAddresses()
         return ClusterStatus(
             state: isDraining ? "draining" : active != nil ? "serving" : "waiting",
             cause: active == nil ? waitingCause : planFailure.map { "no newer plan: \($0)" },
-            model: model.map(Self.describe), nodes: known.map(Self.describe), plan: active.map(describe),
+            model: model.map(Self.describe), nodes: known.map { Self.describe($0, aliases[$0.id]) }, plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
             heldBytes: heldBytes, counters: counters, latencies: latencies,
             standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
@@ -37,28 +38,29 @@ extension CoordinatorMachine {
             outputs: model.outputs.map(\.description), batching: batching)
     }
 
-    private static func describe(_ node: Node) -> ClusterStatus.Node {
+    private static func describe(_ node: Node, _ aliases: [String]?) -> ClusterStatus.Node {
         let beat = node.heartbeat
         let cores = node.profile?.cores ?? 0
         return ClusterStatus.Node(
             name: node.id, address: node.addresses.first ?? "", state: node.state.name, cause: node.cause,
-            capability: cores * (node.profile?.speed ?? 0),
+            capability: (cores * (node.profile?.speed ?? 0)).finite,
             cpu: .init(
-                usedCores: beat?.cpuUsedCores ?? 0, quotaCores: beat?.cpuQuotaCores ?? cores,
-                throttledShare: beat?.cpuThrottledShare ?? 0, processCores: beat?.processCPUCores ?? 0),
+                usedCores: (beat?.cpuUsedCores ?? 0).finite, quotaCores: (beat?.cpuQuotaCores ?? cores).finite,
+                throttledShare: (beat?.cpuThrottledShare ?? 0).finite, processCores: (beat?.processCPUCores ?? 0).finite),
             memory: .init(
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
             network: beat.map { network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
             executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
             roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node),
-            pinnedStage: node.pinnedStage)
+            pinnedStage: node.pinnedStage, aliases: aliases)
     }
 
     private static func network(of node: Node, _ beat: Heartbeat) -> ClusterStatus.Network {
         ClusterStatus.Network(
             receivedBytes: beat.networkReceivedBytes, sentBytes: beat.networkSentBytes,
-            receivedBytesPerSecond: node.network.receivedBytesPerSecond, sentBytesPerSecond: node.network.sentBytesPerSecond)
+            receivedBytesPerSecond: node.network.receivedBytesPerSecond.finite,
+            sentBytesPerSecond: node.network.sentBytesPerSecond.finite)
     }
 
     /// What the node holds: loaded as soon as it has said so to us, with the counts of its last heartbeat, which may be older.
@@ -86,8 +88,8 @@ extension CoordinatorMachine {
         return ClusterStatus.PlanStatus(
             generation: active.generation,
             stages: describe(active.deployment), microBatch: active.deployment.microBatch,
-            predictedItemsPerSecond: plan.itemsPerSecond, predictedLatencyMs: plan.latencyMilliseconds,
-            correctedItemsPerSecond: drift.servingMs.map { Double(active.deployment.microBatch) * 1000 / $0 },
+            predictedItemsPerSecond: plan.itemsPerSecond.finite, predictedLatencyMs: plan.latencyMilliseconds.finite,
+            correctedItemsPerSecond: drift.servingMs.map { (Double(active.deployment.microBatch) * 1000 / $0).finite },
             strategy: plan.strategy.rawValue, reasons: plan.reasons)
     }
 
@@ -95,8 +97,8 @@ extension CoordinatorMachine {
         zip(deployment.plan.stages, deployment.stages).map { stage, deployed in
             ClusterStatus.Stage(
                 firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
-                cost: stage.predictedMilliseconds,
-                measuredMs: stage.replicas.map { nodes[$0]?.pace.runMilliseconds(deployed.partition) ?? 0 },
+                cost: stage.predictedMilliseconds.finite,
+                measuredMs: stage.replicas.map { (nodes[$0]?.pace.runMilliseconds(deployed.partition) ?? 0).finite },
                 parameterBytes: stage.parameterBytes.bytes, inputBytes: stage.inputBytes.bytes)
         }
     }
@@ -122,8 +124,8 @@ extension CoordinatorMachine {
             ClusterStatus.Link(
                 from: node.id.description, to: link.peer, connected: link.isConnected, messages: link.messages,
                 rawBytes: link.rawBytes,
-                wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond,
-                compressedShare: link.compressedShare)
+                wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond.finite,
+                compressedShare: link.compressedShare.finite)
         }
     }
 
@@ -137,7 +139,21 @@ extension CoordinatorMachine {
     public var tableSizes: TableSizes {
         TableSizes(
             abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
-            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count)
+            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count, nodes: nodes.count,
+            targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
+            registrationConnections: registrationOfConnection.count, departing: departing.count)
+    }
+    /// What does not hold though it must after each step, for tests and simulations. O(n).
+    public var brokenInvariant: String? {
+        if let broken = uploads.brokenInvariant { return broken }
+        if requests.values.count(where: { $0.phase == .receiving }) != uploads.count {
+            return "uploads are not the requests in receipt"
+        }
+        if requests.values.reduce(0, { $0 + $1.bytes }) != heldBytes { return "the held bytes are not the requests'" }
+        for request in requests.values where request.pieces.reduce(0, { $0 + $1.outputBytes }) != request.resultBytes {
+            return "the result bytes of request \(request.id.number) are not its pieces'"
+        }
+        return nil
     }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
 }
@@ -150,4 +166,10 @@ public struct TableSizes: Sendable, Hashable {
     public var nodeConnections: Int
     public var linkFaults: Int
     public var watches: Int
+    public var nodes: Int
+    public var targets: Int
+    public var aliases: Int
+    public var registrations: Int
+    public var registrationConnections: Int
+    public var departing: Int
 }

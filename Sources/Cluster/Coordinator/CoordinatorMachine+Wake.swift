@@ -15,12 +15,14 @@ extension CoordinatorMachine {
         consider(linkWakeAt)
         consider(peerTableDueAt)
         consider(deadlines.min?.at)
+        consider(uploads.nextWake)
         consider(abandoned.first.map { $0.at + Self.abandonedReclaim })
         consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }
         consider(rejoinAt)
         consider(registrationWakeAt)
         consider(departureWake)
+        consider(drainWake)
         if canPrepareStandbys { consider(standby.dueAt) }
         if standby.order == nil || drift.order != nil { consider(driftWake) }
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }

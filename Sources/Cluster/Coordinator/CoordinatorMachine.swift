@@ -1,6 +1,6 @@
 internal import DequeModule
 internal import HeapModule
-internal import Planning
+public import Planning
 internal import Tensors
 public import Wire
 
@@ -13,10 +13,13 @@ public import Wire
 /// client has left or cancelled.
 ///
 /// Invariants. A micro-batch has at most one attempt that counts; results of other attempts are dropped. A reservation (slot and bytes
-/// at each hop) lives from dispatch until the result, a `Dropped`, a rejection, a failure, or the node's loss (DESIGN 5.3).
+/// at each hop) lives from dispatch until the result, a `Dropped`, a rejection, a failure, or the node's loss. A process has one
+/// connection of each kind, however many addresses lead to it. Each table's bound is in docs/ARCHITECTURE.md ("Bounds").
 public struct CoordinatorMachine: Sendable {
     let configuration: Configuration
     public let session: SessionID
+    /// Gives each target the secret that its worker will know this coordinator by: always the same one for the same target.
+    let holderToken: @Sendable (NodeID) -> HolderToken
     public internal(set) var term: UInt64 = 1
 
     // Membership.
@@ -24,6 +27,8 @@ public struct CoordinatorMachine: Sendable {
     var nodeOfConnection: [ConnectionID: NodeID] = [:]
     /// The name under which the topology lists a worker, and the one that it bears (`--name`).
     var nodeOfTarget: [NodeID: NodeID] = [:]
+    /// Targets that lead to the process of another node.
+    var aliases: [NodeID: Alias] = [:]
     var watches: Heap<Watch> = []
     var peerTableVersion: UInt64 = 0
     /// When the workers are told of each other next: joins that come together are told once.
@@ -71,10 +76,11 @@ public struct CoordinatorMachine: Sendable {
     var deadlines: Heap<Deadline> = []
     var nextRequest: UInt64 = 1
     var heldBytes = 0
+    var uploads = Uploads()
     var flights: [WorkKey: Flight] = [:]
     /// Flights whose result is still wanted: what the window bounds.
     var livingFlights = 0
-    /// Micro-batches that are run alone (DESIGN 5.6), in the order in which they became suspicious.
+    /// Micro-batches that are run alone, in the order in which they became suspicious.
     var quarantine: Deque<PieceID> = []
     var isolation: Isolation?
     /// Abandoned flights in the order of their abandonment.
@@ -82,15 +88,19 @@ public struct CoordinatorMachine: Sendable {
     var lastStep: Instant?
     /// When this machine asked to be woken at the latest: being later than that is its own pause, not the nodes'.
     var promisedWake: Instant?
-    var isDraining = false
+    var drain: Drain?
 
     public private(set) var counters = Counters()
     /// Of the completed requests, from admission to the reply.
     var latencies = LatencyHistogram()
 
-    public init(configuration: Configuration, session: SessionID) {
+    public init(
+        configuration: Configuration, session: SessionID,
+        holderToken: @escaping @Sendable (NodeID) -> HolderToken = { _ in .none }
+    ) {
         self.configuration = configuration
         self.session = session
+        self.holderToken = holderToken
     }
 
     /// Advances by one event.
@@ -100,8 +110,8 @@ public struct CoordinatorMachine: Sendable {
         forgiveOwnPause(now)
         switch event {
         case .targets(let targets): adopt(targets, now, &out)
-        case .registered(let connection, let register, let incarnation):
-            registered(connection, register, incarnation, now, &out)
+        case .registered(let connection, let register, let incarnation, let source):
+            registered(connection, register, incarnation, from: source, now, &out)
         case .modelReady(let served):
             model = served
             requestPlan(now, after: .zero)
@@ -114,16 +124,17 @@ public struct CoordinatorMachine: Sendable {
         case .planned(let generation, let outcome): planned(generation, outcome, now, &out)
         case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, now, &out)
         case .requestAnnounced(let connection, let request): announced(connection, request, now, &out)
+        case .requestProgressed(let id, let byteCount): uploads.progressed(id, arrived: byteCount, now)
         case .requestArrived(let id): requestArrived(id, now, &out)
         case .requestCached(let id): requestCached(id, now, &out)
         case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, now, &out)
-        case .resultArrived(let key, let traces): resultArrived(key, traces, now, &out)
-        case .resultBroken(let key, let message): workFailed(key, node: nil, .internalError, message, now, &out)
+        case .requestGivenUp(let id): drop(id, now, &out)
+        case .resultAnnounced(let connection, let result): resultAnnounced(connection, result, now, &out)
+        case .resultArrived(let connection, let key, let traces): resultArrived(connection, key, traces, now, &out)
+        case .resultBroken(let connection, let key, let message): resultBroken(connection, key, message, now, &out)
         case .dispatchFailed(let key, let message): dispatchFailed(key, message, now, &out)
         case .replySent(let id): replySent(id, now, &out)
-        case .drain:
-            isDraining = true
-            log(.info, "draining: no new requests are taken", ["outstanding": "\(requests.count)"], &out)
+        case .drain: startDraining(now, &out)
         case .tick: break
         }
         advance(now, &out)
@@ -138,6 +149,7 @@ public struct CoordinatorMachine: Sendable {
         openStartGate(now, &out)
         reclaimAbandoned(now)
         expireRequests(now, &out)
+        endSlowUploads(now, &out)
         watchDeployment(now, &out)
         startPlanning(now, &out)
         prepareStandbys(now, &out)
@@ -146,7 +158,7 @@ public struct CoordinatorMachine: Sendable {
         dispatch(now, &out)
         watchRegistrations(now, &out)
         settleDepartures(now, &out)
-        if isDraining, requests.isEmpty { out.append(.drained) }
+        settleDrain(now, &out)
     }
 
     func log(_ level: LogLine.Level, _ message: String, _ metadata: [String: String], _ out: inout [Directive]) {
@@ -178,6 +190,8 @@ public struct Counters: Sendable, Hashable, Codable {
     public var cacheMisses: UInt64 = 0
     public var cacheBytes: UInt64 = 0
     public var cacheEntries: UInt64 = 0
+    /// The longest time for which the loop, which the shell holds, was busy without a look at the others.
+    public var longestLoopTurnMs: Double?
 
     public init() {}
 
@@ -198,5 +212,6 @@ public struct Counters: Sendable, Hashable, Codable {
         case cacheMisses = "cache_misses"
         case cacheBytes = "cache_bytes"
         case cacheEntries = "cache_entries"
+        case longestLoopTurnMs = "longest_loop_turn_ms"
     }
 }

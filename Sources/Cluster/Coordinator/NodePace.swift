@@ -23,6 +23,9 @@ struct NodePace: Sendable {
     /// A neighbour that was seen is believed for so long after the node has too little work to show him.
     static let disturbanceMemory: Duration = .seconds(60)
 
+    /// Partitions that the node holds no more, whose pace is remembered: a plan may come back to them.
+    static let rememberedRuns = 256
+
     private struct Sample: Sendable {
         var at: Instant
         var partitions: [PartitionKey: PartitionStatistics]
@@ -86,7 +89,8 @@ struct NodePace: Sendable {
         while let oldest = samples.first, now - oldest.at > Self.windowLength { samples.removeFirst() }
         defer { samples.append(sample) }
         guard let oldest = samples.first else { return }
-        var (count, wall, cpu) = (UInt64(0), UInt64(0), UInt64(0))
+        // In floating point: a message carries thousands of partitions, and their totals of nanoseconds together need not fit an integer.
+        var (count, wall, cpu) = (0.0, 0.0, 0.0)
         for (key, new) in sample.partitions {
             // Counters that went back are a partition that was loaded anew.
             guard let old = oldest.partitions[key], new.runs >= old.runs, new.cpuNanoseconds >= old.cpuNanoseconds,
@@ -94,20 +98,25 @@ struct NodePace: Sendable {
             else { continue }
             let (newRuns, items) = (new.runs - old.runs, new.items - old.items)
             let newCPU = new.cpuNanoseconds - old.cpuNanoseconds
-            count += newRuns
-            wall += new.computeNanoseconds - old.computeNanoseconds
-            cpu += newCPU
-            guard newRuns >= Self.leastRuns, newCPU > 0, Double(items) >= Self.leastFill * Double(microBatch) * Double(newRuns)
-            else {
-                continue
-            }
+            count += Double(newRuns)
+            wall += Double(new.computeNanoseconds - old.computeNanoseconds)
+            cpu += Double(newCPU)
+            guard newRuns >= Self.leastRuns, newCPU > 0, items > 0,
+                Double(items) >= Self.leastFill * Double(microBatch) * Double(newRuns)
+            else { continue }
             runs[key] = Run(milliseconds: Double(newCPU) / 1e6 * Double(microBatch) / Double(items), at: now)
             measuredAtWork.insert(key)
         }
+        if runs.count > sample.partitions.count + Self.rememberedRuns {
+            runs = runs.filter { sample.partitions[$0.key] != nil }
+            measuredAtWork = measuredAtWork.filter { sample.partitions[$0] != nil }
+        }
         let elapsed = Double((now - oldest.at).nanoseconds)
-        guard count >= Self.leastRuns, elapsed > 0, Double(wall) >= Self.busyShare * elapsed * Double(executors) else { return }
+        guard count >= Double(Self.leastRuns), elapsed > 0, wall > 0, wall >= Self.busyShare * elapsed * Double(executors) else {
+            return
+        }
         hasShownCores = true
-        let share = Double(cpu) / Double(wall)
+        let share = cpu / wall
         let allowed = min(1, cores / Double(executors))
         disturbed = share < Self.disturbedShare * allowed ? (share * Double(executors), now) : nil
     }

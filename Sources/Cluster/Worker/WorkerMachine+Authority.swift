@@ -1,8 +1,11 @@
-internal import Wire
+public import Wire
 
-/// Whom the worker obeys (DESIGN section 6, fencing): the coordinator that holds it, as long as that one lives, and after it whoever comes
+/// Whom the worker obeys: the coordinator that holds it, as long as that one lives, and after it whoever comes
 /// with a later term; everybody else is told who holds it. A living holder is not left for a later term either: a second coordinator that
 /// was started by mistake gets one from the first worker whose connection to the right one breaks, and would take all the others with it.
+///
+/// A living holder's connections are replaced only by who repeats its token: its session stands in each micro-batch's key, which all
+/// workers see. What a hello says takes effect once it is accepted, and nothing of it before.
 extension WorkerMachine {
     mutating func opened(_ connection: ConnectionID, _ hello: Hello, _ now: Instant, _ out: inout [Directive]) {
         switch hello.role {
@@ -35,22 +38,14 @@ extension WorkerMachine {
                     connection, Refused(code: .invalidArgument, message: "a coordinator's hello must carry its term and session")))
             return
         }
-        if let current = claim, offered.session != current.session {
-            let isHeld = control != nil && now - lastHeardFromCoordinator < Self.holdTimeout
-            guard offered.term > current.term, !isHeld else {
-                let holder =
-                    isHeld
-                    ? "coordinator \"\(holderName)\" holds this worker" : "a coordinator of a later term has held this worker"
-                out.append(
-                    .refuse(
-                        connection,
-                        Refused(
-                            code: .superseded,
-                            message: "\(holder) (term \(current.term)); stop that coordinator, or give this one other workers",
-                            term: current.term, isHeld: isHeld)))
-                return
-            }
-            supersede(&out)
+        if let refusal = refusal(of: offered, on: hello.channel, now) {
+            out.append(.refuse(connection, refusal))
+            return
+        }
+        if let claim, offered.session != claim.session { supersede(&out) }
+        if let old = resultChannel, offered.holder != claim?.holder {
+            drop(old, "replaced by another connection of the coordinator", &out)
+            resultChannel = nil
         }
         if claim?.session != offered.session {
             log(
@@ -59,7 +54,8 @@ extension WorkerMachine {
         }
         claim = offered
         holderName = hello.name
-        if let assigned = hello.assignedName, !isNameAssigned { rename(assigned) }
+        // What it was called by an earlier coordinator, or at another address, means nothing to this one.
+        if let assigned = hello.assignedName, hello.channel == .control { rename(assigned) }
         lastHeardFromCoordinator = now
         switch hello.channel {
         case .control:
@@ -73,6 +69,39 @@ extension WorkerMachine {
         }
         accept(connection, hello, &out)
         if hello.channel == .control { repeatLeaving(&out) }
+    }
+
+    /// At the end of the range no term comes after another: one peer's absurd term must not lock out every coordinator after it, so there
+    /// the silence of the holder decides alone.
+    private static func comesAfter(_ offered: UInt64, _ current: UInt64) -> Bool {
+        offered > current || offered >= WireRanges.terms.upperBound
+    }
+
+    /// Why a coordinator's hello is not taken.
+    private func refusal(of offered: CoordinatorClaim, on channel: Channel, _ now: Instant) -> Refused? {
+        let isHeld = control != nil && now - lastHeardFromCoordinator < Self.holdTimeout
+        if let current = claim, offered.session != current.session {
+            guard Self.comesAfter(offered.term, current.term), !isHeld else {
+                let holder =
+                    isHeld
+                    ? "coordinator \"\(holderName)\" holds this worker" : "a coordinator of a later term has held this worker"
+                return Refused(
+                    code: .superseded,
+                    message: "\(holder) (term \(current.term)); stop that coordinator, or give this one other workers",
+                    term: current.term, isHeld: isHeld)
+            }
+        }
+        let isHolder = offered.session == claim?.session && offered.holder == claim?.holder
+        if let current = claim, offered.session == current.session, !isHolder, isHeld {
+            // Most likely the same coordinator by another address of this process, which it knows by its incarnation.
+            return Refused(
+                code: .superseded, message: "coordinator \"\(holderName)\" holds this worker already, by another connection",
+                term: current.term, isHeld: true, incarnation: configuration.incarnation)
+        }
+        if channel == .data, control == nil || !isHolder {
+            return Refused(code: .failedPrecondition, message: "a coordinator opens its control connection first")
+        }
+        return nil
     }
 
     private mutating func accept(_ connection: ConnectionID, _ hello: Hello, _ out: inout [Directive]) {
@@ -92,7 +121,24 @@ extension WorkerMachine {
         control = nil
         resultChannel = nil
         peerTableVersion = 0
+        peerPages = nil
         cancelAll(&out)
+    }
+
+    // MARK: For the shell
+
+    /// Where heartbeats go.
+    public var controlConnection: ConnectionID? { control }
+    /// Where results go, and archives and work come from.
+    public var resultConnection: ConnectionID? { resultChannel }
+    /// What the coordinator that is obeyed wants of activations.
+    public var compression: CompressionMode { claim?.compression ?? .auto }
+
+    /// Whether work that comes on the connection counts: the coordinator's, or that of a process that stands in the peer table.
+    public func takesWork(from connection: ConnectionID) -> Bool {
+        if connection == resultChannel { return true }
+        guard let hello = connections[connection], hello.role == .worker else { return false }
+        return peerIncarnations.contains(hello.incarnation)
     }
 
     /// Nobody waits any more for anything that is held. In a fixed order, so that the same events give the same directives.
@@ -102,7 +148,7 @@ extension WorkerMachine {
         }
     }
 
-    private mutating func drop(_ connection: ConnectionID, _ why: String, _ out: inout [Directive]) {
+    mutating func drop(_ connection: ConnectionID, _ why: String, _ out: inout [Directive]) {
         connections[connection] = nil
         out.append(.close(connection, why))
         endSending(on: connection, &out)
@@ -118,7 +164,7 @@ extension WorkerMachine {
             if isLeaving { drain(&out) }
         }
         if connection == resultChannel { resultChannel = nil }
-        for (node, state) in peers {
+        for (node, state) in peers.sorted(by: { $0.key < $1.key }) {
             if case .connected(connection) = state.link { peerClosed(node, "the connection closed", &out) }
         }
         endSending(on: connection, &out)
@@ -146,7 +192,9 @@ extension WorkerMachine {
         case .releasePartition(let order): out.append(.releasePartition(order.key))
         case .cancelWork(let order):
             for key in order.keys { cancel(key, report: true, &out) }
-        case .released: if isLeaving { drain(&out) }
+        case .released:
+            isReleased = isLeaving
+            if isLeaving { drain(&out) }
         default: break
         }
     }

@@ -5,23 +5,29 @@ extension WorkerMachine {
     /// How long a worker that was told to end goes on working for a plan without it. Whoever stops containers kills them after ten seconds.
     public static let leavePatience: Duration = .seconds(8)
 
-    /// Told to end. Without a coordinator there is nobody to wait for.
+    /// Told to end: also what was about to start anew ends.
     mutating func leave(_ out: inout [Directive]) {
+        restartDueAt = nil
+        leave(because: "it was told to end", &out)
+    }
+
+    /// Without a coordinator there is nobody to wait for.
+    mutating func leave(because why: String, _ out: inout [Directive]) {
         guard !isLeaving, !isDraining else { return }
         isLeaving = true
+        leavingMessage = why
         guard control != nil else {
             drain(&out)
             return
         }
-        log(.info, "leaving: the coordinator plans without this worker first", ["in_flight": "\(work.count)"], &out)
-        tell(.leaving(Leaving(message: Self.leavingMessage)), &out)
+        log(
+            .info, "leaving: the coordinator plans without this worker first", ["cause": why, "in_flight": "\(work.count)"], &out)
+        tell(.leaving(Leaving(message: why)), &out)
     }
 
-    static let leavingMessage = "it was told to end"
-
-    /// A coordinator has connected (anew) meanwhile, and does not know it yet.
+    /// A coordinator has connected meanwhile, and does not know it yet.
     func repeatLeaving(_ out: inout [Directive]) {
-        if isLeaving, !isDraining { tell(.leaving(Leaving(message: Self.leavingMessage)), &out) }
+        if isLeaving, !isDraining { tell(.leaving(Leaving(message: leavingMessage)), &out) }
     }
 
     /// From now on new work is refused; the process may end once what is held has ended.
@@ -29,5 +35,12 @@ extension WorkerMachine {
         guard !isDraining else { return }
         isDraining = true
         log(.info, "draining: no new work is taken", ["in_flight": "\(work.count)"], &out)
+    }
+
+    /// Everything that was accepted is done. Who starts anew waits for the coordinator's word: it must not take the end of the connections for
+    /// a loss.
+    func end(_ now: Instant, _ out: inout [Directive]) {
+        guard let restartDueAt else { return out.append(.drained) }
+        if control == nil || isReleased || restartDueAt <= now { out.append(.restart) }
     }
 }

@@ -23,7 +23,10 @@ extension WorkerMachine {
         tell(.partitionReport(report), &out)
         log(
             .info, "partition is ready",
-            ["partition": key.description, "weight_bytes": "\(report.weightBytes)", "load_ms": "\(Int(report.loadMilliseconds))"],
+            [
+                "partition": key.description, "weight_bytes": "\(report.weightBytes)",
+                "load_ms": "\(Int(exactly: report.loadMilliseconds.rounded()) ?? 0)",
+            ],
             &out)
     }
 

@@ -2,9 +2,25 @@ internal import Wire
 
 /// Connections to the next stages. A lost peer is evidence against the link; the coordinator judges the node.
 extension WorkerMachine {
-    mutating func adopt(_ table: PeerTable, _ out: inout [Directive]) {
-        guard table.version > peerTableVersion else { return }
+    /// Takes a page; the table counts once its last one is here.
+    mutating func adopt(_ page: PeerTable, _ out: inout [Directive]) {
+        guard page.version > peerTableVersion else { return }
+        guard page.page > 0 || page.hasMore else { return adopt(whole: page, &out) }
+        if page.page == 0 { peerPages = PeerTable(version: page.version, peers: []) }
+        // A page that does not follow on the last one belongs to a table that was given up for a newer one.
+        guard var pages = peerPages, pages.version == page.version, pages.page == page.page,
+            pages.peers.count + page.peers.count <= WireLimits.peers
+        else { return peerPages = nil }
+        pages.peers += page.peers
+        pages.page += 1
+        peerPages = pages
+        if !page.hasMore { adopt(whole: pages, &out) }
+    }
+
+    private mutating func adopt(whole table: PeerTable, _ out: inout [Directive]) {
         peerTableVersion = table.version
+        peerPages = nil
+        peerIncarnations = Set(table.peers.map(\.incarnation))
         let listed = Dictionary(table.peers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for (node, state) in peers.sorted(by: { $0.key < $1.key }) where listed[node]?.incarnation != state.peer.incarnation {
             // The coordinator knows already that this process is gone: no evidence against a link to its successor.
@@ -78,7 +94,7 @@ extension WorkerMachine {
     /// Reports the link as broken and ends the micro-batches that needed it.
     mutating func lose(_ node: String, _ message: String, _ keys: [WorkKey], _ out: inout [Directive]) {
         let living = keys.filter { work[$0]?.isCancelled == false }
-        tell(.peerLost(PeerLost(from: name, to: node, message: message, keys: living)), &out)
+        for part in PeerLost(from: name, to: node, message: message, keys: living).parts { tell(.peerLost(part), &out) }
         log(.warning, "a peer cannot be reached", ["peer": node, "cause": message, "micro_batches": "\(living.count)"], &out)
         for key in keys {
             if work[key]?.isCancelled == true { tell(.workDropped(WorkDropped(key: key, node: name)), &out) }

@@ -6,7 +6,14 @@ extension WorkerMachine {
     mutating func arrived(_ connection: ConnectionID, _ header: Work, _ bytes: Int, _ now: Instant, _ out: inout [Directive]) {
         let key = header.key
         if connection == resultChannel { lastHeardFromCoordinator = now }
-        guard key.session == claim?.session, connections[connection] != nil else {
+        guard takesWork(from: connection) else {
+            // A stranger, or a process that the coordinator has given up. The end of the connection tells whoever sent it in good faith, and
+            // the coordinator hears of it from there.
+            out.append(.release(key))
+            if connections[connection] != nil { drop(connection, "work from somebody who is not in the peer table", &out) }
+            return
+        }
+        guard key.session == claim?.session else {
             // From before a restart of the coordinator: nobody waits for it.
             out.append(.release(key))
             return
@@ -31,6 +38,20 @@ extension WorkerMachine {
         out.append(.prepare(key))
     }
 
+    /// Where it came from nobody learns of it; the coordinator does, and tries it again.
+    mutating func turnedAway(_ connection: ConnectionID, _ header: Work, _ bytes: Int, _ out: inout [Directive]) {
+        guard takesWork(from: connection), header.key.session == claim?.session, work[header.key] == nil else { return }
+        let problem = noRoom(for: bytes)
+        tell(.workRejected(WorkRejected(key: header.key, node: name, code: problem.code, message: problem.message)), &out)
+    }
+
+    private func noRoom(for bytes: Int) -> (code: StatusCode, message: String) {
+        (
+            .resourceExhausted,
+            "\(name) holds \(heldBytes) bytes of activations; \(bytes) more would pass its limit of \(configuration.slotBytes)"
+        )
+    }
+
     /// Why an arrived micro-batch cannot be taken; it may be tried elsewhere.
     private func obstacle(to header: Work, bytes: Int) -> (code: StatusCode, message: String)? {
         guard !isDraining else { return (.unavailable, "\(name) is shutting down and takes no new work") }
@@ -45,11 +66,8 @@ extension WorkerMachine {
         guard work.count < configuration.slots else {
             return (.resourceExhausted, "\(name) holds \(work.count) micro-batches, which is its limit")
         }
-        guard heldBytes + bytes <= configuration.slotBytes else {
-            return (
-                .resourceExhausted,
-                "\(name) holds \(heldBytes) bytes of activations; \(bytes) more would pass its limit of \(configuration.slotBytes)"
-            )
+        guard bytes <= configuration.slotBytes - heldBytes else {
+            return noRoom(for: bytes)
         }
         return nil
     }
@@ -86,6 +104,7 @@ extension WorkerMachine {
 
     mutating func executed(_ key: WorkKey, _ now: Instant, _ out: inout [Directive]) {
         executing -= 1
+        overruns.remove(key)
         guard let item = work[key] else { return }
         countCompleted()
         if item.isCancelled {

@@ -8,11 +8,11 @@ public import Wire
 /// from ``Event/workArrived(_:_:bytes:)`` until a directive ends it (``Directive/release(_:)``). For each arrived micro-batch exactly
 /// one `release` follows. It keeps no routing state: the route stands in the micro-batch.
 ///
-/// The phases of a micro-batch: preparing (the shell decodes) → queued → executing → forwarding → released.
-/// (DESIGN: the worker is a store, an executor and a forwarder.)
+/// The phases of a micro-batch: preparing (the shell decodes) → queued → executing → forwarding → released. A run that overruns is released
+/// while it still goes on (`WorkerMachine+Overrun.swift`); its end is told as any other's.
 public struct WorkerMachine: Sendable {
     public struct Configuration: Sendable {
-        /// The name given by `--name`; otherwise the coordinator's first hello gives one.
+        /// The name given by `--name`; otherwise the hello of whoever is obeyed gives one.
         public var name: String?
         public var fallbackName: String
         public var software: String
@@ -47,7 +47,6 @@ public struct WorkerMachine: Sendable {
 
     let configuration: Configuration
     public private(set) var name: String
-    var isNameAssigned: Bool
 
     // Authority.
     var claim: CoordinatorClaim?
@@ -69,14 +68,24 @@ public struct WorkerMachine: Sendable {
     var partitions: [PartitionKey: PartitionPhase] = [:]
     var peers: [String: PeerState] = [:]
     var peerTableVersion: UInt64 = 0
+    /// What has come of a table in several pages; `page` counts them.
+    var peerPages: PeerTable?
+    /// Of the processes in the newest whole table: from others no work is taken.
+    var peerIncarnations: Set<IncarnationID> = []
     var isLeaving = false
+    var leavingMessage = ""
     var isDraining = false
+    /// Runs that were written off and have not ended: each has an executor for good.
+    var overruns: Set<WorkKey> = []
+    /// The process is to start anew once it has drained, which it does at this time at the latest.
+    var restartDueAt: Instant?
+    /// The coordinator has let it go.
+    var isReleased = false
 
     public init(configuration: Configuration, loaded: [PartitionKey] = []) {
         precondition(configuration.executors > 0 && configuration.slots > 0 && configuration.slotBytes > 0)
         self.configuration = configuration
         self.name = configuration.name ?? configuration.fallbackName
-        self.isNameAssigned = configuration.name != nil
         for key in loaded { partitions[key] = .loaded }
     }
 
@@ -88,11 +97,13 @@ public struct WorkerMachine: Sendable {
         case .closed(let connection): closed(connection, &out)
         case .received(let connection, let message): received(connection, message, now, &out)
         case .workArrived(let connection, let header, let bytes): arrived(connection, header, bytes, now, &out)
+        case .workTurnedAway(let connection, let header, let bytes): turnedAway(connection, header, bytes, &out)
         case .prepared(let key): prepared(key, now, &out)
         case .prepareFailed(let key, let code, let message): fail(key, code, message, now, &out)
         case .executed(let key): executed(key, now, &out)
         case .executionFailed(let key, let code, let message):
             executing -= 1
+            overruns.remove(key)
             fail(key, code, message, now, &out)
         case .forwarded(let key): forwarded(key, &out)
         case .forwardFailed(let key, let message): fail(key, .internalError, message, now, &out)
@@ -103,10 +114,13 @@ public struct WorkerMachine: Sendable {
         case .loaded(let key, let report): loaded(key, report, &out)
         case .loadFailed(let key, let code, let message): loadFailed(key, code, message, &out)
         case .leave: leave(&out)
-        case .drain: drain(&out)
+        case .drain:
+            restartDueAt = nil
+            drain(&out)
+        case .tick: watchRuns(now, &out)
         }
         startExecutions(now, &out)
-        if isDraining, work.isEmpty { out.append(.drained) }
+        if isDraining, work.isEmpty { end(now, &out) }
         return out
     }
 
@@ -115,8 +129,7 @@ public struct WorkerMachine: Sendable {
     }
 
     mutating func rename(_ assigned: String) {
-        name = assigned
-        isNameAssigned = true
+        if configuration.name == nil { name = assigned }
     }
 
     mutating func countCompleted() { completed += 1 }
@@ -131,6 +144,7 @@ public struct WorkerMachine: Sendable {
     /// Connections that said hello and stand.
     public var connectionCount: Int { connections.count }
     public var peerCount: Int { peers.count }
+    public func knowsPeer(_ node: String) -> Bool { peers[node] != nil }
     public func isPeerConnected(_ node: String) -> Bool { if case .connected = peers[node]?.link { true } else { false } }
 }
 
@@ -143,6 +157,8 @@ extension WorkerMachine {
         case received(ConnectionID, Message)
         /// A micro-batch is complete in the shell's memory; `bytes` is what it takes there.
         case workArrived(ConnectionID, Work, bytes: Int)
+        /// There was no room to receive it: its payload is read over.
+        case workTurnedAway(ConnectionID, Work, bytes: Int)
         case prepared(WorkKey)
         case prepareFailed(WorkKey, StatusCode, String)
         case executed(WorkKey)
@@ -162,6 +178,8 @@ extension WorkerMachine {
         case leave
         /// No more new work, whatever the coordinator says.
         case drain
+        /// A few times each second: nothing else shows that a run does not end.
+        case tick
     }
 
     public enum Directive: Sendable, Hashable {
@@ -186,6 +204,8 @@ extension WorkerMachine {
         case releasePartition(PartitionKey)
         /// Everything that was accepted is done and the process may end.
         case drained
+        /// The same, of a process that is to be followed by a fresh one: a run goes on that cannot be ended otherwise.
+        case restart
         case log(LogLine)
     }
 
@@ -196,6 +216,8 @@ extension WorkerMachine {
         var deadline: Instant
         var phase: Phase
         var isCancelled = false
+        /// When a run was first seen to go on after its cancellation.
+        var unwantedSince: Instant?
         /// The peer that it waits for or is being sent to.
         var nextNode: String?
         /// What it is being sent on; with the end of that connection it ends too.

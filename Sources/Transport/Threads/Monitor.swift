@@ -17,7 +17,12 @@ final class Monitor<State: Sendable>: @unchecked Sendable {
         mutex.initialize(to: pthread_mutex_t())
         condition.initialize(to: pthread_cond_t())
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        // Deadlines are moments of the monotonic clock, as everywhere.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -40,6 +45,19 @@ final class Monitor<State: Sendable>: @unchecked Sendable {
         while true {
             if let result = body(&state) { return result }
             pthread_cond_wait(condition, mutex)
+        }
+    }
+
+    /// Waits until `body` gives a value, or for `nil` until `deadline`.
+    func wait<Result>(until deadline: LoopTime, for body: (inout State) -> Result?) -> Result? {
+        var time = timespec()
+        time.tv_sec = Int(deadline.nanoseconds / 1_000_000_000)
+        time.tv_nsec = Int(deadline.nanoseconds % 1_000_000_000)
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let result = body(&state) { return result }
+            if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { return body(&state) }
         }
     }
 

@@ -60,6 +60,16 @@ final class PosixThread: Sendable {
         if isDetachable.withLock({ $0 }) { pthread_detach(handle) }
     }
 
+    /// CPU time that the thread has used; 0 once somebody waits for its end.
+    var cpuNanoseconds: UInt64 {
+        isDetachable.withLock { isRunning in
+            var clock = clockid_t()
+            var time = timespec()
+            guard isRunning, pthread_getcpuclockid(handle, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
+            return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+        }
+    }
+
     /// Waits for the thread's end. The first caller only; others return at once.
     func join() {
         let isFirst = isDetachable.withLock { isDetachable in

@@ -63,6 +63,9 @@ public final class TaskQueue: Sendable {
     /// Tasks that wait, and tasks that run now.
     public var load: (waiting: Int, running: Int) { state.withLock { ($0.tasks.count, $0.running) } }
 
+    /// CPU time of all threads since their start, with what the tasks that run now have used so far.
+    public var cpuNanoseconds: UInt64 { threads.reduce(0) { $0 &+ $1.cpuNanoseconds } }
+
     /// Takes no more tasks, runs (or, with `discardingQueued`, forgets) those that wait, and returns when all threads have ended.
     ///
     /// Not from one of the queue's own tasks: it would wait for itself.

@@ -22,15 +22,19 @@ extension RequestTiming: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__RequestTiming>) { amp4ec__request_timing__init(pointer) }
 
     func write(to c: inout Amp4ec__RequestTiming, in arena: WireArena) {
-        c.queue = queue
-        c.total = total
-        c.replays = replays
-        c.receive = receive
+        c.queue = Bound.measured(queue, in: WireRanges.spanNanoseconds)
+        c.total = Bound.measured(total, in: WireRanges.spanNanoseconds)
+        c.replays = Bound.measured(replays, in: WireRanges.replays)
+        c.receive = Bound.measured(receive, in: WireRanges.spanNanoseconds)
         c.cached = isCached ? 1 : 0
     }
 
-    init(reading c: Amp4ec__RequestTiming) {
-        self.init(queue: c.queue, total: c.total, replays: c.replays, isCached: c.cached != 0, receive: c.receive)
+    init(reading c: Amp4ec__RequestTiming) throws(WireError) {
+        self.init(
+            queue: try Field.number(c.queue, in: WireRanges.spanNanoseconds, "timing.queue"),
+            total: try Field.number(c.total, in: WireRanges.spanNanoseconds, "timing.total"),
+            replays: try Field.number(c.replays, in: WireRanges.replays, "timing.replays"), isCached: c.cached != 0,
+            receive: try Field.number(c.receive, in: WireRanges.spanNanoseconds, "timing.receive"))
     }
 }
 
@@ -91,8 +95,8 @@ extension HistoryRange: WireConvertible {
 
     func write(to c: inout Amp4ec__HistoryRange, in arena: WireArena) throws(WireError) {
         c.node = try arena.name(node, "history.node")
-        c.since_milliseconds = sinceMilliseconds
-        c.limit = limit
+        c.since_milliseconds = Bound.measured(sinceMilliseconds, in: WireRanges.historyMilliseconds)
+        c.limit = Bound.measured(limit, in: 0...UInt32(WireLimits.historySamples))
     }
 
     init(reading c: Amp4ec__HistoryRange) throws(WireError) {
@@ -100,7 +104,11 @@ extension HistoryRange: WireConvertible {
             throw WireError(
                 .limitExceeded, "history.limit is \(c.limit) samples of each node, over the limit of \(WireLimits.historySamples)")
         }
-        self.init(node: try Field.name(c.node, "history.node"), sinceMilliseconds: c.since_milliseconds, limit: c.limit)
+        self.init(
+            node: try Field.name(c.node, "history.node"),
+            sinceMilliseconds: try Field.number(
+                c.since_milliseconds, in: WireRanges.historyMilliseconds, "history.since_milliseconds"),
+            limit: c.limit)
     }
 }
 

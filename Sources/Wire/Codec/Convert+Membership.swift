@@ -4,23 +4,31 @@ extension Register: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Register>) { amp4ec__register__init(pointer) }
 
     func write(to c: inout Amp4ec__Register, in arena: WireArena) throws(WireError) {
-        c.name = try arena.name(name, "register.name")
-        (c.n_addresses, c.addresses) = try arena.names(addresses, atMost: WireLimits.addresses, "register.addresses")
+        c.name = try arena.name(name, .node, "register.name")
+        (c.n_addresses, c.addresses) = try arena.addresses(addresses, "register.addresses")
+        try checkAddresses()
     }
 
     init(reading c: Amp4ec__Register) throws(WireError) {
         self.init(
-            name: try Field.name(c.name, "register.name"),
-            addresses: try Field.names(c.n_addresses, c.addresses, atMost: WireLimits.addresses, "register.addresses"))
+            name: try Field.name(c.name, .node, "register.name"),
+            addresses: try Field.addresses(c.n_addresses, c.addresses, "register.addresses"))
+        try checkAddresses()
+    }
+
+    private func checkAddresses() throws(WireError) {
+        guard !addresses.isEmpty else {
+            throw WireError(.invalidValue, "register.addresses is empty: a registration says where the worker can be reached")
+        }
     }
 }
 
 extension Registered: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Registered>) { amp4ec__registered__init(pointer) }
     func write(to c: inout Amp4ec__Registered, in arena: WireArena) throws(WireError) {
-        c.name = try arena.name(name, "registered.name")
+        c.name = try arena.name(name, .node, "registered.name")
     }
-    init(reading c: Amp4ec__Registered) throws(WireError) { self.init(name: try Field.name(c.name, "registered.name")) }
+    init(reading c: Amp4ec__Registered) throws(WireError) { self.init(name: try Field.name(c.name, .node, "registered.name")) }
 }
 
 extension Leaving: WireConvertible {

@@ -4,16 +4,20 @@ extension CoordinatorClaim: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__CoordinatorClaim>) { amp4ec__coordinator_claim__init(pointer) }
 
     func write(to c: inout Amp4ec__CoordinatorClaim, in arena: WireArena) {
-        c.term = term
+        c.term = Bound.measured(term, in: WireRanges.terms)
         c.session_high = session.bits.high
         c.session_low = session.bits.low
         c.compression = compression.wire
+        c.holder_high = holder.bits.high
+        c.holder_low = holder.bits.low
     }
 
     init(reading c: Amp4ec__CoordinatorClaim) throws(WireError) {
         self.init(
-            term: c.term, session: SessionID(bits: UInt128(high: c.session_high, low: c.session_low)),
-            compression: try CompressionMode(wire: c.compression))
+            term: try Field.number(c.term, in: WireRanges.terms, "claim.term"),
+            session: SessionID(bits: UInt128(high: c.session_high, low: c.session_low)),
+            compression: try CompressionMode(wire: c.compression),
+            holder: HolderToken(bits: UInt128(high: c.holder_high, low: c.holder_low)))
     }
 }
 
@@ -45,17 +49,17 @@ extension Hello: WireConvertible {
         c.incarnation_high = incarnation.bits.high
         c.incarnation_low = incarnation.bits.low
         if let claim { c.claim = try arena.make(claim) }
-        c.assigned_name = try arena.name(assignedName ?? "", "hello.assigned_name")
+        if let assignedName { c.assigned_name = try arena.name(assignedName, .node, "hello.assigned_name") }
     }
 
     init(reading c: Amp4ec__Hello) throws(WireError) {
-        let assigned = try Field.name(c.assigned_name, "hello.assigned_name")
+        let isAssigned = c.assigned_name.map { $0.pointee != 0 } ?? false
         self.init(
             role: try Field.value(c.role.rawValue, "hello.role"), channel: try Field.value(c.channel.rawValue, "hello.channel"),
             name: try Field.name(c.name, "hello.name"), software: try Field.name(c.software, "hello.software"),
             incarnation: IncarnationID(bits: UInt128(high: c.incarnation_high, low: c.incarnation_low)),
             claim: c.claim == nil ? nil : try Field.required(c.claim, "hello.claim"),
-            assignedName: assigned.isEmpty ? nil : assigned)
+            assignedName: isAssigned ? try Field.name(c.assigned_name, .node, "hello.assigned_name") : nil)
     }
 }
 
@@ -64,12 +68,15 @@ extension HeldPartition: WireConvertible {
 
     func write(to c: inout Amp4ec__HeldPartition, in arena: WireArena) throws(WireError) {
         c.key = try arena.make(key)
-        c.archive_bytes = archiveBytes
+        c.archive_bytes = Bound.measured(archiveBytes, in: WireRanges.bytes)
         c.is_loaded = isLoaded ? 1 : 0
     }
 
     init(reading c: Amp4ec__HeldPartition) throws(WireError) {
-        self.init(key: try Field.required(c.key, "inventory.key"), archiveBytes: c.archive_bytes, isLoaded: c.is_loaded != 0)
+        self.init(
+            key: try Field.required(c.key, "inventory.key"),
+            archiveBytes: try Field.number(c.archive_bytes, in: WireRanges.bytes, "inventory.archive_bytes"),
+            isLoaded: c.is_loaded != 0)
     }
 }
 
@@ -77,13 +84,13 @@ extension WorkerProfile: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__WorkerProfile>) { amp4ec__worker_profile__init(pointer) }
 
     func write(to c: inout Amp4ec__WorkerProfile, in arena: WireArena) throws(WireError) {
-        c.cores = Bound.measured(cores)
-        c.speed = Bound.measured(speed)
-        c.memory_limit_bytes = memoryLimitBytes
-        c.memory_available_bytes = memoryAvailableBytes
-        c.executors = executors
-        c.slots = slots
-        c.slot_bytes = slotBytes
+        c.cores = Bound.measured(cores, in: WireRanges.cores)
+        c.speed = Bound.measured(speed, in: WireRanges.speeds)
+        c.memory_limit_bytes = Bound.measured(memoryLimitBytes, in: WireRanges.bytes)
+        c.memory_available_bytes = Bound.measured(memoryAvailableBytes, in: WireRanges.bytes)
+        c.executors = Bound.measured(executors, in: WireRanges.executors)
+        c.slots = Bound.measured(slots, in: WireRanges.slots)
+        c.slot_bytes = Bound.measured(slotBytes, in: WireRanges.slotBytes)
         c.toolchain = try arena.name(toolchain, "worker.toolchain")
         (c.n_inventory, c.inventory) = try arena.list(inventory, atMost: WireLimits.inventory, "worker.inventory")
         c.processor_group = try arena.name(processorGroup, "worker.processor_group")
@@ -91,9 +98,15 @@ extension WorkerProfile: WireConvertible {
 
     init(reading c: Amp4ec__WorkerProfile) throws(WireError) {
         self.init(
-            cores: try Field.quantity(c.cores, "worker.cores"), speed: try Field.quantity(c.speed, "worker.speed"),
-            memoryLimitBytes: c.memory_limit_bytes, memoryAvailableBytes: c.memory_available_bytes, executors: c.executors,
-            slots: c.slots, slotBytes: c.slot_bytes, toolchain: try Field.name(c.toolchain, "worker.toolchain"),
+            cores: try Field.quantity(c.cores, in: WireRanges.cores, "worker.cores"),
+            speed: try Field.quantity(c.speed, in: WireRanges.speeds, "worker.speed"),
+            memoryLimitBytes: try Field.number(c.memory_limit_bytes, in: WireRanges.bytes, "worker.memory_limit_bytes"),
+            memoryAvailableBytes: try Field.number(
+                c.memory_available_bytes, in: WireRanges.bytes, "worker.memory_available_bytes"),
+            executors: try Field.number(c.executors, in: WireRanges.executors, "worker.executors"),
+            slots: try Field.number(c.slots, in: WireRanges.slots, "worker.slots"),
+            slotBytes: try Field.number(c.slot_bytes, in: WireRanges.slotBytes, "worker.slot_bytes"),
+            toolchain: try Field.name(c.toolchain, "worker.toolchain"),
             inventory: try Field.list(c.n_inventory, c.inventory, atMost: WireLimits.inventory, "worker.inventory"),
             processorGroup: try Field.name(c.processor_group, "worker.processor_group"))
     }
@@ -104,11 +117,11 @@ extension Welcome: WireConvertible {
 
     func write(to c: inout Amp4ec__Welcome, in arena: WireArena) throws(WireError) {
         c.role = Amp4ec__Role(rawValue: role.rawValue)
-        c.name = try arena.name(name, "welcome.name")
+        c.name = try arena.name(name, nameKind, "welcome.name")
         c.software = try arena.name(software, "welcome.software")
         c.incarnation_high = incarnation.bits.high
         c.incarnation_low = incarnation.bits.low
-        c.term = term
+        c.term = Bound.measured(term, in: WireRanges.terms)
         if let worker { c.worker = try arena.make(worker) }
     }
 
@@ -116,9 +129,14 @@ extension Welcome: WireConvertible {
         self.init(
             role: try Field.value(c.role.rawValue, "welcome.role"), name: try Field.name(c.name, "welcome.name"),
             software: try Field.name(c.software, "welcome.software"),
-            incarnation: IncarnationID(bits: UInt128(high: c.incarnation_high, low: c.incarnation_low)), term: c.term,
+            incarnation: IncarnationID(bits: UInt128(high: c.incarnation_high, low: c.incarnation_low)),
+            term: try Field.number(c.term, in: WireRanges.terms, "welcome.term"),
             worker: c.worker == nil ? nil : try Field.required(c.worker, "welcome.worker"))
+        try Bound.name(name, nameKind, "welcome.name")
     }
+
+    /// A worker's goes into every table; another's is for logs.
+    private var nameKind: NameKind { role == .worker || worker != nil ? .node : .label }
 }
 
 extension Refused: WireConvertible {
@@ -127,13 +145,17 @@ extension Refused: WireConvertible {
     func write(to c: inout Amp4ec__Refused, in arena: WireArena) throws(WireError) {
         c.code = Amp4ec__StatusCode(rawValue: code.rawValue)
         c.message = try arena.text(message)
-        c.term = term
+        c.term = Bound.measured(term, in: WireRanges.terms)
         c.is_held = isHeld ? 1 : 0
+        c.incarnation_high = incarnation?.bits.high ?? 0
+        c.incarnation_low = incarnation?.bits.low ?? 0
     }
 
     init(reading c: Amp4ec__Refused) throws(WireError) {
         self.init(
             code: try Field.value(c.code.rawValue, "refused.code"), message: try Field.text(c.message, "refused.message"),
-            term: c.term, isHeld: c.is_held != 0)
+            term: try Field.number(c.term, in: WireRanges.terms, "refused.term"), isHeld: c.is_held != 0,
+            incarnation: c.incarnation_high | c.incarnation_low == 0
+                ? nil : IncarnationID(bits: UInt128(high: c.incarnation_high, low: c.incarnation_low)))
     }
 }

@@ -19,6 +19,7 @@ extension PartitionKey: WireConvertible {
         guard let level = UInt8(exactly: c.optimization.rawValue) else {
             throw WireError(.invalidValue, "partition.optimization has the value \(c.optimization.rawValue), which is not known")
         }
+        _ = try Bound.layer(Int(c.first_layer), "partition.first_layer")
         _ = try Bound.layer(Int(c.end_layer), "partition.end_layer")
         self.init(
             modelDigest: try Field.digest(c.model_digest, "partition.model_digest"), firstLayer: Int(c.first_layer),
@@ -57,12 +58,12 @@ extension Hop: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Hop>) { amp4ec__hop__init(pointer) }
 
     func write(to c: inout Amp4ec__Hop, in arena: WireArena) throws(WireError) {
-        c.node = try arena.name(node, "hop.node")
+        c.node = try arena.name(node, .node, "hop.node")
         c.partition = try arena.make(partition)
     }
 
     init(reading c: Amp4ec__Hop) throws(WireError) {
-        self.init(node: try Field.identifier(c.node, "hop.node"), partition: try Field.required(c.partition, "hop.partition"))
+        self.init(node: try Field.name(c.node, .node, "hop.node"), partition: try Field.required(c.partition, "hop.partition"))
     }
 }
 
@@ -70,20 +71,26 @@ extension HopTrace: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__HopTrace>) { amp4ec__hop_trace__init(pointer) }
 
     func write(to c: inout Amp4ec__HopTrace, in arena: WireArena) throws(WireError) {
-        c.node = try arena.name(node, "trace.node")
-        c.receive = receive
-        c.decode = decode
-        c.queue = queue
-        c.compute = compute
-        c.encode = encode
-        c.raw_bytes = rawBytes
-        c.wire_bytes = wireBytes
+        c.node = try arena.name(node, .node, "trace.node")
+        c.receive = Bound.measured(receive, in: WireRanges.spanNanoseconds)
+        c.decode = Bound.measured(decode, in: WireRanges.spanNanoseconds)
+        c.queue = Bound.measured(queue, in: WireRanges.spanNanoseconds)
+        c.compute = Bound.measured(compute, in: WireRanges.spanNanoseconds)
+        c.encode = Bound.measured(encode, in: WireRanges.spanNanoseconds)
+        c.raw_bytes = Bound.measured(rawBytes, in: WireRanges.bytes)
+        c.wire_bytes = Bound.measured(wireBytes, in: WireRanges.bytes)
     }
 
     init(reading c: Amp4ec__HopTrace) throws(WireError) {
         self.init(
-            node: try Field.identifier(c.node, "trace.node"), receive: c.receive, decode: c.decode, queue: c.queue,
-            compute: c.compute, encode: c.encode, rawBytes: c.raw_bytes, wireBytes: c.wire_bytes)
+            node: try Field.name(c.node, .node, "trace.node"),
+            receive: try Field.number(c.receive, in: WireRanges.spanNanoseconds, "trace.receive"),
+            decode: try Field.number(c.decode, in: WireRanges.spanNanoseconds, "trace.decode"),
+            queue: try Field.number(c.queue, in: WireRanges.spanNanoseconds, "trace.queue"),
+            compute: try Field.number(c.compute, in: WireRanges.spanNanoseconds, "trace.compute"),
+            encode: try Field.number(c.encode, in: WireRanges.spanNanoseconds, "trace.encode"),
+            rawBytes: try Field.number(c.raw_bytes, in: WireRanges.bytes, "trace.raw_bytes"),
+            wireBytes: try Field.number(c.wire_bytes, in: WireRanges.bytes, "trace.wire_bytes"))
     }
 }
 
@@ -178,10 +185,37 @@ struct Warmup: WireConvertible {
 
     func write(to c: inout Amp4ec__Warmup, in arena: WireArena) throws(WireError) {
         (c.n_inputs, c.inputs) = try arena.list(inputs.map { Shape(header: $0) }, atMost: WireLimits.tensors, "warmup.inputs")
+        try checkSize()
     }
 
     init(reading c: Amp4ec__Warmup) throws(WireError) {
         let shapes: [Shape] = try Field.list(c.n_inputs, c.inputs, atMost: WireLimits.tensors, "warmup.inputs")
         self.init(inputs: shapes.map(\.header))
+        try checkSize()
+    }
+
+    /// What does not fit one message never comes as a micro-batch: nobody takes memory to warm up for it.
+    private func checkSize() throws(WireError) {
+        guard let byteCount = byteCount, byteCount <= WireLimits.activationByteCount else {
+            throw WireError(
+                .limitExceeded, "a warm-up's tensors take over \(WireLimits.activationByteCount) bytes, which is the limit")
+        }
+    }
+
+    /// Of all its tensors; `nil` where that is beyond any message.
+    private var byteCount: Int? {
+        var sum = 0
+        for input in inputs {
+            // Each is at most `Tensor.maximumByteCount`, and there are at most `WireLimits.tensors`.
+            guard let bytes = try? input.tensorByteCount() else { return nil }
+            sum += bytes
+        }
+        return sum
+    }
+
+    /// Whether a receiver takes it.
+    var isSendable: Bool {
+        guard inputs.count <= WireLimits.tensors, let byteCount else { return false }
+        return byteCount <= WireLimits.activationByteCount
     }
 }

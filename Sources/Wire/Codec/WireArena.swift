@@ -91,11 +91,25 @@ extension WireArena {
     func names(
         _ values: [String], atMost limit: Int, _ field: StaticString
     ) throws(WireError) -> (Int, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) {
+        try strings(values, atMost: limit, field) { value throws(WireError) in try name(value, .label, field) }
+    }
+
+    /// … and for addresses.
+    func addresses(
+        _ values: [String], _ field: StaticString
+    ) throws(WireError) -> (Int, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) {
+        try strings(values, atMost: WireLimits.addresses, field) { value throws(WireError) in try address(value, field) }
+    }
+
+    private func strings(
+        _ values: [String], atMost limit: Int, _ field: StaticString,
+        _ write: (String) throws(WireError) -> UnsafeMutablePointer<CChar>
+    ) throws(WireError) -> (Int, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) {
         try Bound.count(values.count, atMost: limit, field)
         guard !values.isEmpty else { return (0, nil) }
         let array = try room(values.count * MemoryLayout<UnsafeMutableRawPointer>.stride)
             .bindMemory(to: UnsafeMutablePointer<CChar>?.self, capacity: values.count)
-        for (index, value) in values.enumerated() { (array + index).initialize(to: try name(value, field)) }
+        for (index, value) in values.enumerated() { (array + index).initialize(to: try write(value)) }
         return (values.count, array)
     }
 
@@ -106,31 +120,47 @@ extension WireArena {
         return (values.count, array)
     }
 
-    /// A name as a C string. It identifies something, so it is never cut: one that is too long is an error.
-    func name(_ value: String, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
-        let count = value.utf8.count
-        guard count <= WireLimits.nameByteCount else {
-            throw WireError(
-                .limitExceeded, "\(field) of \(count) bytes is over the limit of \(WireLimits.nameByteCount); take a shorter name")
-        }
-        let pointer = try cString(value.utf8, count: count)
-        guard UnsafeBufferPointer(start: pointer, count: count).allSatisfy({ $0 != 0 }) else {
-            throw WireError(.invalidValue, "\(field) contains a zero byte")
+    /// A name as a C string. It identifies something, so it is never cut: what a decoder refuses is an error here too.
+    func name(_ value: String, _ kind: NameKind, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
+        let pointer = try limited(value, to: WireLimits.nameByteCount, field)
+        if !kind.allowsAtOnce(UnsafeRawBufferPointer(start: pointer, count: value.utf8.count)) {
+            try Bound.name(value, kind, field)
         }
         return pointer
+    }
+
+    func name(_ value: String, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
+        try name(value, .label, field)
+    }
+
+    func address(_ value: String, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
+        let pointer = try limited(value, to: WireLimits.addressByteCount, field)
+        guard AddressText.isPlausible(UnsafeRawBufferPointer(start: pointer, count: value.utf8.count)) else {
+            throw WireError(.invalidValue, "\(field) is not host:port")
+        }
+        return pointer
+    }
+
+    private func limited(_ value: String, to limit: Int, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
+        let count = value.utf8.count
+        guard count <= limit else {
+            throw WireError(.limitExceeded, "\(field) of \(count) bytes is over the limit of \(limit); take a shorter one")
+        }
+        return try cString(value.utf8, count: count)
     }
 
     /// A digest as a C string.
     func digest(_ value: String, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {
-        let pointer = try name(value, field)
+        let pointer = try limited(value, to: WireLimits.nameByteCount, field)
         try Bound.digest(UnsafeRawBufferPointer(start: pointer, count: value.utf8.count), field)
         return pointer
     }
 
-    /// A text for people as a C string: cut at a character's end to ``WireLimits/textByteCount``, and at a zero byte.
-    func text(_ value: String) throws(WireError) -> UnsafeMutablePointer<CChar> {
-        var count =
-            value.utf8.firstIndex(of: 0).map { value.utf8.distance(from: value.utf8.startIndex, to: $0) } ?? value.utf8.count
+    /// A text for people as a C string: cut at a character's end to ``WireLimits/textByteCount``, and without what a
+    /// terminal would obey.
+    func text(_ original: String) throws(WireError) -> UnsafeMutablePointer<CChar> {
+        let value = original.withoutControls
+        var count = value.utf8.count
         if count > WireLimits.textByteCount {
             // A byte 10xxxxxx goes on a character: step back to where one starts.
             var end = value.utf8.index(value.utf8.startIndex, offsetBy: WireLimits.textByteCount)

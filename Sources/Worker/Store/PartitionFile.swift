@@ -74,12 +74,16 @@ struct PartitionFile {
         else { return .invalid("its header is damaged") }
         let numbers = layers.split(separator: " ").compactMap { Int($0) }
         guard numbers.count == 2 else { return .invalid("its header is damaged") }
-        guard byteCount >= 0, fileByteCount - headerByteCount == byteCount else {
+        guard (0...WireLimits.partitionByteCount).contains(byteCount), fileByteCount - headerByteCount == byteCount else {
             return .invalid("it holds \(fileByteCount - headerByteCount) bytes of \(byteCount)")
         }
         let key = PartitionKey(
             modelDigest: String(model), firstLayer: numbers[0], endLayer: numbers[1], toolchain: String(toolchain),
             optimization: level)
+        // What could not be said to a coordinator would end every connection that says what is here.
+        guard (try? MessageCodec.encode(.partitionData(PartitionData(key: key, contentDigest: String(digest))))) != nil else {
+            return .invalid("its header names no partition that there can be")
+        }
         return .valid(PartitionFile(key: key, contentDigest: String(digest), byteCount: byteCount))
     }
 }

@@ -74,7 +74,9 @@ struct PartitionFolder: Sendable {
             ? PartitionFile.decode(header: header, fileByteCount: Int(information.st_size)) : .invalid("it cannot be read")
         {
         case .valid(let found):
-            let lastUse = information.st_mtim.tv_sec * 1_000_000_000 + information.st_mtim.tv_nsec
+            // A file's time is whatever somebody has set: beyond 292 years it is the latest or the earliest.
+            let (seconds, isFar) = information.st_mtim.tv_sec.multipliedReportingOverflow(by: 1_000_000_000)
+            let lastUse = isFar ? (information.st_mtim.tv_sec < 0 ? Int.min : Int.max) : seconds &+ information.st_mtim.tv_nsec
             return Entry(file: found, lastUse: lastUse, diskByteCount: Int(information.st_size))
         case .otherVersion(let version):
             warn("\(file) is of format version \(version) and is left alone; this worker reads version 1")
@@ -159,7 +161,7 @@ struct PartitionFolder: Sendable {
         let now = time(nil)
         for name in names() where name.hasPrefix(Self.temporaryPrefix) {
             var information = stat()
-            if stat("\(path)/\(name)", &information) == 0, now - information.st_mtim.tv_sec > Self.abandonedAfterSeconds {
+            if stat("\(path)/\(name)", &information) == 0, information.st_mtim.tv_sec < now - Self.abandonedAfterSeconds {
                 unlink("\(path)/\(name)")
             }
         }

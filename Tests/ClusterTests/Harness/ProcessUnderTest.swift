@@ -34,16 +34,25 @@ final class ProcessUnderTest: Sendable {
     /// - Parameters:
     ///   - environment: laid over this process's own, of which no secret is passed on.
     ///   - folder: gets `NAME.stdout` and `NAME.stderr`.
-    init(_ product: Product, _ arguments: [String], name: String, environment: [String: String] = [:], in folder: TemporaryFolder)
-        throws
-    {
+    ///   - descriptorLimit: of the process, soft and hard.
+    ///   - output, errors: descriptors that the process has in place of those files.
+    init(
+        _ product: Product, _ arguments: [String], name: String, environment: [String: String] = [:], output: Int32? = nil,
+        errors: Int32? = nil, descriptorLimit: Int? = nil, in folder: TemporaryFolder
+    ) throws {
         self.name = name
         let path = try product.path
-        commandLine = [path] + arguments
+        // Both limits, as a service manager sets them: the process cannot raise it again.
+        let shell = descriptorLimit.map { ["/bin/sh", "-c", "ulimit -n \($0) && exec \"$0\" \"$@\""] } ?? []
+        commandLine = shell + [path] + arguments
         files = [.stdout: folder.path("\(name).stdout"), .stderr: folder.path("\(name).stderr")]
         var variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         if environment["AMP4EC_CLUSTER_SECRET_FILE"] == nil { variables["AMP4EC_CLUSTER_SECRET_FILE"] = nil }
-        pid = try Self.spawn(commandLine, variables, output: folder.path("\(name).stdout"), errors: folder.path("\(name).stderr"))
+        pid = try Self.spawn(
+            commandLine, variables,
+            [
+                (STDOUT_FILENO, folder.path("\(name).stdout"), output), (STDERR_FILENO, folder.path("\(name).stderr"), errors),
+            ])
     }
 
     deinit {
@@ -53,15 +62,19 @@ final class ProcessUnderTest: Sendable {
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
     }
 
-    private static func spawn(_ commandLine: [String], _ variables: [String: String], output: String, errors: String) throws
-        -> pid_t
-    {
+    private static func spawn(
+        _ commandLine: [String], _ variables: [String: String], _ streams: [(Int32, path: String, descriptor: Int32?)]
+    ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-        for (descriptor, path) in [(STDOUT_FILENO, output), (STDERR_FILENO, errors)] {
-            posix_spawn_file_actions_addopen(&actions, descriptor, path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        for (place, path, descriptor) in streams {
+            if let descriptor {
+                posix_spawn_file_actions_adddup2(&actions, descriptor, place)
+            } else {
+                posix_spawn_file_actions_addopen(&actions, place, path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+            }
         }
         // Signals stand as a shell would leave them, whatever the test runner has done with its own.
         var attributes = posix_spawnattr_t()

@@ -1,0 +1,107 @@
+internal import Planning
+internal import Wire
+
+/// One worker at several addresses (two networks, A and AAAA, a name and its address, listed and registered): one process is one node with
+/// one connection of each kind, and every other target that leads to it is an alias, which is not dialled while that stands.
+extension CoordinatorMachine {
+    /// When its node is lost, an alias is dialled this much later than the node: it comes into its own where the node's address is dead.
+    static let aliasDelay: Duration = .milliseconds(250)
+    /// A worker that answers under a name which it may not have is dialled again after this: it has to be configured anew.
+    static let misnamedPause: Duration = .seconds(2)
+
+    struct Alias: Sendable {
+        var node: NodeID
+        var addresses: [String]
+        var pinnedStage: Int?
+    }
+
+    func makeNode(_ target: NodeID, _ addresses: [String], _ now: Instant) -> Node {
+        Node(
+            id: target, target: target, addresses: addresses, holder: holderToken(target), redialAt: now,
+            backoff: configuration.redialFirst)
+    }
+
+    /// The other node as which the process is connected.
+    func connectedNode(_ incarnation: IncarnationID?, besides id: NodeID) -> NodeID? {
+        guard let incarnation else { return nil }
+        return nodes.values.first { $0.control != nil && $0.incarnation == incarnation && $0.id != id }?.id
+    }
+
+    /// The node's target leads to the process that is connected as `main`.
+    mutating func becomeAlias(_ id: NodeID, of main: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id], node.control == nil else { return }
+        let isNew = node.aliasOf != main
+        remove(id, because: "it is \(main) at another address", now, &out)
+        aliases[node.target] = Alias(node: main, addresses: node.addresses, pinnedStage: node.pinnedStage)
+        if isNew {
+            log(
+                .info, "a worker has another address",
+                ["node": main.description, "address": node.addresses.first ?? "?", "listed_as": node.target.description], &out)
+        }
+        reviewAliases(now, &out)
+    }
+
+    /// A process has connected: those that met it before are its aliases.
+    mutating func gatherAliases(of id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let incarnation = nodes[id]?.incarnation else { return }
+        // What is being dialled is told by how the dial ends.
+        let met = nodes.values.filter { $0.id != id && $0.met == incarnation && $0.control == nil && !$0.isDialing }
+        for node in met.sorted(by: { $0.id < $1.id }) { becomeAlias(node.id, of: id, now, &out) }
+    }
+
+    /// The node is lost: whoever answers at its other addresses now may be somebody else.
+    mutating func releaseAliases(of id: NodeID, _ now: Instant) {
+        guard !aliases.isEmpty else { return }
+        for (target, alias) in aliases.filter({ $0.value.node == id }).sorted(by: { $0.key < $1.key }) {
+            aliases[target] = nil
+            guard nodes[target] == nil else { continue }
+            var node = makeNode(target, alias.addresses, now + configuration.redialFirst + Self.aliasDelay)
+            node.pinnedStage = alias.pinnedStage
+            node.met = nodes[id]?.incarnation
+            node.aliasOf = id
+            node.cause = "\(id), whose other address it was, is lost"
+            nodeOfTarget[target] = target
+            nodes[target] = node
+            rearm(target)
+        }
+    }
+
+    /// Aliases that nobody lists any more end; a node that only an alias is still listed for goes on as that.
+    mutating func reviewAliases(_ now: Instant, _ out: inout [Directive]) {
+        for (target, alias) in aliases.sorted(by: { $0.key < $1.key }) {
+            guard listedTargets.contains(target) else {
+                if registrations[target] == nil { aliases[target] = nil }
+                continue
+            }
+            guard let node = nodes[alias.node], !listedTargets.contains(node.target), !isRegistered(target: node.target) else {
+                continue
+            }
+            aliases[target] = nil
+            nodeOfTarget[node.target] = nil
+            nodeOfTarget[target] = node.id
+            nodes[node.id]?.target = target
+            nodes[node.id]?.addresses = alias.addresses
+            if node.departure?.cause == .unlisted { _ = comeBack(node.id, now, &out) }
+        }
+    }
+
+    /// Why a worker cannot have the name that it says; `nil` where it can.
+    /// - Parameter dialled: as which it was dialled.
+    func objection(to name: NodeID, of dialled: NodeID) -> String? {
+        if name.description.isEmpty { return "it has an empty name; give it a --name" }
+        if name.description == Self.ownLinkName {
+            return "the name \"\(name)\" is the coordinator's; give the worker another --name"
+        }
+        guard name != dialled, nodes[name] == nil, nodeOfTarget[name] != nil || aliases[name] != nil else { return nil }
+        return "the name \"\(name)\" is listed for another worker; give each worker a --name of its own"
+    }
+
+    /// What the coordinator is called in the figures of links.
+    static let ownLinkName = "coordinator"
+
+    func aliasAddresses() -> [NodeID: [String]] {
+        Dictionary(grouping: aliases.sorted { $0.key < $1.key }.map(\.value), by: \.node).mapValues {
+            $0.compactMap(\.addresses.first)
+        }
+    }
+}

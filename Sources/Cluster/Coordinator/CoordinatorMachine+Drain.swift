@@ -1,0 +1,79 @@
+internal import Wire
+
+/// The end of a coordinator (SIGTERM): what runs is answered, within a time of its own. Clients' deadlines, which may be an hour away, and
+/// clients that do not read have no say in it.
+extension CoordinatorMachine {
+    /// What cannot be answered now waits this long after the signal: an upload that is under way arrives, a plan that is being made serves.
+    static let drainPatience: Duration = .seconds(2)
+    /// When a client should try again, by then with the next coordinator.
+    private static let drainHint: Duration = .seconds(1)
+
+    struct Drain: Sendable {
+        var startedAt: Instant
+        /// Since when no plan serves.
+        var idleSince: Instant?
+        var hasEnded = false
+    }
+
+    var isDraining: Bool { drain != nil }
+
+    mutating func startDraining(_ now: Instant, _ out: inout [Directive]) {
+        guard drain == nil else { return }
+        drain = Drain(startedAt: now)
+        log(
+            .info, "draining: no new requests are taken",
+            ["outstanding": "\(requests.count)", "limit": configuration.drainTimeout.readable], &out)
+    }
+
+    mutating func settleDrain(_ now: Instant, _ out: inout [Directive]) {
+        guard var drain, !drain.hasEnded else { return }
+        drain.idleSince = active == nil ? drain.idleSince ?? now : nil
+        self.drain = drain
+        if now >= drain.startedAt + configuration.drainTimeout {
+            let left = requests.values.count { $0.phase != .replying }
+            if left > 0 {
+                log(
+                    .warning, "the drain's limit is reached: requests are given up",
+                    ["requests": "\(left)", "limit": configuration.drainTimeout.readable], &out)
+            }
+            failWhileDraining("was not done within the \(configuration.drainTimeout.readable) of --drain-timeout", now, &out) { _ in
+                true
+            }
+            return endDrain(&out)
+        }
+        if now >= drain.startedAt + Self.drainPatience {
+            failWhileDraining("had not sent its inputs", now, &out) { $0.phase == .receiving }
+        }
+        if let since = drain.idleSince, now >= since + Self.drainPatience {
+            failWhileDraining("cannot run, because no plan serves (\(waitingCause))", now, &out) { $0.phase == .running }
+        }
+        if requests.isEmpty { endDrain(&out) }
+    }
+
+    private mutating func endDrain(_ out: inout [Directive]) {
+        drain?.hasEnded = true
+        out.append(.drained)
+    }
+
+    private mutating func failWhileDraining(
+        _ why: String, _ now: Instant, _ out: inout [Directive], where isHopeless: (Request) -> Bool
+    ) {
+        // In the order of their admission, so that the same events give the same directives.
+        let hopeless = requests.values.filter { $0.phase != .replying && isHopeless($0) }.map(\.id)
+        for id in hopeless.sorted(by: { $0.number < $1.number }) {
+            finish(
+                id, with: .unavailable, "the coordinator is shutting down, and the request \(why); send it again",
+                retryAfter: Self.drainHint, now, &out)
+        }
+    }
+
+    var drainWake: Instant? {
+        guard let drain, !drain.hasEnded else { return nil }
+        var wake = drain.startedAt + configuration.drainTimeout
+        for moment in [drain.startedAt, drain.idleSince].compactMap({ $0 }) where moment + Self.drainPatience > (lastStep ?? moment)
+        {
+            wake = min(wake, moment + Self.drainPatience)
+        }
+        return wake
+    }
+}

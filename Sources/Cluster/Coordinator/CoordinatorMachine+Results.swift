@@ -1,0 +1,137 @@
+internal import Planning
+internal import Tensors
+public import Wire
+
+/// What comes back from the last hop, and whether it is what was asked for.
+///
+/// A result counts only on the data connection of its route's last hop, and only for an attempt that is under way. Its count, types and extents
+/// are compared with what the model declares, and its decoded size is charged, before a byte of its payload is read.
+extension CoordinatorMachine {
+    /// Whether a result of this attempt is still of use.
+    public func wants(_ key: WorkKey) -> Bool {
+        guard let flight = flights[key] else { return false }
+        return !flight.isAbandoned
+    }
+
+    private func isLastHop(_ connection: ConnectionID, of flight: Flight) -> Bool {
+        guard let last = flight.route.last else { return false }
+        return nodes[last]?.data == connection
+    }
+
+    mutating func resultAnnounced(_ connection: ConnectionID, _ result: WorkResult, _ now: Instant, _ out: inout [Directive]) {
+        guard let flight = flights[result.key], isLastHop(connection, of: flight), !flight.isResultAccepted else {
+            return drop(result.key, &out)
+        }
+        guard !flight.isAbandoned, let piece = requests[flight.request]?.pieces[flight.piece], !piece.isDone else {
+            // Nobody waits for it, but its reservation does: the last hop has let go of it.
+            _ = land(result.key)
+            return drop(result.key, &out)
+        }
+        if let problem = model?.problem(ofResult: result.tensors, items: piece.items.count) {
+            let node = flight.route.last?.description ?? ""
+            log(.warning, "a result is not what the model declares", ["node": node, "cause": problem], &out)
+            return workFailed(result.key, node: flight.route.last, .internalError, problem, now, &out)
+        }
+        guard charge(result.tensors, to: flight) else {
+            let problem =
+                "its results take more than the \(configuration.maximumRequestBytes) bytes that requests may hold at once; "
+                + "send fewer items, or fewer requests at once"
+            return workFailed(result.key, node: nil, .resourceExhausted, problem, now, &out)
+        }
+        flights[result.key]?.isResultAccepted = true
+        out.append(.acceptResult(result.key))
+    }
+
+    private mutating func drop(_ key: WorkKey, _ out: inout [Directive]) {
+        count { $0.resultsDropped += 1 }
+        out.append(.dropResult(key))
+    }
+
+    /// What a result takes beyond what was set aside counts as held from here on. A later attempt's result replaces an earlier one's.
+    private mutating func charge(_ tensors: [TensorHeader], to flight: Flight) -> Bool {
+        // Not by a copy of the request: while one is alive, a change of the request copies all its pieces.
+        guard let earlier = requests[flight.request]?.pieces[flight.piece].outputBytes,
+            let sum = requests[flight.request]?.resultBytes, let setAside = requests[flight.request]?.outputBytes
+        else { return false }
+        let bytes = tensors.decodedByteCount + tensors.encodedByteCount
+        let resultBytes = sum - earlier + bytes
+        let more = max(0, resultBytes - setAside)
+        guard more == 0 || heldBytes + more <= configuration.maximumRequestBytes else { return false }
+        requests[flight.request]?.pieces[flight.piece].outputBytes = bytes
+        requests[flight.request]?.resultBytes = resultBytes
+        requests[flight.request]?.outputBytes += more
+        requests[flight.request]?.bytes += more
+        heldBytes += more
+        return true
+    }
+
+    mutating func resultArrived(
+        _ connection: ConnectionID, _ key: WorkKey, _ traces: [HopTrace], _ now: Instant, _ out: inout [Directive]
+    ) {
+        guard let known = flights[key], known.isResultAccepted, isLastHop(connection, of: known), let flight = land(key, traces),
+            !flight.isAbandoned, requests[flight.request]?.pieces[flight.piece].isDone == false
+        else {
+            return drop(key, &out)
+        }
+        for trace in traces {
+            let node = NodeID(trace.node)
+            // The last hop speaks for all: nothing took longer than the journey, and nobody off the route has part in it.
+            guard flight.route.contains(node) else { continue }
+            var bounded = trace
+            bounded.compute = min(trace.compute, UInt64(max(0, (now - flight.sentAt).nanoseconds)))
+            nodes[node]?.timing.add(bounded)
+            nodes[node]?.progress.ran(bounded.compute, now)
+        }
+        let id = flight.request
+        // In place: a copy of the request here would copy all its pieces for each result.
+        requests[id]?.pieces[flight.piece].isDone = true
+        requests[id]?.remaining -= 1
+        out.append(.takeResult(key, id, piece: flight.piece))
+        guard requests[id]?.remaining == 0 else { return }
+        requests[id]?.phase = .replying
+        count { $0.requestsCompleted += 1 }
+        guard let request = requests[id] else { return }
+        latencies.add(now - request.admittedAt)
+        out.append(
+            .reply(
+                id, request.client, clientNumber: request.clientNumber,
+                RequestTiming(
+                    queue: UInt64(max(0, ((request.firstDispatchAt ?? now) - request.admittedAt).nanoseconds)),
+                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays,
+                    receive: UInt64(max(0, ((request.arrivedAt ?? now) - request.admittedAt).nanoseconds)))))
+    }
+
+    mutating func resultBroken(
+        _ connection: ConnectionID, _ key: WorkKey, _ message: String, _ now: Instant, _ out: inout [Directive]
+    ) {
+        guard let flight = flights[key], isLastHop(connection, of: flight) else { return }
+        workFailed(key, node: flight.route.last, .internalError, message, now, &out)
+    }
+}
+
+extension ServedModel {
+    /// Why tensors cannot be the outputs of `items` items; `nil` where they can.
+    ///
+    /// Where requests travel whole and nobody declared the outputs, their extents are those that a few runs showed and bind nobody.
+    func problem(ofResult tensors: [TensorHeader], items: Int) -> String? {
+        guard tensors.count == outputs.count else {
+            return "the last stage gave \(tensors.count) outputs where \(outputs.count) are declared"
+        }
+        let isWhole = batching != .splittable
+        for (tensor, spec) in zip(tensors, outputs) {
+            let fits =
+                tensor.dtype == spec.dtype && tensor.shape.count == spec.shape.count
+                && zip(spec.shape, tensor.shape).allSatisfy { declared, extent in
+                    switch declared {
+                    case .fixed(let wanted): wanted == extent || (isWhole && hasObservedExtents)
+                    case .batch: isWhole || extent == items
+                    case .free: true
+                    }
+                }
+            guard fits else {
+                return "the last stage gave \(tensor.dtype.name)\(tensor.shape) for \(items) items where \(spec) is declared"
+            }
+        }
+        return nil
+    }
+}

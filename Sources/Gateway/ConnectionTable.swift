@@ -1,0 +1,70 @@
+/// The server's connections and what each is doing: a value that says who goes where there is no room.
+///
+/// A probe speaks at once and is answered within milliseconds. So whoever has not sent a whole request, and whoever sits between two, gives way
+/// to whoever comes; only connections whose request is being answered stay. O(connections) to find a victim.
+package struct ConnectionTable: Sendable {
+    package enum Phase: Sendable {
+        /// No whole request has come.
+        case asking
+        /// A handler works on its request.
+        case answering
+        /// The reply is on its way out.
+        case replying
+        /// Between two requests.
+        case idle
+    }
+
+    private struct Entry: Sendable {
+        var address: String
+        var phase: Phase = .asking
+        /// In steps of the table: the lower the longer it has been so.
+        var since: UInt64
+        var sinceMs: UInt64
+    }
+
+    /// A reply of any size that a reader takes is out within this time or moves on; one that does not move may go.
+    package static let replyPatienceMs: UInt64 = 1_000
+
+    package let perAddress: Int
+    package let total: Int
+    private var entries: [UInt64: Entry] = [:]
+    private var clock: UInt64 = 0
+
+    package init(perAddress: Int, total: Int) {
+        self.perAddress = perAddress
+        self.total = total
+    }
+
+    package var count: Int { entries.count }
+
+    /// Takes a connection in.
+    /// - Returns: the connection that has to go for it, where there is one.
+    package mutating func add(_ id: UInt64, from address: String, atMs now: UInt64) -> UInt64? {
+        let asking = entries.filter { $0.value.phase == .asking && $0.value.address == address }
+        var victim: UInt64?
+        if asking.count >= perAddress {
+            victim = asking.min { $0.value.since < $1.value.since }?.key
+        } else if entries.count >= total {
+            victim = oldest { $0.phase == .asking || $0.phase == .idle }
+            victim = victim ?? oldest { $0.phase == .replying && now >= $0.sinceMs + Self.replyPatienceMs }
+        }
+        if let victim { entries[victim] = nil }
+        clock += 1
+        entries[id] = Entry(address: address, since: clock, sinceMs: now)
+        return victim
+    }
+
+    private func oldest(where mayGo: (Entry) -> Bool) -> UInt64? {
+        entries.filter { mayGo($0.value) }.min { $0.value.since < $1.value.since }?.key
+    }
+
+    package mutating func enter(_ phase: Phase, _ id: UInt64, atMs now: UInt64) {
+        guard entries[id] != nil else { return }
+        clock += 1
+        entries[id]?.phase = phase
+        entries[id]?.since = clock
+        entries[id]?.sinceMs = now
+    }
+
+    package mutating func remove(_ id: UInt64) { entries[id] = nil }
+}

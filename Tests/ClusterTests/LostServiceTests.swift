@@ -1,0 +1,104 @@
+import AMP4ECClient
+import Cluster
+import Foundation
+import Glibc
+import Testing
+import Wire
+
+/// Peers that ask too much, or only sit there: everybody else is served as before.
+@Suite("Lost service")
+struct LostServiceTests {
+    private static func greeted(_ address: String, _ hello: Message = RawPeer.hello) async throws -> RawPeer {
+        let peer = try RawPeer(address)
+        try peer.send(hello)
+        try await peer.receive(atLeast: 1)
+        return peer
+    }
+
+    @Test("a flood of status questions is answered within the connection's share, and does not stall the loop")
+    func statusFlood() async throws {
+        try await withCluster("cnn", workers: 1, coordinatorOptions: HTTPTests.options) { cluster in
+            let http = try await TestCluster.httpAddress(of: cluster.coordinator)
+            let flood = try await Self.greeted(cluster.address)
+            let one = try MessageCodec.encode(.statusRequest(StatusRequest(id: 7)))
+            var header = FrameHeader(kind: one.kind, stream: 9, metadataByteCount: one.metadata.count)
+            one.metadata.withUnsafeBytes { header.seal(metadata: $0, payloadChecksum: 0) }
+            let bytes = RawPeer.bytes(of: header) + one.metadata
+            flood.send(Array([[UInt8]](repeating: bytes, count: 10_000).joined()))
+            let start = ContinuousClock.now
+            #expect(try await PlainHTTP.get("/healthz", from: http).status == 200)
+            let status = try await cluster.status("its state") { $0.state == "serving" }
+            let took = ContinuousClock.now - start
+            #expect(took < .seconds(2), "\(took)")
+            #expect((status.counters.longestLoopTurnMs ?? .infinity) < 500, "\(String(describing: status.counters.longestLoopTurnMs)) ms")
+        }
+    }
+
+    @Test("a client that asks and does not read costs no more than its share")
+    func unreadAnswers() async throws {
+        try await withCluster("cnn", workers: 1) { cluster in
+            let peer = try await Self.greeted(cluster.address)
+            for number in 0..<64 { try peer.send(.statusRequest(StatusRequest(id: UInt64(number)))) }
+            // The share is answered, the rest is refused with a hint.
+            try await peer.receive(atLeast: 1_000)
+            try await cluster.status("its state") { $0.state == "serving" }
+        }
+    }
+
+    @Test("1,000 idle clients with 1,024 descriptors: a check is answered, and a worker that comes back is taken in")
+    func idleClients() async throws {
+        let folder = try TemporaryFolder()
+        let worker = try TestCluster.startWorker("w1", in: folder)
+        let workerAddress = try await TestCluster.listeningAddress(worker)
+        let coordinator = try ProcessUnderTest(
+            .coordinator,
+            ["--listen", "127.0.0.1:0", "--workers", workerAddress, "--model", Places.testModel("cnn.pt"), "--http", "127.0.0.1:0"]
+                + TestCluster.anyLoad, name: "coordinator", descriptorLimit: 1_024, in: folder)
+        let address = try await TestCluster.listeningAddress(coordinator)
+        let http = try await TestCluster.httpAddress(of: coordinator)
+        _ = try await coordinator.line("ready: …", on: .stdout, within: TestCluster.startLimit) { $0.hasPrefix("ready: ") }
+        var idle: [RawPeer] = []
+        for _ in 0..<1_000 {
+            let peer = try RawPeer(address)
+            try peer.send(RawPeer.hello)
+            idle.append(peer)
+        }
+        let check = try await CommandRun.run(.check, ["--coordinator", address], in: folder)
+        #expect(check.ending == .exited(0), "\(check)")
+        #expect(try await PlainHTTP.get("/readyz", from: http).status == 200)
+        #expect(await worker.terminate() == .exited(0), "\(worker.report)")
+        let again = try TestCluster.startWorker("w1", port: TestCluster.port(workerAddress), in: folder)
+        try await eventually("readyz is 200 again") { try await PlainHTTP.get("/readyz", from: http).status == 200 }
+        #expect(await coordinator.terminate() == .exited(0), "\(coordinator.report)")
+        #expect(await again.terminate() == .exited(0), "\(again.report)")
+        withExtendedLifetime(idle) {}
+    }
+
+    @Test("connections that say nothing do not keep a check from the coordinator or the worker")
+    func silentConnections() async throws {
+        try await withCluster("cnn", workers: 1) { cluster in
+            for (address, option) in [(cluster.address, "--coordinator"), (cluster.workerAddresses[0], "--worker")] {
+                let silent = try (0..<600).map { _ in try RawPeer(address) }
+                let check = try await CommandRun.run(.check, [option, address], in: cluster.folder)
+                #expect(check.ending == .exited(0), "\(check)")
+                try await silent[0].closed("the oldest makes room", within: .seconds(3))
+            }
+        }
+    }
+
+    @Test("half-open HTTP heads do not keep a probe waiting")
+    func halfOpenHeads() async throws {
+        try await withCluster("cnn", workers: 1, coordinatorOptions: HTTPTests.options) { cluster in
+            let http = try await TestCluster.httpAddress(of: cluster.coordinator)
+            let halves = try (0..<300).map { _ in try RawPeer(http) }
+            for half in halves { half.send(Array("GET /healthz HTTP/1.1\r\nHost: te".utf8)) }
+            let start = ContinuousClock.now
+            for path in ["/healthz", "/readyz", "/metrics", "/status"] {
+                #expect(try await PlainHTTP.get(path, from: http).status == 200)
+            }
+            let took = ContinuousClock.now - start
+            // The heads' own deadline is five seconds.
+            #expect(took < .seconds(4), "\(took)")
+        }
+    }
+}

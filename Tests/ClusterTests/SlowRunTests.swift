@@ -1,0 +1,76 @@
+import AMP4ECClient
+import Cluster
+import Glibc
+import Tensors
+import Testing
+import Wire
+
+/// Runs that take long, and runs that do not end.
+@Suite("Slow runs")
+struct SlowRunTests {
+    /// Rounds that take about so many seconds on this machine: the time for a few, times the rest.
+    static func rounds(for seconds: Double, _ client: AMP4ECClient, _ manifest: ModelManifest) async throws -> Int64 {
+        let sample: Int64 = 20_000
+        let clock = ContinuousClock()
+        var best = Duration.seconds(60)
+        for _ in 0..<3 {
+            let start = clock.now
+            _ = try await client.infer(try ConcurrencyTests.slowInputs(manifest, rounds: sample))
+            best = min(best, clock.now - start)
+        }
+        let taken = Double(best.components.attoseconds) / 1e18 + Double(best.components.seconds)
+        return Int64(Double(sample) * seconds / taken)
+    }
+
+    @Test("a healthy request of many times the length of those before it is answered once, and nobody is suspected")
+    func slow() async throws {
+        try await withCluster("slow", workers: 2, coordinatorOptions: ["--optimize", "O0"]) { cluster in
+            let client = try cluster.client()
+            defer { client.close() }
+            let manifest = try await client.model()
+            // Over the five seconds after which an executor that does nothing counts as stalled.
+            let rounds = try await Self.rounds(for: 8, client, manifest)
+            let reply = try await client.infer(try ConcurrencyTests.slowInputs(manifest, rounds: rounds))
+            #expect(reply.timing.replays == 0 && reply.timing.total > 5_500_000_000, "\(reply.timing)")
+            let counters = try await cluster.cleanStatus().counters
+            #expect(counters.microBatchesReplayed == 0 && counters.nodesLost == 0)
+            #expect(!cluster.coordinator.text(.stderr).contains("suspect"), "\(cluster.coordinator.report)")
+        }
+    }
+
+    @Test(
+        "a run that goes on ten seconds after its deadline is written off: its worker starts anew, as the same process, and serves")
+    func written() async throws {
+        try await withCluster("slow", workers: 2, coordinatorOptions: ["--optimize", "O0"]) { cluster in
+            let client = try cluster.client()
+            defer { client.close() }
+            let manifest = try await client.model()
+            let rounds = try await Self.rounds(for: 60, client, manifest)
+            let endless = try ConcurrencyTests.slowInputs(manifest, rounds: rounds)
+            let error = await #expect(throws: ClientError.self) { try await client.infer(endless, deadline: .seconds(1)) }
+            #expect(error?.code == .deadlineExceeded)
+            try await eventually("a worker starts anew", within: .seconds(30), about: { cluster.report }) {
+                cluster.workers.contains { $0.text(.stderr).contains("starting anew: a run does not end") }
+            }
+            let index = try #require(cluster.workers.firstIndex { $0.text(.stderr).contains("starting anew") })
+            let worker = cluster.workers[index]
+            #expect(worker.text(.stderr).contains("a run is written off"))
+            try await eventually("it listens again", about: { worker.report }) {
+                worker.text(.stdout).split(separator: "\n").count { $0 == "listening on \(cluster.workerAddresses[index])" } == 2
+            }
+            #expect(worker.isRunning)
+            try await cluster.status("both serve again") { status in
+                status.state == "serving" && status.nodes.allSatisfy { $0.state == "ready" } && status.nodes.count == 2
+            }
+            // It left in order: what others have there is not blamed on it.
+            let status = try await cluster.cleanStatus()
+            #expect(status.counters.nodesLost == 0)
+            _ = try await client.infer(try ConcurrencyTests.slowInputs(manifest, rounds: 100))
+            // Nothing of the run goes on in the new process.
+            try await eventually("it rests", within: .seconds(10)) {
+                let nodes = try await client.status().nodes
+                return nodes.allSatisfy { $0.cpu.processCores < 0.2 }
+            }
+        }
+    }
+}
