@@ -8,25 +8,23 @@ import Wire
 @Suite("Documents with numbers that cannot be")
 struct RogueDocumentTests {
     /// In place of each number; those that a field's type cannot hold make the document unreadable, which is an error and no end.
-    private static let numbers = [
-        "0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e19", "1e300", "-1e300", "1e-320",
+    private static let numbers: [Kind: [String]] = [
+        .integers: ["0", "9223372036854775807", "18446744073709551615", "-9223372036854775808"],
+        .fractions: ["0", "1e19", "1e300", "-1e300", "1e-320"],
     ]
 
-    enum Kind: String, CaseIterable {
-        /// As they stand in the text: an integer may be the value of a field that holds fractions.
-        case integers, fractions, all
+    enum Kind: String {
+        case integers, fractions
 
-        func takes(_ number: Substring) -> Bool {
-            let isFraction = number.contains { ".eE".contains($0) }
-            return switch self {
-            case .integers: !isFraction
-            case .fractions: isFraction
-            case .all: true
-            }
+        /// By the name of the field: a fraction may stand there as an integer.
+        func takes(_ field: Substring) -> Bool {
+            let isFraction =
+                ["_ms", "_share", "_cores", "_second", "cost", "capability"].contains { field.hasSuffix($0) } && field != "time_ms"
+            return self == .fractions ? isFraction : !isFraction
         }
     }
 
-    @Test("status, history and plan: printed or refused")
+    @Test("status and history: printed or refused")
     func documents() async throws {
         let (status, history) = try await withCluster("cnn", workers: 2) { cluster in
             // A heartbeat later each figure is there.
@@ -40,8 +38,8 @@ struct RogueDocumentTests {
             return (status.output, history.output)
         }
         let folder = try TemporaryFolder()
-        for number in Self.numbers {
-            for kind in Kind.allCases {
+        for (kind, numbers) in Self.numbers {
+            for number in numbers {
                 let (odd, oddHistory) = (
                     Self.replacing(kind, in: status, by: number), Self.replacing(kind, in: history, by: number)
                 )
@@ -55,7 +53,7 @@ struct RogueDocumentTests {
                     }
                 }
                 defer { server.stop() }
-                for line in [["status"], ["status", "--json"], ["status", "--history"], ["plan"]] {
+                for line in [["status"], ["status", "--history"]] {
                     let run = try await CommandRun.run(
                         .command, line + ["--coordinator", server.address, "--deadline", "2s"], within: .seconds(20), in: folder)
                     guard case .exited(let code) = run.ending else {
@@ -69,18 +67,21 @@ struct RogueDocumentTests {
         }
     }
 
-    /// Outside of strings.
+    /// Outside of strings, in the fields that the kind takes.
     private static func replacing(_ kind: Kind, in document: String, by other: String) -> String {
         var out = ""
+        var field: Substring = ""
         var rest = document[...]
         while let character = rest.first {
             if character == "\"" {
                 let string = stringToken(rest)
                 out += string
                 rest = rest.dropFirst(string.count)
+                // A name, or a value behind which no number comes before the next name.
+                field = string.dropFirst().dropLast()
             } else if character == "-" || character.isNumber {
                 let number = rest.prefix { $0.isNumber || "+-.eE".contains($0) }
-                out += kind.takes(number) ? other : String(number)
+                out += kind.takes(field) ? other : String(number)
                 rest = rest.dropFirst(number.count)
             } else {
                 out.append(character)

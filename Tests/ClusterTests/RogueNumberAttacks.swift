@@ -15,7 +15,7 @@ enum RogueNumberAttacks {
             rogue.send(try RogueClient.request(7, scene.traffic.inputs[1]))
             try expectRefusal(try await rogue.outcome(of: 7))
             rogue.sendRest(first, on: stream)
-            try expectRight(try await rogue.outcome(of: 7, number: 2), 0, scene)
+            try scene.expectRight(try await rogue.outcome(of: 7, number: 2), 0)
             rogue.close()
         },
         Attack("a second message in the first one's number and in the middle of it, both going on in turn") { scene in
@@ -27,7 +27,7 @@ enum RogueNumberAttacks {
             rogue.sendRest(first, on: one)
             let outcomes = [try await rogue.outcome(of: 1), try await rogue.outcome(of: 1, number: 2)]
             #expect(outcomes.contains { $0.code == .invalidArgument }, "\(outcomes)")
-            try expectRight(try #require(outcomes.first { $0.tensors != nil }), 2, scene)
+            try scene.expectRight(try #require(outcomes.first { $0.tensors != nil }), 2)
             rogue.close()
         },
         Attack("a second message without tensors under a number whose payload is still coming") { scene in
@@ -37,7 +37,7 @@ enum RogueNumberAttacks {
             rogue.send(try RogueClient.request(7, []))
             try expectRefusal(try await rogue.outcome(of: 7))
             rogue.sendRest(first, on: stream)
-            try expectRight(try await rogue.outcome(of: 7, number: 2), 0, scene)
+            try scene.expectRight(try await rogue.outcome(of: 7, number: 2), 0)
             rogue.close()
         },
         Attack("a second message with other names under a number whose payload is still coming") { scene in
@@ -48,14 +48,14 @@ enum RogueNumberAttacks {
             rogue.send(try RogueClient.request(7, scene.traffic.inputs[1], names: ["other"]))
             try expectRefusal(try await rogue.outcome(of: 7))
             rogue.sendRest(first, on: stream)
-            try expectRight(try await rogue.outcome(of: 7, number: 2), 0, scene)
+            try scene.expectRight(try await rogue.outcome(of: 7, number: 2), 0)
             rogue.close()
         },
         Attack("a number that is free again after its reply") { scene in
             let rogue = try await RogueClient(scene.address)
             for (count, index) in [4, 5, 6].enumerated() {
                 rogue.send(try RogueClient.request(3, scene.traffic.inputs[index]))
-                try expectRight(try await rogue.outcome(of: 3, number: count + 1), index, scene)
+                try scene.expectRight(try await rogue.outcome(of: 3, number: count + 1), index)
             }
             rogue.close()
         },
@@ -64,7 +64,7 @@ enum RogueNumberAttacks {
             let stream = rogue.sendHalf(try RogueClient.request(5, scene.traffic.inputs[0]))
             rogue.connection.abort(stream)
             rogue.send(try RogueClient.request(5, scene.traffic.inputs[1]))
-            try expectRight(try await rogue.outcome(of: 5), 1, scene)
+            try scene.expectRight(try await rogue.outcome(of: 5), 1)
             rogue.close()
         },
         Attack("a request cancelled half-way, its number used again, and then the old one's last bytes") { scene in
@@ -76,7 +76,7 @@ enum RogueNumberAttacks {
             let newStream = rogue.sendHalf(new)
             rogue.sendRest(old, on: stream)
             rogue.sendRest(new, on: newStream)
-            try expectRight(try await rogue.outcome(of: 5), 1, scene)
+            try scene.expectRight(try await rogue.outcome(of: 5), 1)
             rogue.close()
         },
         Attack("an expired request, its number used again, and then the old one's last bytes") { scene in
@@ -88,7 +88,7 @@ enum RogueNumberAttacks {
             let newStream = rogue.sendHalf(new)
             rogue.sendRest(old, on: stream)
             rogue.sendRest(new, on: newStream)
-            try expectRight(try await rogue.outcome(of: 5, number: 2), 1, scene)
+            try scene.expectRight(try await rogue.outcome(of: 5, number: 2), 1)
             rogue.close()
         },
         Attack("an old message given up under a number that a new request has") { scene in
@@ -100,7 +100,7 @@ enum RogueNumberAttacks {
             let newStream = rogue.sendHalf(new)
             rogue.connection.abort(stream)
             rogue.sendRest(new, on: newStream)
-            try expectRight(try await rogue.outcome(of: 5, number: 2), 1, scene)
+            try scene.expectRight(try await rogue.outcome(of: 5, number: 2), 1)
             rogue.close()
         },
         Attack("the numbers of others: cancelled a thousand times, and used") { scene in
@@ -108,7 +108,7 @@ enum RogueNumberAttacks {
             for number: UInt64 in 0..<1_000 { try rogue.connection.send(.cancelRequest(CancelRequest(id: number))) }
             for number: UInt64 in [0, 1, .max] {
                 rogue.send(try RogueClient.request(number, scene.traffic.inputs[7]))
-                try expectRight(try await rogue.outcome(of: number), 7, scene)
+                try scene.expectRight(try await rogue.outcome(of: number), 7)
             }
             rogue.close()
         },
@@ -149,7 +149,7 @@ enum RogueNumberAttacks {
             try await scene.cluster.status("the rogue's request runs") { $0.nodes.contains { $0.executing > 0 } }
             try rogue.connection.send(.cancelRequest(CancelRequest(id: 9)))
             rogue.send(try RogueClient.request(9, scene.traffic.inputs[1]))
-            try expectRight(try await rogue.outcome(of: 9), 1, scene)
+            try scene.expectRight(try await rogue.outcome(of: 9), 1)
             rogue.close()
         },
         Attack("a request that expires while it runs, and its number used for another") { scene in
@@ -158,17 +158,12 @@ enum RogueNumberAttacks {
             rogue.send(try RogueClient.request(9, slow, deadlineMilliseconds: 150))
             #expect(try await rogue.outcome(of: 9).code == .deadlineExceeded)
             rogue.send(try RogueClient.request(9, scene.traffic.inputs[1]))
-            try expectRight(try await rogue.outcome(of: 9, number: 2), 1, scene)
+            try scene.expectRight(try await rogue.outcome(of: 9, number: 2), 1)
             rogue.close()
         },
     ]
 
     static func expectRefusal(_ outcome: RogueClient.Outcome) throws {
         #expect(outcome.code == .invalidArgument, "\(outcome)")
-    }
-
-    static func expectRight(_ outcome: RogueClient.Outcome, _ index: Int, _ scene: Scene) throws {
-        let tensors = try #require(outcome.tensors, "\(outcome)")
-        #expect(scene.traffic.isRight(tensors, index), "the reply is not that of its own input")
     }
 }

@@ -98,7 +98,7 @@ enum RogueRouteAttacks {
             rogue.give(work.key, [floats([items, 9])], payload: bytes(items * 36))
         },
         Case("the highest figures in the trace, and no tensors") { rogue, work, _ in
-            let trace = ["rogue-r", "w1", "w2", ""].map { node in
+            let trace = [rogue.name, "w1", "w2", ""].map { node in
                 (2...8).reduce(ProtoBytes().text(1, node)) { $0.varint($1, .max) }
             }
             rogue.give(work.key, [], payload: [], traces: trace)
@@ -162,44 +162,44 @@ enum RogueRouteAttacks {
 
     /// Work under keys that are under way, sent by a stranger to the honest workers themselves: what they say of it must not be taken for word of
     /// the coordinator's own micro-batch, although they are on its route. Against a model that runs on both workers, one after the other.
-    static let strangers: [Attack] = [
-        Attack("work of a stranger under the keys of work that is under way") { scene in
-            var script = RogueWorker.Script(name: "rogue-s")
-            script.profile = .idle
-            let rogue = try RogueWorker(script)
-            let registration = try await rogue.register(at: scene.address)
-            try await rogue.taken()
-            let session = try #require(rogue.claim).session
-            let client = try scene.cluster.client()
-            defer { client.close() }
-            let slow = try ConcurrencyTests.slowInputs(scene.traffic.manifest, seed: 4, rounds: 60_000)
-            let expected = try await client.infer(slow).outputs
-            let foreign = PartitionKey(
-                modelDigest: String(repeating: "d", count: 64), firstLayer: 0, endLayer: 1, toolchain: "t", optimization: .o0)
-            let names = Array(zip(scene.cluster.workers.map(\.name), scene.cluster.workerAddresses))
-            let work = Case<Claim>("work") { _, key in
-                for (name, address) in names {
-                    guard let peer = rogue.stranger(at: address) else { continue }
-                    let metadata = ProtoBytes().message(1, .key(key)).message(
-                        2, ProtoBytes().text(1, name).message(2, .key(foreign))
-                    )
-                    .varint(3, 1).varint(4, 60_000).message(5, .tensor(dtype: 1, shape: [4], wireBytes: 16))
-                    peer.send(.work, metadata, payload: bytes(16))
-                }
+    static let strangers = [Attack("work of a stranger under the keys of work that is under way") { try await interfere($0) }]
+
+    private static func interfere(_ scene: Scene) async throws {
+        var script = RogueWorker.Script(name: "rogue-s")
+        script.profile = .idle
+        let rogue = try RogueWorker(script)
+        let registration = try await rogue.register(at: scene.address)
+        try await rogue.taken()
+        let session = try #require(rogue.claim).session
+        let client = try scene.cluster.client()
+        defer { client.close() }
+        let slow = try ConcurrencyTests.slowInputs(scene.traffic.manifest, seed: 4, rounds: 60_000)
+        let expected = try await client.infer(slow).outputs
+        let foreign = PartitionKey(
+            modelDigest: String(repeating: "d", count: 64), firstLayer: 0, endLayer: 1, toolchain: "t", optimization: .o0)
+        let names = Array(zip(scene.cluster.workers.map(\.name), scene.cluster.workerAddresses))
+        let work = Case<Claim>("work") { _, key in
+            for (name, address) in names {
+                guard let peer = rogue.stranger(at: address) else { continue }
+                let metadata = ProtoBytes().message(1, .key(key)).message(
+                    2, ProtoBytes().text(1, name).message(2, .key(foreign))
+                )
+                .varint(3, 1).varint(4, 60_000).message(5, .tensor(dtype: 1, shape: [4], wireBytes: 16))
+                peer.send(.work, metadata, payload: bytes(16))
             }
-            try await scene.traffic.paused {
-                let counters = try await scene.cluster.cleanStatus().counters
-                try await RogueRouteAttacks.lie(scene, [work], as: rogue, session, counters) {
-                    let outputs = try await client.infer(slow).outputs
-                    #expect(Comparison.relativeError(outputs, expected) <= HonestTraffic.tolerance)
-                }
-                let after = try await scene.cluster.cleanStatus().counters
-                #expect(after.microBatchesReplayed == counters.microBatchesReplayed, "sent again on account of a stranger's work")
-            }
-            rogue.stop()
-            registration.close()
         }
-    ]
+        try await scene.traffic.paused {
+            let counters = try await scene.cluster.cleanStatus().counters
+            try await RogueRouteAttacks.lie(scene, [work], as: rogue, session, counters) {
+                let outputs = try await client.infer(slow).outputs
+                #expect(Comparison.relativeError(outputs, expected) <= HonestTraffic.tolerance)
+            }
+            let after = try await scene.cluster.cleanStatus().counters
+            #expect(after.microBatchesReplayed == counters.microBatchesReplayed, "sent again on account of a stranger's work")
+        }
+        rogue.stop()
+        registration.close()
+    }
 
     private typealias Claim = @Sendable (RogueWorker, WorkKey) -> Void
 
@@ -223,7 +223,7 @@ enum RogueRouteAttacks {
                 .workRejected(WorkRejected(key: key, node: "w1", code: .failedPrecondition, message: "not loaded")))
         },
         Case("its next hop is lost") { rogue, key in
-            try? rogue.control?.send(.peerLost(PeerLost(from: "rogue-o", to: "w1", message: "gone", keys: [key])))
+            try? rogue.control?.send(.peerLost(PeerLost(from: rogue.name, to: "w1", message: "gone", keys: [key])))
         },
         Case("the others' link is lost") { rogue, key in
             try? rogue.control?.send(.peerLost(PeerLost(from: "w1", to: "w2", message: "gone", keys: [key])))

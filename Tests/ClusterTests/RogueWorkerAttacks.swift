@@ -10,9 +10,10 @@ enum RogueWorkerAttacks {
     static let words: [Attack] =
         Attack.ways("a welcome", welcomes) { scene, test in
             var script = RogueWorker.Script(name: "rogue-w")
+            let registered = String(decoding: script.name, as: UTF8.self)
             test.what(&script)
             let rogue = try RogueWorker(script)
-            let registration = try await rogue.register(at: scene.address, as: "rogue-w")
+            let registration = try await rogue.register(at: scene.address, as: registered)
             try await eventually("the coordinator has dialled") { !rogue.hellos.isEmpty }
             try await scene.traffic.goesOn(8)
             try await asked(scene)

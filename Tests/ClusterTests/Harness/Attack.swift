@@ -117,6 +117,12 @@ struct Scene: Sendable {
             wrong: counts.wrong, errors: counts.errors.count, generation: status.plan?.generation)
     }
 
+    /// The answer is that to one of the honest inputs.
+    func expectRight(_ outcome: RogueClient.Outcome, _ index: Int) throws {
+        let tensors = try #require(outcome.tensors, "\(outcome)")
+        #expect(traffic.isRight(tensors, index), "the reply is not that of its own input")
+    }
+
     /// What the processes took at the most since the attack began.
     func expectPeak(within allowance: Int = Attack.memoryAllowance, above before: [String: Int], _ what: String) throws {
         for process in processes {

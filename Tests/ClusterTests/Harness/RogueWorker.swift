@@ -50,7 +50,8 @@ final class RogueWorker: Sendable {
         var loads = true
         var work: @Sendable (RogueWorker, Work, [UInt8]) -> Void = { _, _, _ in }
 
-        init(name: String = "rogue") { self.name = Array(name.utf8) }
+        /// - Parameter name: gets a number behind it, so that an earlier rogue of a name, of which not everything has ended yet, is another.
+        init(name: String = "rogue") { self.name = Array("\(name)-\(UInt16.random(in: 0 ... .max))".utf8) }
     }
 
     private struct State {
