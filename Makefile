@@ -25,6 +25,7 @@ test: build models ## the unit tests and the simulations
 
 test-cluster: build models ## the tests that start real processes
 	@scripts/run-tests --filter '^ClusterTests\.'
+	@scripts/test-exports
 	@scripts/test-shaped-link
 	@scripts/test-readings --skip-if-impossible
 

@@ -2212,7 +2212,7 @@ const ProtobufCMessageDescriptor amp4ec__partition_key__descriptor =
   (ProtobufCMessageInit) amp4ec__partition_key__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__work_key__field_descriptors[6] =
+static const ProtobufCFieldDescriptor amp4ec__work_key__field_descriptors[7] =
 {
   {
     "session_high",
@@ -2286,6 +2286,18 @@ static const ProtobufCFieldDescriptor amp4ec__work_key__field_descriptors[6] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "token",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkKey, token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__work_key__field_indices_by_name[] = {
   5,   /* field[5] = attempt */
@@ -2294,11 +2306,12 @@ static const unsigned amp4ec__work_key__field_indices_by_name[] = {
   3,   /* field[3] = request */
   0,   /* field[0] = session_high */
   1,   /* field[1] = session_low */
+  6,   /* field[6] = token */
 };
 static const ProtobufCIntRange amp4ec__work_key__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor amp4ec__work_key__descriptor =
 {
@@ -2308,7 +2321,7 @@ const ProtobufCMessageDescriptor amp4ec__work_key__descriptor =
   "Amp4ec__WorkKey",
   "amp4ec",
   sizeof(Amp4ec__WorkKey),
-  6,
+  7,
   amp4ec__work_key__field_descriptors,
   amp4ec__work_key__field_indices_by_name,
   1,  amp4ec__work_key__number_ranges,

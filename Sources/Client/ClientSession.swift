@@ -191,9 +191,9 @@ final class ClientSession: ConnectionHandler {
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
         switch message {
-        case .inferReply(let reply) where outstanding[reply.id] != nil: .accept(TensorStorage(byteCount: payloadByteCount))
-        case .statusReply(let reply) where questions[reply.id] != nil: .accept(TensorStorage(byteCount: payloadByteCount))
-        case .modelReply(let reply) where questions[reply.id] != nil: .accept(TensorStorage(byteCount: payloadByteCount))
+        case .inferReply(let reply) where outstanding[reply.id] != nil: .accept(TensorStorage(payloadByteCount: payloadByteCount))
+        case .statusReply(let reply) where questions[reply.id] != nil: .accept(TensorStorage(payloadByteCount: payloadByteCount))
+        case .modelReply(let reply) where questions[reply.id] != nil: .accept(TensorStorage(payloadByteCount: payloadByteCount))
         // An answer to what was cancelled or has run out of time.
         default: .discard
         }

@@ -101,12 +101,12 @@ extension CoordinatorProcess: ConnectionHandler {
             admittedRequest = nil
             step(.requestAnnounced(peer.id, request))
             guard let id = admittedRequest else { return .discard }
-            return .accept(TensorStorage(byteCount: payloadByteCount), ticket: id.number)
+            return .accept(TensorStorage(payloadByteCount: payloadByteCount), ticket: id.number)
         case .workResult(let result):
             guard peer.node != nil else { return .close(.requested("only workers send results")) }
             admittedResult = nil
             step(.resultAnnounced(peer.id, result))
-            return admittedResult == nil ? .discard : .accept(TensorStorage(byteCount: payloadByteCount))
+            return admittedResult == nil ? .discard : .accept(TensorStorage(payloadByteCount: payloadByteCount))
         default: return .discard
         }
     }

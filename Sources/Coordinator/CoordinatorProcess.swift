@@ -135,7 +135,8 @@ final class CoordinatorProcess {
         configuration.drainTimeout = options.drainTimeout
         configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
         machine = CoordinatorMachine(
-            configuration: configuration, session: SessionID(bits: RandomBits.next128()), holderToken: Self.holderTokens())
+            configuration: configuration, session: SessionID(bits: RandomBits.next128()), holderToken: Self.holderTokens(),
+            workToken: Self.workTokens())
     }
 
     /// A secret for each target, which nobody who knows another one can compute.
@@ -144,6 +145,13 @@ final class CoordinatorProcess {
         return { target in
             let digest = SHA256.hexDigest(of: "\(secret)/\(target)")
             return HolderToken(bits: UInt128(digest.prefix(32), radix: 16) ?? 0)
+        }
+    }
+
+    private static func workTokens() -> @Sendable (RequestID, Int, UInt32) -> UInt64 {
+        let secret = String(RandomBits.next128(), radix: 16)
+        return { request, piece, attempt in
+            UInt64(SHA256.hexDigest(of: "\(secret)/\(request.number)/\(piece)/\(attempt)").prefix(16), radix: 16) ?? 0
         }
     }
 

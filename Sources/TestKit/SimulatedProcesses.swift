@@ -142,7 +142,10 @@ struct SimulatedCoordinator {
         return CoordinatorMachine(
             configuration: .init(name: name, software: "sim", incarnation: IncarnationID(bits: run | 1 << 64), compression: .auto),
             session: SessionID(bits: UInt128(seed) << 32 | run),
-            holderToken: { target in HolderToken(bits: target.description.utf8.reduce(run | 1) { $0 &* 257 &+ UInt128($1) }) })
+            holderToken: { target in HolderToken(bits: target.description.utf8.reduce(run | 1) { $0 &* 257 &+ UInt128($1) }) },
+            workToken: { request, piece, attempt in
+                (request.number &* 31 &+ UInt64(piece)) &* 31 &+ UInt64(attempt) &+ UInt64(truncatingIfNeeded: run) &* 257
+            })
     }
 
     func isRunning(_ life: Int) -> Bool { isUp && self.life == life }

@@ -62,13 +62,17 @@ public struct WorkKey: Sendable, Hashable, CustomStringConvertible {
     public let request: UInt64
     public let microBatch: UInt32
     public let attempt: UInt32
+    /// Drawn by the coordinator and told to the nodes of the route alone: the other numbers can be guessed, and whoever guesses them must not be
+    /// able to deliver, fail or stand in the way of the work.
+    public let token: UInt64
 
-    public init(session: SessionID, client: UInt64, request: UInt64, microBatch: UInt32, attempt: UInt32) {
+    public init(session: SessionID, client: UInt64, request: UInt64, microBatch: UInt32, attempt: UInt32, token: UInt64 = 0) {
         self.session = session
         self.client = client
         self.request = request
         self.microBatch = microBatch
         self.attempt = attempt
+        self.token = token
     }
 
     public var description: String { "\(client)/\(request)/\(microBatch)#\(attempt)" }

@@ -87,7 +87,7 @@ extension WorkerProcess: ConnectionHandler {
             guard peer.id == machine.resultConnection else {
                 return .close(.requested("only the coordinator that holds this worker sends partitions"))
             }
-            return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(byteCount: payloadByteCount)) : .discard
+            return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(payloadByteCount: payloadByteCount)) : .discard
         // Of a link's probe only its journey counts.
         default: return .discard
         }

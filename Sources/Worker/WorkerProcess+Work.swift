@@ -73,7 +73,7 @@ extension WorkerProcess {
         lastTicket += 1
         peer.receiving[lastTicket] = bytes
         receivingBytes += bytes
-        return .accept(TensorStorage(byteCount: payloadByteCount), ticket: lastTicket)
+        return .accept(TensorStorage(payloadByteCount: payloadByteCount), ticket: lastTicket)
     }
 
     /// It is whole or given up: from here on what the machine holds counts.

@@ -14,7 +14,7 @@ struct EmptyTensorTests {
 
     @Test(
         "inputs of no bytes: by the library, by the command, from the cache, and under a number that is outstanding",
-        arguments: ["auto", "pipeline"])
+        arguments: ["pipeline"])
     func inputs(shape: String) async throws {
         try await withCluster(
             "free-length", workers: 2, coordinatorOptions: ["--shape", shape, "--result-cache", "16MiB", "--optimize", "O0"]
@@ -55,7 +55,7 @@ struct EmptyTensorTests {
         }
     }
 
-    @Test("results of no rows, whole and between two stages", arguments: ["auto", "pipeline"])
+    @Test("results of no rows, whole and between two stages", arguments: ["pipeline"])
     func results(shape: String) async throws {
         try await withCluster("finder", workers: 2, coordinatorOptions: ["--shape", shape, "--optimize", "O0"]) { cluster in
             let client = try cluster.client(deadline: .seconds(10))

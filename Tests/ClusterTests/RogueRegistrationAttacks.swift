@@ -19,7 +19,7 @@ enum RogueRegistrationAttacks {
             try await anHonestWorkerRegisters(scene, "w-after-many")
             connection.close()
             rogue.stop()
-            try await noNamesAreLeft(scene, "many-")
+            try await namesAreGone(scene, "many-")
         },
         Attack("300 long names, each on a connection of its own, that all answer") { scene in
             let rogues = try await registerMany(300, scene)
@@ -36,7 +36,7 @@ enum RogueRegistrationAttacks {
                 ["127.0.0.1:0"], [String](repeating: scene.cluster.workerAddresses[0], count: 16), ["[::ffff:127.0.0.1]:1"],
             ].enumerated() {
                 let connection = try await RogueWorker.registrant(at: scene.address)
-                try connection.send(.register(Register(name: "odd-\(number)", addresses: addresses)))
+                connection.send(.register, addresses.reduce(ProtoBytes().text(1, "odd-\(number)")) { $0.text(2, $1) })
                 try await scene.traffic.goesOn(4)
                 connection.close()
             }
@@ -174,9 +174,10 @@ enum RogueRegistrationAttacks {
         #expect(await worker.terminate() == .exited(0), "\(worker.report)")
     }
 
-    private static func noNamesAreLeft(_ scene: Scene, _ prefix: String) async throws {
+    /// But for one of the process that answered: like every worker that was lost, it may come back.
+    private static func namesAreGone(_ scene: Scene, _ prefix: String) async throws {
         try await scene.cluster.status("the names are gone with their connection", within: .seconds(15)) { status in
-            !status.nodes.contains { $0.name.description.hasPrefix(prefix) }
+            status.nodes.count { $0.name.description.hasPrefix(prefix) } <= 1
         }
     }
 }

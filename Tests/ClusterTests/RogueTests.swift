@@ -22,7 +22,9 @@ struct RogueTests {
     func words() async throws { try await Attack.runAll(RogueWorkerAttacks.words, model: "cnn") }
 
     @Test("workers: results that are not what the model declares")
-    func results() async throws { try await Attack.runAll(RogueRouteAttacks.onRoute, model: "cnn") }
+    func results() async throws {
+        try await Attack.runAll(RogueRouteAttacks.onRoute, model: "cnn", coordinatorOptions: ["--shape", "auto"])
+    }
 
     @Test("workers: word about work of others")
     func offRoute() async throws { try await Attack.runAll(RogueRouteAttacks.offRoute, model: "slow") }

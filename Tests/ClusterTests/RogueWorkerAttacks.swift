@@ -8,42 +8,67 @@ import Wire
 /// Workers that say of themselves what cannot be: in the welcome, in heartbeats, in refusals, in registrations.
 enum RogueWorkerAttacks {
     static let words: [Attack] =
-        Attack.ways("a welcome", welcomes) { scene, test in
-            var script = RogueWorker.Script(name: "rogue-w")
-            let registered = String(decoding: script.name, as: UTF8.self)
-            test.what(&script)
+        Attack.ways("a welcome", welcomes) { scene, tests in
+            var band = Band()
+            for (number, test) in tests.enumerated() {
+                var script = RogueWorker.Script(name: "rogue-w\(number)")
+                let registered = String(decoding: script.name, as: UTF8.self)
+                // A plan may want it for what it says of itself.
+                script.work = { rogue, _, _ in rogue.stop() }
+                test.what(&script)
+                try await band.add(script, scene, registered: registered)
+            }
+            for (rogue, test) in zip(band.rogues, tests) {
+                try await eventually("the coordinator has dialled: \(test.name)") { !rogue.hellos.isEmpty }
+            }
+            try await band.isEndured(by: scene)
+        }
+        + Attack.ways("heartbeats", heartbeats) { scene, tests in
+            var band = Band()
+            for number in tests.indices {
+                var script = RogueWorker.Script(name: "rogue-h\(number)")
+                script.profile = .idle
+                script.heartbeat = { _ in nil }
+                try await band.add(script, scene)
+            }
+            for (rogue, test) in zip(band.rogues, tests) {
+                try await rogue.taken()
+                for beat in test.what { rogue.control?.send(.heartbeat, beat) }
+            }
+            try await band.isEndured(by: scene)
+        }
+        + Attack.ways("in place of a welcome", greetings) { scene, tests in
+            var band = Band()
+            for (number, test) in tests.enumerated() {
+                var script = RogueWorker.Script(name: "rogue-g\(number)")
+                script.greeting = test.what
+                try await band.add(script, scene)
+            }
+            for (rogue, test) in zip(band.rogues, tests) {
+                try await eventually("the coordinator has dialled twice: \(test.name)") { rogue.hellos.count >= 2 }
+            }
+            try await band.isEndured(by: scene)
+        }
+
+    /// Rogues that are there at the same time.
+    private struct Band {
+        private(set) var rogues: [RogueWorker] = []
+        private var registrations: [RogueConnection] = []
+
+        mutating func add(_ script: RogueWorker.Script, _ scene: Scene, registered: String? = nil) async throws {
             let rogue = try RogueWorker(script)
-            let registration = try await rogue.register(at: scene.address, as: registered)
-            try await eventually("the coordinator has dialled") { !rogue.hellos.isEmpty }
+            registrations.append(try await rogue.register(at: scene.address, as: registered))
+            rogues.append(rogue)
+        }
+
+        /// Honest requests and questions are answered while they are there; then they leave.
+        func isEndured(by scene: Scene) async throws {
             try await scene.traffic.goesOn(8)
             try await asked(scene)
-            rogue.stop()
-            registration.close()
+            for rogue in rogues { rogue.stop() }
+            for registration in registrations { registration.close() }
         }
-        + Attack.ways("heartbeats", heartbeats) { scene, test in
-            var script = RogueWorker.Script(name: "rogue-h")
-            script.profile = .idle
-            script.heartbeat = { _ in nil }
-            let rogue = try RogueWorker(script)
-            let registration = try await rogue.register(at: scene.address)
-            try await rogue.taken()
-            for beat in test.what { rogue.control?.send(.heartbeat, beat) }
-            try await scene.traffic.goesOn(8)
-            try await asked(scene)
-            rogue.stop()
-            registration.close()
-        }
-        + Attack.ways("in place of a welcome", greetings) { scene, test in
-            var script = RogueWorker.Script(name: "rogue-g")
-            script.greeting = test.what
-            let rogue = try RogueWorker(script)
-            let registration = try await rogue.register(at: scene.address)
-            try await eventually("the coordinator has dialled twice") { rogue.hellos.count >= 2 }
-            try await scene.traffic.goesOn(8)
-            try await asked(scene)
-            rogue.stop()
-            registration.close()
-        }
+    }
 
     /// What an operator does about it still works: the status as a person and as a program reads it.
     static func asked(_ scene: Scene) async throws {

@@ -30,7 +30,8 @@ struct CoordinatorDriver {
         var configuration = CoordinatorMachine.Configuration(
             name: "c", software: "test", incarnation: IncarnationID(bits: 1), compression: .auto)
         configure(&configuration)
-        machine = CoordinatorMachine(configuration: configuration, session: Self.session, holderToken: Self.holder)
+        machine = CoordinatorMachine(
+            configuration: configuration, session: Self.session, holderToken: Self.holder, workToken: Self.token)
         step(.targets(Self.targets(workers)))
     }
 
@@ -226,6 +227,10 @@ struct CoordinatorDriver {
     static let unknownKey = WorkKey(session: SessionID(bits: 5), client: 1, request: 1, microBatch: 0, attempt: 1)
 
     static let holder: @Sendable (NodeID) -> HolderToken = { HolderToken(bits: incarnation(of: $0.name) &* 31) }
+
+    static let token: @Sendable (RequestID, Int, UInt32) -> UInt64 = {
+        1_000_000 + $0.number * 10_000 + UInt64($1) * 100 + UInt64($2)
+    }
 
     static func targets(_ workers: [String]) -> [CoordinatorMachine.Target] {
         workers.map { .init(name: NodeID($0), addresses: ["\($0):9000"]) }

@@ -65,6 +65,29 @@ import Wire
             }
             #expect(driver.finish(sent).replies == [1])
         },
+        Case("word under a guessed key is about nothing: the attempt's token is the route's alone") {
+            var driver = D.serving([["a"], ["b"]])
+            let sent = driver.submit(1, items: 2).dispatched.leading
+            let key = sent.key
+            #expect(key.token != 0)
+            let guessed = WorkKey(
+                session: key.session, client: key.client, request: key.request, microBatch: key.microBatch, attempt: key.attempt)
+            let last = driver.lastHop(sent)
+            #expect(
+                driver.step(.resultAnnounced(last, WorkResult(key: guessed, tensors: [tensor([2])], trace: []))) == [
+                    .dropResult(guessed)
+                ])
+            for word in [
+                Message.workFailed(WorkFailed(key: guessed, node: "b", code: .invalidArgument, message: "no")),
+                .workRejected(WorkRejected(key: guessed, node: "b", code: .failedPrecondition, message: "no")),
+                .workDropped(WorkDropped(key: guessed, node: "b")),
+                .peerLost(PeerLost(from: "a", to: "b", message: "no", keys: [guessed])),
+            ] {
+                let out = driver.step(.received(driver.control[NodeID("b")] ?? ConnectionID(0), word))
+                #expect(out.errors.isEmpty && out.dispatched.isEmpty, "\(word)")
+            }
+            #expect(driver.finish(sent).replies == [1])
+        },
         Case("a result that was not announced is not taken") {
             var driver = D.serving()
             let sent = driver.submit(1, items: 2).dispatched.leading

@@ -172,10 +172,14 @@ struct  Amp4ec__WorkKey
   uint64_t request;
   uint32_t micro_batch;
   uint32_t attempt;
+  /*
+   * Drawn by the coordinator, and told to the nodes of the route alone: word under another one is about nothing that exists.
+   */
+  uint64_t token;
 };
 #define AMP4EC__WORK_KEY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__work_key__descriptor) \
-    , 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Amp4ec__Hop

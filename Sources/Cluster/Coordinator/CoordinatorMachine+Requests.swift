@@ -226,8 +226,8 @@ extension CoordinatorMachine {
 
     func workKey(_ request: Request, _ piece: Int, _ attempt: UInt32) -> WorkKey {
         WorkKey(
-            session: session, client: request.client.number, request: request.id.number, microBatch: UInt32(piece), attempt: attempt
-        )
+            session: session, client: request.client.number, request: request.id.number, microBatch: UInt32(piece),
+            attempt: attempt, token: workToken(request.id, piece, attempt))
     }
 
     mutating func replySent(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {

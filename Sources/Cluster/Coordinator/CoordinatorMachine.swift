@@ -20,6 +20,8 @@ public struct CoordinatorMachine: Sendable {
     public let session: SessionID
     /// Gives each target the secret that its worker will know this coordinator by: always the same one for the same target.
     let holderToken: @Sendable (NodeID) -> HolderToken
+    /// Gives each attempt at a request's piece the token of its ``WorkKey``: always the same for the same numbers.
+    let workToken: @Sendable (RequestID, _ piece: Int, _ attempt: UInt32) -> UInt64
     public internal(set) var term: UInt64 = 1
 
     // Membership.
@@ -96,11 +98,13 @@ public struct CoordinatorMachine: Sendable {
 
     public init(
         configuration: Configuration, session: SessionID,
-        holderToken: @escaping @Sendable (NodeID) -> HolderToken = { _ in .none }
+        holderToken: @escaping @Sendable (NodeID) -> HolderToken,
+        workToken: @escaping @Sendable (RequestID, _ piece: Int, _ attempt: UInt32) -> UInt64
     ) {
         self.configuration = configuration
         self.session = session
         self.holderToken = holderToken
+        self.workToken = workToken
     }
 
     /// Advances by one event.

@@ -45,12 +45,13 @@ extension WorkKey: WireConvertible {
         c.request = request
         c.micro_batch = microBatch
         c.attempt = attempt
+        c.token = token
     }
 
     init(reading c: Amp4ec__WorkKey) {
         self.init(
             session: SessionID(bits: UInt128(high: c.session_high, low: c.session_low)), client: c.client, request: c.request,
-            microBatch: c.micro_batch, attempt: c.attempt)
+            microBatch: c.micro_batch, attempt: c.attempt, token: c.token)
     }
 }
 

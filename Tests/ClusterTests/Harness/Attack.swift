@@ -22,7 +22,7 @@ struct Attack: Sendable, CustomTestStringConvertible {
     }
 
     /// What a process may keep, or take for a while, by what one rogue does.
-    static let memoryAllowance = 64 << 20
+    static let memoryAllowance = 96 << 20
     /// What a rogue's words leave behind ends with its connections, at most this long after them.
     static let settling: Duration = .seconds(15)
 
@@ -31,18 +31,12 @@ struct Attack: Sendable, CustomTestStringConvertible {
     /// Set to try only the attacks whose names contain it.
     private static let only = ProcessInfo.processInfo.environment["AMP4EC_ONLY_ATTACK"]
 
-    /// One attack in many ways, one after the other; looked at together at their end.
+    /// One attack in many ways, all at once by as many rogues.
     static func ways<What: Sendable>(
-        _ name: String, _ cases: [Case<What>], _ run: @escaping @Sendable (Scene, Case<What>) async throws -> Void
+        _ name: String, _ cases: [Case<What>], _ run: @escaping @Sendable (Scene, [Case<What>]) async throws -> Void
     ) -> [Attack] {
-        guard !eachByItself else { return cases.map { test in Attack("\(name): \(test.name)") { try await run($0, test) } } }
-        let whole = Attack(name) { scene in
-            for test in cases {
-                do { try await run(scene, test) } catch { throw RogueConnection.Failure(description: "\(test.name): \(error)") }
-                guard scene.isWhole else { throw RogueConnection.Failure(description: "a process ended after: \(test.name)") }
-            }
-        }
-        return [whole]
+        guard eachByItself else { return [Attack(name) { try await run($0, cases) }] }
+        return cases.map { test in Attack("\(name): \(test.name)") { try await run($0, [test]) } }
     }
 
     /// Runs attacks one after the other on one cluster; a new one is started where an attack has ended a process, so that the others are
@@ -54,10 +48,10 @@ struct Attack: Sendable, CustomTestStringConvertible {
         while !rest.isEmpty {
             try await withCluster(
                 model, workers: workers, workerOptions: workerOptions,
-                coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4"] + coordinatorOptions
+                coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4"] + coordinatorOptions, awaitsReady: false
             ) { cluster in
                 let scene = Scene(cluster: cluster, traffic: try await HonestTraffic.start(model, at: cluster))
-                try await scene.traffic.goesOn()
+                try await scene.traffic.goesOn(within: TestCluster.startLimit)
                 while let attack = rest.popFirst() {
                     await attack.launch(on: scene)
                     guard scene.isWhole else { break }
@@ -77,7 +71,8 @@ struct Attack: Sendable, CustomTestStringConvertible {
         } catch {
             let dead = scene.processes.filter { !$0.isRunning }
             let ends = dead.isEmpty ? "" : "\nended by it: " + dead.map(\.report).joined(separator: "\n")
-            Issue.record("\(name): \(error)\(ends)")
+            let report = Attack.eachByItself ? "\n" + scene.cluster.report : ""
+            Issue.record("\(name): \(error)\(ends)\(report)")
         }
     }
 }
@@ -140,13 +135,13 @@ struct Scene: Sendable {
         let errors = counts.errors.dropFirst(before.errors)
         #expect(errors.isEmpty || attack.mayFailRequests, "\(attack.name): honest requests failed: \(errors.prefix(3))")
         let names = Set(cluster.workers.map(\.name))
-        _ = try await traffic.paused {
-            try await cluster.status("the state from before \(attack.name)", within: Attack.settling) { status in
-                let honest = status.nodes.filter { names.contains($0.name.description) }
-                return status.requestsInFlight == 0 && status.microBatchesInFlight == 0 && status.heldBytes == 0
-                    && status.state == "serving" && honest.count == names.count
-                    && honest.allSatisfy { $0.state == "ready" && $0.load == 0 && $0.queued == 0 && $0.executing == 0 }
-            }
+        defer { traffic.resume() }
+        try await traffic.pause()
+        try await cluster.status("the state from before \(attack.name)", within: Attack.settling) { status in
+            let honest = status.nodes.filter { names.contains($0.name.description) }
+            return status.requestsInFlight == 0 && status.microBatchesInFlight == 0 && status.heldBytes == 0
+                && status.state == "serving" && honest.count == names.count
+                && honest.allSatisfy { $0.state == "ready" && $0.load == 0 && $0.queued == 0 && $0.executing == 0 }
         }
         let lost = losses.dropFirst(before.losses.count)
         #expect(lost.isEmpty, "\(attack.name): honest workers lost: \(lost.prefix(3))")

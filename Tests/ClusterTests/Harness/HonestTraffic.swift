@@ -95,13 +95,13 @@ final class HonestTraffic: Sendable {
         }
     }
 
-    /// Sends nothing while the body runs, and has no request outstanding.
-    func paused<Result>(_ body: () async throws -> Result) async throws -> Result {
+    /// Returns when no request is outstanding; none is sent until ``resume()``.
+    func pause() async throws {
         counts.withLock { $0.isPaused = true }
-        defer { counts.withLock { $0.isPaused = false } }
         try await eventually("honest requests are answered", within: .seconds(20), about: { "\(self.now)" }) { now.isIdle }
-        return try await body()
     }
+
+    func resume() { counts.withLock { $0.isPaused = false } }
 
     /// Ends it; what is outstanding is cancelled.
     func stop() async {

@@ -48,7 +48,7 @@ extension ProtoBytes {
         ProtoBytes().fixed64(1, high(key.session.bits)).fixed64(2, UInt64(truncatingIfNeeded: key.session.bits)).varint(
             3, key.client
         )
-        .varint(4, key.request).varint(5, UInt64(key.microBatch)).varint(6, UInt64(key.attempt))
+        .varint(4, key.request).varint(5, UInt64(key.microBatch)).varint(6, UInt64(key.attempt)).fixed64(7, key.token)
     }
 
     /// - Parameter dtype: the number on the wire: 1 float32, 2 float16, 3 uint8, 4 int32, 5 int64, 6 bool.
