@@ -80,11 +80,14 @@ enum RogueRegistrationAttacks {
             connection.close()
         },
         Attack("every kind of message with the highest figures, from a worker that was taken") { scene in
-            for (number, kind) in Message.Kind.allCases.enumerated() {
-                var script = RogueWorker.Script(name: "kinds-\(number % 8)")
+            var rogues: [(RogueWorker, RogueConnection)] = []
+            for number in Message.Kind.allCases.indices {
+                var script = RogueWorker.Script(name: "kinds-\(number)")
                 script.profile = .idle
                 let rogue = try RogueWorker(script)
-                let connection = try await rogue.register(at: scene.address)
+                rogues.append((rogue, try await rogue.register(at: scene.address)))
+            }
+            for ((rogue, connection), kind) in zip(rogues, Message.Kind.allCases) {
                 try await rogue.taken()
                 for metadata in RogueValueAttacks.extremes {
                     rogue.control?.send(kind, metadata)
