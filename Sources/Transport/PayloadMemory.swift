@@ -15,6 +15,7 @@ extension TensorStorage {
             self.init(byteCount: byteCount)
             return
         }
+        // Safe: the closure, which runs once and last, is all that still uses the address.
         nonisolated(unsafe) let owned = pages
         self.init(borrowing: pages, byteCount: byteCount) { munmap(owned, byteCount) }
     }

@@ -4,7 +4,7 @@ import Planning
 import Testing
 import Wire
 
-/// What a step costs: the coordinator must stay below 10 % of a core with 1,000 workers (DESIGN section 9).
+/// What a step costs: the coordinator must stay below 10 % of a core with 1,000 workers.
 @Suite(.serialized) struct CoordinatorCostTests {
     static let workers = 1_000
 

@@ -3,7 +3,7 @@ import Planning
 import Testing
 import Wire
 
-/// Inputs that may be what ends the nodes (DESIGN 5.6).
+/// Inputs that may be what ends the nodes.
 @Suite struct CoordinatorQuarantineTests {
     @Test(arguments: cases) func quarantine(_ row: Case) throws { try row.run() }
 

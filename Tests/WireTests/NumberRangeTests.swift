@@ -27,7 +27,8 @@ import Wire
         var ranges: [String: Range] = [
             "PartitionKey.first_layer": .narrow(0...4), "PartitionKey.end_layer": .narrow(3...UInt32(WireLimits.layers)),
             "WorkKey.session_high": .opaque, "WorkKey.session_low": .opaque, "WorkKey.client": .opaque, "WorkKey.request": .opaque,
-            "WorkKey.micro_batch": .opaque, "WorkKey.attempt": .opaque, "TensorHeader.shape": .shape, "TensorShape.shape": .shape,
+            "WorkKey.micro_batch": .opaque, "WorkKey.attempt": .opaque, "WorkKey.token": .opaque,
+            "TensorHeader.shape": .shape, "TensorShape.shape": .shape,
             "TensorHeader.wire_byte_count": .whole(24...24), "CoordinatorClaim.term": .whole(WireRanges.terms),
             "CoordinatorClaim.holder_high": .opaque, "CoordinatorClaim.holder_low": .opaque, "Refused.incarnation_high": .opaque,
             "Refused.incarnation_low": .opaque, "PeerTable.page": .opaque,
