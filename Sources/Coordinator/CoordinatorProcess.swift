@@ -141,18 +141,20 @@ final class CoordinatorProcess {
 
     /// A secret for each target, which nobody who knows another one can compute.
     private static func holderTokens() -> @Sendable (NodeID) -> HolderToken {
-        let secret = String(RandomBits.next128(), radix: 16)
-        return { target in
-            let digest = SHA256.hexDigest(of: "\(secret)/\(target)")
-            return HolderToken(bits: UInt128(digest.prefix(32), radix: 16) ?? 0)
-        }
+        let bits = secretBits()
+        return { HolderToken(bits: bits("\($0)")) }
     }
 
+    /// One for each attempt, likewise.
     private static func workTokens() -> @Sendable (RequestID, Int, UInt32) -> UInt64 {
+        let bits = secretBits()
+        return { UInt64(truncatingIfNeeded: bits("\($0.number)/\($1)/\($2)")) }
+    }
+
+    /// Bits that depend on a text and on a fresh secret that nothing else uses.
+    private static func secretBits() -> @Sendable (String) -> UInt128 {
         let secret = String(RandomBits.next128(), radix: 16)
-        return { request, piece, attempt in
-            UInt64(SHA256.hexDigest(of: "\(secret)/\(request.number)/\(piece)/\(attempt)").prefix(16), radix: 16) ?? 0
-        }
+        return { UInt128(SHA256.hexDigest(of: "\(secret)/\($0)").prefix(32), radix: 16) ?? 0 }
     }
 
     private static func memoryLimitBytes() throws -> UInt64 {

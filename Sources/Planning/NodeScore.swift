@@ -26,7 +26,7 @@ public struct SelectionSettings: Sendable, Hashable {
 public struct NodeReading: Sendable, Hashable {
     public var availableCores: Double
     public var availableMemory: ByteCount
-    /// 0…1: others' CPU and our own queue over its window (DESIGN section 3).
+    /// 0…1: others' CPU and our own queue over its window.
     public var load: Double
     public var latencyMs: Double
 

@@ -20,8 +20,7 @@ public final class ModelService: Sendable {
     static let partitionPatience = 600.0
     /// Archives kept in memory, so that a node that returns is served at once.
     static let archiveCacheLimit = 16
-    /// `--micro-batch auto` until a plan was made without haste: small enough to stay in the cache, large enough to hide the fixed costs
-    /// (DESIGN section 9).
+    /// `--micro-batch auto` until a plan was made without haste: small enough to stay in the cache, large enough to hide the fixed costs.
     public static let automaticMicroBatch = 4
 
     public let model: TorchModel

@@ -2,8 +2,8 @@ internal import func Glibc.pow
 
 /// Decides for one link whether activations go compressed.
 ///
-/// In ``CompressionMode/auto`` it compares, per byte of activation, `1 / bandwidth` with `encode + ratio / bandwidth + decode` (DESIGN
-/// section 4), from running averages of what was measured on this link. With nothing measured it asks for a sample; while not compressing it
+/// In ``CompressionMode/auto`` it compares, per byte of activation, `1 / bandwidth` with `encode + ratio / bandwidth + decode`,
+/// from running averages of what was measured on this link. With nothing measured it asks for a sample; while not compressing it
 /// samples again, at most every ``sampleInterval`` messages and for at most ``sampleShare`` of the time that transfers take; while compressing
 /// every message is a measurement. All times and sizes come in; there is no clock here.
 public struct CompressionPolicy: Sendable, Hashable {

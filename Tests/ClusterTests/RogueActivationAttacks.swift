@@ -23,12 +23,9 @@ enum RogueActivationAttacks {
                     if work.route.count > 1 { way(rogue, work) } else { rogue.give(work.key, [], payload: []) }
                 }
                 let rogue = try RogueWorker(script)
-                let registration = try await rogue.register(at: scene.address)
-                try await eventually("each way was tried, or no plan takes the rogue any more", within: .seconds(15)) {
-                    rogue.works.count >= ways.count || (!rogue.works.isEmpty && rogue.control?.isClosed != false)
-                }
+                try await rogue.register(at: scene.address)
+                try await rogue.answered(ways.count)
                 rogue.stop()
-                registration.close()
                 try await scene.traffic.goesOn(8, within: .seconds(20))
                 try scene.expectPeak(above: before, "activations")
             }

@@ -77,37 +77,19 @@ enum RogueFloodAttacks {
         },
         Attack("questions about the status as fast as they can be sent") { scene in
             let rogue = try await RogueClient(scene.address)
-            let question = try MessageCodec.encode(.statusRequest(StatusRequest(id: 1)))
-            let frame = RogueConnection.frame(kind: question.kind, metadata: question.metadata, total: 0, stream: 1)
-            let flood = [[UInt8]](repeating: frame, count: 16_000).flatMap { $0 }
-            let sending = Task.detached { rogue.connection.send(flood) }
-            try await honestAnswersGoOn(scene)
-            rogue.close()
-            _ = await sending.value
+            try await flood(rogue, scene, .statusRequest(StatusRequest(id: 1)), times: 16_000)
         },
         Attack("questions and requests whose answers are never read") { scene in
             let before = try await scene.figures().residentBytes
-            let question = try MessageCodec.encode(.statusRequest(StatusRequest(id: 1)))
-            let frame = RogueConnection.frame(kind: question.kind, metadata: question.metadata, total: 0, stream: 1)
-            let flood = [[UInt8]](repeating: frame, count: 4_000).flatMap { $0 }
             for _ in 0..<4 {
                 let rogue = try await RogueClient(scene.address, reads: false)
-                let sending = Task.detached { rogue.connection.send(flood) }
-                try await honestAnswersGoOn(scene)
-                rogue.close()
-                _ = await sending.value
+                try await flood(rogue, scene, .statusRequest(StatusRequest(id: 1)), times: 4_000)
             }
             try scene.expectPeak(above: before, "answers that nobody reads")
         },
         Attack("the numbers of a thousand cancelled and unknown requests in each message") { scene in
             let rogue = try await RogueClient(scene.address)
-            let cancel = try MessageCodec.encode(.cancelRequest(CancelRequest(id: 5)))
-            let frame = RogueConnection.frame(kind: cancel.kind, metadata: cancel.metadata, total: 0, stream: 1)
-            let flood = [[UInt8]](repeating: frame, count: 50_000).flatMap { $0 }
-            let sending = Task.detached { rogue.connection.send(flood) }
-            try await honestAnswersGoOn(scene)
-            rogue.close()
-            _ = await sending.value
+            try await flood(rogue, scene, .cancelRequest(CancelRequest(id: 5)), times: 50_000)
         },
         Attack("a bomb in a request: 98 kB that unpack to 1,000 times what is declared") { scene in
             let before = try await scene.figures().residentBytes
@@ -120,6 +102,17 @@ enum RogueFloodAttacks {
             try scene.expectPeak(above: before, "a bomb")
         },
     ]
+
+    /// One message again and again, as fast as it goes; honest answers go on meanwhile. Ends the rogue.
+    private static func flood(_ rogue: RogueClient, _ scene: Scene, _ message: Message, times: Int) async throws {
+        let encoded = try MessageCodec.encode(message)
+        let frame = RogueConnection.frame(kind: encoded.kind, metadata: encoded.metadata, total: 0, stream: 1)
+        let flood = [[UInt8]](repeating: frame, count: times).flatMap { $0 }
+        let sending = Task.detached { rogue.connection.send(flood) }
+        try await honestAnswersGoOn(scene)
+        rogue.close()
+        _ = await sending.value
+    }
 
     static func clients(_ count: Int, _ scene: Scene) async throws -> [RogueClient] {
         var clients: [RogueClient] = []

@@ -80,28 +80,10 @@ enum RogueNumberAttacks {
             rogue.close()
         },
         Attack("an expired request, its number used again, and then the old one's last bytes") { scene in
-            let rogue = try await RogueClient(scene.address)
-            let old = try RogueClient.request(5, scene.traffic.inputs[0], deadlineMilliseconds: 100)
-            let stream = rogue.sendHalf(old)
-            #expect(try await rogue.outcome(of: 5).code == .deadlineExceeded)
-            let new = try RogueClient.request(5, scene.traffic.inputs[1])
-            let newStream = rogue.sendHalf(new)
-            rogue.sendRest(old, on: stream)
-            rogue.sendRest(new, on: newStream)
-            try scene.expectRight(try await rogue.outcome(of: 5, number: 2), 1)
-            rogue.close()
+            try await useAgain(scene) { rogue, old, stream in rogue.sendRest(old, on: stream) }
         },
         Attack("an old message given up under a number that a new request has") { scene in
-            let rogue = try await RogueClient(scene.address)
-            let old = try RogueClient.request(5, scene.traffic.inputs[0], deadlineMilliseconds: 100)
-            let stream = rogue.sendHalf(old)
-            #expect(try await rogue.outcome(of: 5).code == .deadlineExceeded)
-            let new = try RogueClient.request(5, scene.traffic.inputs[1])
-            let newStream = rogue.sendHalf(new)
-            rogue.connection.abort(stream)
-            rogue.sendRest(new, on: newStream)
-            try scene.expectRight(try await rogue.outcome(of: 5, number: 2), 1)
-            rogue.close()
+            try await useAgain(scene) { rogue, _, stream in rogue.connection.abort(stream) }
         },
         Attack("the numbers of others: cancelled a thousand times, and used") { scene in
             let rogue = try await RogueClient(scene.address)
@@ -162,6 +144,22 @@ enum RogueNumberAttacks {
             rogue.close()
         },
     ]
+
+    /// The number of a request that expired half-way is used again, and in the middle of the new one comes an end of the old one.
+    private static func useAgain(
+        _ scene: Scene, endingOld end: (RogueClient, RogueClient.Request, RogueConnection.Stream) -> Void
+    ) async throws {
+        let rogue = try await RogueClient(scene.address)
+        let old = try RogueClient.request(5, scene.traffic.inputs[0], deadlineMilliseconds: 100)
+        let stream = rogue.sendHalf(old)
+        #expect(try await rogue.outcome(of: 5).code == .deadlineExceeded)
+        let new = try RogueClient.request(5, scene.traffic.inputs[1])
+        let newStream = rogue.sendHalf(new)
+        end(rogue, old, stream)
+        rogue.sendRest(new, on: newStream)
+        try scene.expectRight(try await rogue.outcome(of: 5, number: 2), 1)
+        rogue.close()
+    }
 
     static func expectRefusal(_ outcome: RogueClient.Outcome) throws {
         #expect(outcome.code == .invalidArgument, "\(outcome)")

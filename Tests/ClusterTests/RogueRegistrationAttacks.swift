@@ -25,10 +25,7 @@ enum RogueRegistrationAttacks {
             let rogues = try await registerMany(300, scene)
             try await scene.traffic.goesOn(20)
             try await anHonestWorkerRegisters(scene, "w-after-long")
-            for (worker, connection) in rogues {
-                worker.stop()
-                connection.close()
-            }
+            for rogue in rogues { rogue.stop() }
         },
         Attack("addresses that are none, the coordinator's own and an honest worker's") { scene in
             for (number, addresses) in [
@@ -54,19 +51,14 @@ enum RogueRegistrationAttacks {
         Attack("a worker that registers, leaves, is lost and registers again, over and over") { scene in
             for number in 0..<12 {
                 let rogue = try RogueWorker(RogueWorker.Script(name: "flap-\(number % 2)"))
-                let connection = try await rogue.register(at: scene.address)
+                try await rogue.register(at: scene.address)
                 try await rogue.taken()
                 try? rogue.control?.send(.leaving(Leaving(message: String(repeating: "x", count: 4_000))))
                 rogue.stop()
-                connection.close()
             }
         },
         Attack("reports of partitions that nobody asked for, in every state") { scene in
-            var script = RogueWorker.Script(name: "reports")
-            script.profile = .idle
-            let rogue = try RogueWorker(script)
-            let connection = try await rogue.register(at: scene.address)
-            try await rogue.taken()
+            let rogue = try await RogueWorker.idle("reports", at: scene.address)
             for number in 0..<2_000 {
                 let key = PartitionKey(
                     modelDigest: String(repeating: "c", count: 64), firstLayer: number, endLayer: number + 1, toolchain: "t",
@@ -77,24 +69,23 @@ enum RogueRegistrationAttacks {
             }
             try await scene.traffic.goesOn(20)
             rogue.stop()
-            connection.close()
         },
         Attack("every kind of message with the highest figures, from a worker that was taken") { scene in
-            var rogues: [(RogueWorker, RogueConnection)] = []
+            var rogues: [RogueWorker] = []
             for number in Message.Kind.allCases.indices {
                 var script = RogueWorker.Script(name: "kinds-\(number)")
                 script.profile = .idle
                 let rogue = try RogueWorker(script)
-                rogues.append((rogue, try await rogue.register(at: scene.address)))
+                try await rogue.register(at: scene.address)
+                rogues.append(rogue)
             }
-            for ((rogue, connection), kind) in zip(rogues, Message.Kind.allCases) {
+            for (rogue, kind) in zip(rogues, Message.Kind.allCases) {
                 try await rogue.taken()
                 for metadata in RogueValueAttacks.extremes {
                     rogue.control?.send(kind, metadata)
                     rogue.data?.send(kind, metadata)
                 }
                 rogue.stop()
-                connection.close()
             }
             try await RogueWorkerAttacks.asked(scene)
         },
@@ -103,18 +94,13 @@ enum RogueRegistrationAttacks {
             script.heartbeat = { _ in nil }
             script.loads = false
             let rogue = try RogueWorker(script)
-            let connection = try await rogue.register(at: scene.address)
+            try await rogue.register(at: scene.address)
             try await rogue.taken()
             try await scene.traffic.goesOn(100)
             rogue.stop()
-            connection.close()
         },
         Attack("an honest worker is claimed by a coordinator with the learnt session") { scene in
-            var script = RogueWorker.Script(name: "spy")
-            script.profile = .idle
-            let rogue = try RogueWorker(script)
-            let connection = try await rogue.register(at: scene.address)
-            try await rogue.taken()
+            let rogue = try await RogueWorker.idle("spy", at: scene.address)
             let claim = try #require(rogue.claim)
             for (term, session) in [
                 (claim.term, claim.session), (claim.term + 1, claim.session), (.max, claim.session), (.max, SessionID(bits: 1)),
@@ -129,14 +115,9 @@ enum RogueRegistrationAttacks {
             }
             try await scene.traffic.goesOn(20)
             rogue.stop()
-            connection.close()
         },
         Attack("a stranger's work for an honest worker, as another worker") { scene in
-            var script = RogueWorker.Script(name: "spy")
-            script.profile = .idle
-            let rogue = try RogueWorker(script)
-            let connection = try await rogue.register(at: scene.address)
-            try await rogue.taken()
+            let rogue = try await RogueWorker.idle("spy", at: scene.address)
             let session = try #require(rogue.claim).session
             let peer = try RogueConnection(to: scene.cluster.workerAddresses[0])
             try peer.send(
@@ -154,17 +135,17 @@ enum RogueRegistrationAttacks {
             try await scene.traffic.goesOn(20)
             peer.close()
             rogue.stop()
-            connection.close()
         },
     ]
 
-    private static func registerMany(_ count: Int, _ scene: Scene) async throws -> [(RogueWorker, RogueConnection)] {
-        var rogues: [(RogueWorker, RogueConnection)] = []
+    private static func registerMany(_ count: Int, _ scene: Scene) async throws -> [RogueWorker] {
+        var rogues: [RogueWorker] = []
         for number in 0..<count {
             var script = RogueWorker.Script(name: "\(number)-" + String(repeating: "n", count: 240))
             script.profile = .idle
             let rogue = try RogueWorker(script)
-            rogues.append((rogue, try await rogue.register(at: scene.address)))
+            try await rogue.register(at: scene.address)
+            rogues.append(rogue)
         }
         return rogues
     }

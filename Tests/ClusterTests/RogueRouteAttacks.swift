@@ -32,12 +32,9 @@ enum RogueRouteAttacks {
                     ways[(rogue.works.count - 1) % ways.count].what(rogue, work, UInt64(work.items))
                 }
                 let rogue = try RogueWorker(script)
-                let registration = try await rogue.register(at: scene.address)
-                try await eventually("each way was tried, or no plan takes the rogue any more", within: .seconds(15)) {
-                    rogue.works.count >= ways.count || (!rogue.works.isEmpty && rogue.control?.isClosed != false)
-                }
+                try await rogue.register(at: scene.address)
+                try await rogue.answered(ways.count)
                 rogue.stop()
-                registration.close()
                 try await scene.traffic.goesOn(16, within: .seconds(20))
                 try scene.expectPeak(above: before, names)
             }
@@ -118,11 +115,7 @@ enum RogueRouteAttacks {
 
     /// Says it of every micro-batch that may be under way while one is.
     private static func lie(_ scene: Scene, _ claims: [Case<Claim>], rounds: Int64) async throws {
-        var script = RogueWorker.Script(name: "rogue-o")
-        script.profile = .idle
-        let rogue = try RogueWorker(script)
-        let registration = try await rogue.register(at: scene.address)
-        try await rogue.taken()
+        let rogue = try await RogueWorker.idle("rogue-o", at: scene.address)
         let session = try #require(rogue.claim).session
         let client = try scene.cluster.client()
         defer { client.close() }
@@ -138,7 +131,6 @@ enum RogueRouteAttacks {
         #expect(after.microBatchesReplayed == counters.microBatchesReplayed, "sent again on a stranger's word")
         #expect(after.microBatchesDispatched == counters.microBatchesDispatched + 1, "sent again on a stranger's word")
         rogue.stop()
-        registration.close()
     }
 
     /// While an honest request runs. (The request is a task of the caller's: as a closure that this runs in a task group, the release compiler
@@ -163,11 +155,7 @@ enum RogueRouteAttacks {
     static let strangers = [Attack("work of a stranger under the keys of work that is under way") { try await interfere($0) }]
 
     private static func interfere(_ scene: Scene) async throws {
-        var script = RogueWorker.Script(name: "rogue-s")
-        script.profile = .idle
-        let rogue = try RogueWorker(script)
-        let registration = try await rogue.register(at: scene.address)
-        try await rogue.taken()
+        let rogue = try await RogueWorker.idle("rogue-s", at: scene.address)
         let session = try #require(rogue.claim).session
         let client = try scene.cluster.client()
         defer { client.close() }
@@ -195,7 +183,6 @@ enum RogueRouteAttacks {
         let after = try await scene.cluster.cleanStatus().counters
         #expect(after.microBatchesReplayed == counters.microBatchesReplayed, "sent again on account of a stranger's work")
         rogue.stop()
-        registration.close()
     }
 
     private typealias Claim = @Sendable (RogueWorker, WorkKey) -> Void

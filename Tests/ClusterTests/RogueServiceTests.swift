@@ -149,13 +149,11 @@ struct RogueServiceTests {
     func healthUnderQuestions() async throws {
         try await withCluster("cnn", workers: 1, coordinatorOptions: ["--http", "127.0.0.1:0"]) { cluster in
             let pages = try await TestCluster.httpAddress(of: cluster.coordinator)
-            var rogues: [(RogueWorker, RogueConnection)] = []
+            var rogues: [RogueWorker] = []
             for number in 0..<60 {
-                var script = RogueWorker.Script(name: "\(number)-" + String(repeating: "n", count: 240))
-                script.profile = .idle
-                let rogue = try RogueWorker(script)
-                rogues.append((rogue, try await rogue.register(at: cluster.address)))
-                try await rogue.taken()
+                let name = "\(number)-" + String(repeating: "n", count: 240)
+                let rogue = try await RogueWorker.idle(name, at: cluster.address)
+                rogues.append(rogue)
                 rogue.control?.send(
                     .heartbeat,
                     ProtoBytes().varint(1, 1).messages(
@@ -175,10 +173,7 @@ struct RogueServiceTests {
             }
             asker.close()
             _ = await sending.value
-            for (worker, connection) in rogues {
-                worker.stop()
-                connection.close()
-            }
+            for rogue in rogues { rogue.stop() }
         }
     }
 }

@@ -53,11 +53,10 @@ enum RogueWorkerAttacks {
     /// Rogues that are there at the same time.
     private struct Band {
         private(set) var rogues: [RogueWorker] = []
-        private var registrations: [RogueConnection] = []
 
         mutating func add(_ script: RogueWorker.Script, _ scene: Scene, registered: String? = nil) async throws {
             let rogue = try RogueWorker(script)
-            registrations.append(try await rogue.register(at: scene.address, as: registered))
+            try await rogue.register(at: scene.address, as: registered)
             rogues.append(rogue)
         }
 
@@ -66,7 +65,6 @@ enum RogueWorkerAttacks {
             try await scene.traffic.goesOn(8)
             try await asked(scene)
             for rogue in rogues { rogue.stop() }
-            for registration in registrations { registration.close() }
         }
     }
 

@@ -56,6 +56,7 @@ final class RogueWorker: Sendable {
 
     private struct State {
         var connections: [RogueConnection] = []
+        var registrations: [RogueConnection] = []
         var hellos: [Hello] = []
         var control: RogueConnection?
         var data: RogueConnection?
@@ -108,7 +109,7 @@ final class RogueWorker: Sendable {
     func stop() {
         let connections = state.withLock { state in
             state.isStopped = true
-            return state.connections + state.dialled.values
+            return state.connections + state.dialled.values + state.registrations
         }
         listener.stop()
         for connection in connections { connection.close() }
@@ -128,6 +129,13 @@ final class RogueWorker: Sendable {
     /// Waits until the coordinator has opened both connections.
     func taken(within limit: Duration = .seconds(20)) async throws {
         try await eventually("the coordinator takes the rogue worker", within: limit) { self.control != nil && self.data != nil }
+    }
+
+    /// Waits until as many micro-batches have reached it as there are ways to answer, or no plan takes it any more.
+    func answered(_ ways: Int) async throws {
+        try await eventually("each way was tried, or no plan takes the rogue any more", within: .seconds(15)) {
+            self.works.count >= ways || (!self.works.isEmpty && self.control?.isClosed != false)
+        }
     }
 
     /// Waits for a micro-batch to reach it.
@@ -195,7 +203,18 @@ extension RogueWorker {
         _ = try await connection.first("the coordinator's word that it knows \(registered)") { arrival -> Bool? in
             if case .registered = arrival.message { true } else { nil }
         }
+        state.withLock { $0.registrations.append(connection) }
         return connection
+    }
+
+    /// One that the coordinator has taken and that no plan wants: whatever it says is said off every route.
+    static func idle(_ name: String, at coordinator: String) async throws -> RogueWorker {
+        var script = Script(name: name)
+        script.profile = .idle
+        let rogue = try RogueWorker(script)
+        try await rogue.register(at: coordinator)
+        try await rogue.taken()
+        return rogue
     }
 
     /// A connection that may register: it has said hello as a worker.
