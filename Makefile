@@ -96,4 +96,4 @@ mutants: setup models ## break the sources in each known way (Mutants/) and see 
 	@scripts/mutants
 
 clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv)
-	@rm -rf .build .build-dist .build-manifests .build-mutants .models dist
+	@rm -rf .build .build-manifests .build-mutants .models dist

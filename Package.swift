@@ -16,7 +16,14 @@ let swift: [SwiftSetting] = [
 /// Executables that reach libtorch look for it beside themselves first (an installed tarball), then where they were built; those
 /// that `scripts/dist` builds know nothing of the machine that built them.
 let isForDistribution = Context.environment["AMP4EC_DIST"] == "1"
-let installedLinks: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib"])]
+/// `-static-stdlib` for the link alone (`--static-swift-stdlib` would compile all of it again), with the libraries under Foundation, which the
+/// compiler names only for a program that is compiled so.
+let staticLinks =
+    ["-static-stdlib"]
+    + ["FoundationInternationalization", "_FoundationCollections", "_FoundationCShims", "CoreFoundation", "_FoundationICU"].map { "-l\($0)" }
+let installedLinks: [LinkerSetting] = [
+    .unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib"] + (isForDistribution ? staticLinks : []))
+]
 let torchLinks: [LinkerSetting] =
     [.unsafeFlags(["-L\(libtorch)/lib"])] + installedLinks
     + (isForDistribution ? [] : [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"])])

@@ -104,7 +104,7 @@ public final class ModelService: Sendable {
         path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices, profiles: ProfileFolder? = nil,
         checking: BatchChecking = .inProcess
     ) throws {
-        // While the file is opened and measured here, it is checked there.
+        // While the file is opened and looked through here, it is checked there.
         let check = Self.earlyCheck(path, inputs, choices, profiles, checking)
         do {
             do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
