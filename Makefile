@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -34,6 +34,12 @@ chaos-short: build models ## five minutes of faults on real processes under load
 
 chaos-ci: build models ## the same for a minute, without limits of time; skipped where network namespaces cannot be made
 	@scripts/chaos --duration 45s --faults 6 --no-limits --skip-if-impossible
+
+# Time at each of its doors.
+FUZZ ?= --duration 5m
+
+fuzz: build models ## the stateful fuzzer of the protocol, five minutes at each door; a failure names its seed
+	@scripts/fuzz $(FUZZ)
 
 quota-test: build models ## ten minutes of full load on workers with 0.4 and 0.6 CPU: nobody is taken for lost (root, cgroups)
 	@scripts/quota-test --duration 10m

@@ -20,7 +20,9 @@ let isForDistribution = Context.environment["AMP4EC_DIST"] == "1"
 /// compiler names only for a program that is compiled so.
 let staticLinks =
     ["-static-stdlib"]
-    + ["FoundationInternationalization", "_FoundationCollections", "_FoundationCShims", "CoreFoundation", "_FoundationICU"].map { "-l\($0)" }
+    + ["FoundationInternationalization", "_FoundationCollections", "_FoundationCShims", "CoreFoundation", "_FoundationICU"].map {
+        "-l\($0)"
+    }
 let installedLinks: [LinkerSetting] = [
     .unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib"] + (isForDistribution ? staticLinks : []))
 ]
@@ -177,7 +179,7 @@ let package = Package(
         tests("GatewayTests", ["Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
-        tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire"]),
+        tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "TestKit"]),
         // compose/ and deploy/ against the options of the programs.
         tests("DeploymentTests", ["Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
         tests("TidyTests", []),

@@ -7,7 +7,7 @@ import Wire
 /// Word about micro-batches: results that are not what the model declares, and word of workers that are not on the route.
 enum RogueRouteAttacks {
     /// So quick that every plan wants it, alone, for the whole model.
-    private static let wanted: RogueProfile = {
+    static let wanted: RogueProfile = {
         var profile = RogueProfile()
         (profile.cores, profile.speed, profile.executors, profile.slots) = (64, 1_000, 16, 32)
         return profile

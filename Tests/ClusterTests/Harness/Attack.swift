@@ -126,6 +126,19 @@ struct Scene: Sendable {
         }
     }
 
+    /// Waits, without honest requests, until nothing is under way or held, and the honest workers are all there.
+    func rests(_ what: String) async throws {
+        let names = Set(cluster.workers.map(\.name))
+        defer { traffic.resume() }
+        try await traffic.pause()
+        try await cluster.status(what, within: Attack.settling) { status in
+            let honest = status.nodes.filter { names.contains($0.name.description) }
+            return status.requestsInFlight == 0 && status.microBatchesInFlight == 0 && status.heldBytes == 0
+                && status.state == "serving" && honest.count == names.count
+                && honest.allSatisfy { $0.state == "ready" && $0.load == 0 && $0.queued == 0 && $0.executing == 0 }
+        }
+    }
+
     func isAsBefore(_ before: Figures, after attack: Attack) async throws {
         for process in processes where !process.isRunning {
             throw ProcessUnderTest.Failure(description: "\(process.name) has ended")
@@ -134,15 +147,7 @@ struct Scene: Sendable {
         #expect(counts.wrong == before.wrong, "\(attack.name): \(counts.wrong - before.wrong) wrong replies to honest requests")
         let errors = counts.errors.dropFirst(before.errors)
         #expect(errors.isEmpty || attack.mayFailRequests, "\(attack.name): honest requests failed: \(errors.prefix(3))")
-        let names = Set(cluster.workers.map(\.name))
-        defer { traffic.resume() }
-        try await traffic.pause()
-        try await cluster.status("the state from before \(attack.name)", within: Attack.settling) { status in
-            let honest = status.nodes.filter { names.contains($0.name.description) }
-            return status.requestsInFlight == 0 && status.microBatchesInFlight == 0 && status.heldBytes == 0
-                && status.state == "serving" && honest.count == names.count
-                && honest.allSatisfy { $0.state == "ready" && $0.load == 0 && $0.queued == 0 && $0.executing == 0 }
-        }
+        try await rests("the state from before \(attack.name)")
         let lost = losses.dropFirst(before.losses.count)
         #expect(lost.isEmpty, "\(attack.name): honest workers lost: \(lost.prefix(3))")
         for process in processes {

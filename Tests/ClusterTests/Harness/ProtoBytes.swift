@@ -9,6 +9,9 @@ struct ProtoBytes: Sendable {
     func fixed64(_ field: Int, _ value: UInt64) -> ProtoBytes {
         tagged(field, 1).raw((0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
     }
+    func fixed32(_ field: Int, _ value: UInt32) -> ProtoBytes {
+        tagged(field, 5).raw((0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
+    }
     func double(_ field: Int, _ value: Double) -> ProtoBytes { fixed64(field, value.bitPattern) }
     func bytes(_ field: Int, _ value: [UInt8]) -> ProtoBytes { tagged(field, 2).raw(Self.varint(UInt64(value.count)) + value) }
     func text(_ field: Int, _ value: String) -> ProtoBytes { bytes(field, Array(value.utf8)) }
