@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -101,5 +101,8 @@ format: setup ## put every Swift, C and C++ file into the repository's format
 mutants: setup models ## break the sources in each known way (Mutants/) and see that a test fails
 	@scripts/mutants
 
+fuzz-inputs: setup ## ten minutes of made-up inputs for each parser of outside bytes, guided by what they reach (libFuzzer)
+	@scripts/fuzz-inputs $(FUZZ_INPUTS)
+
 clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv)
-	@rm -rf .build .build-manifests .build-mutants .models dist
+	@rm -rf .build .build-manifests .build-mutants .build-fuzz .models dist

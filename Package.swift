@@ -164,6 +164,11 @@ let package = Package(
         .executableTarget(
             name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),
 
+        // What the parsers of outside bytes are tested with, by scripts/fuzz-inputs and, with the kept inputs, by the tests.
+        .target(
+            name: "FuzzBodies", dependencies: ["Arrays", "Tensors", "Transport", "Wire"], path: "Fuzz/Bodies", swiftSettings: swift),
+
+        tests("CorpusTests", ["FuzzBodies"]),
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Shell", "Transport", "Wire", arguments, logging]),
         tests("TopologyTests", ["Topology", "Shell"]),
@@ -187,3 +192,11 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx20
 )
+
+// libFuzzer's library has the main function, so its program links with nothing but its own flags (scripts/fuzz-inputs).
+if Context.environment["AMP4EC_FUZZ"] == "1" {
+    package.targets.append(
+        .executableTarget(
+            name: "FuzzInputs", dependencies: ["FuzzBodies"], path: "Fuzz/Driver",
+            swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])]))
+}

@@ -49,6 +49,9 @@ public enum NPY {
         try WholeFile.write(path: path, pieces: pieces(of: tensor))
     }
 
+    /// The bytes that ``write(_:_:)`` writes.
+    package static func encode(_ tensor: Tensor) -> [UInt8] { pieces(of: tensor).flatMap { $0.withBytes { [UInt8]($0) } } }
+
     static func pieces(of tensor: Tensor) -> [WholeFile.Piece] {
         [.bytes(NPYHeader.encode(dtype: tensor.dtype, shape: tensor.shape)), .tensor(tensor)]
     }

@@ -1,6 +1,6 @@
 internal import Glibc
-internal import Tensors
-internal import Wire
+package import Tensors
+package import Wire
 
 // MARK: - Opening
 
@@ -236,9 +236,9 @@ extension Connection: Flushable {
 // MARK: - Receiving
 
 extension Connection: FrameReceiverDelegate {
-    var isDelivering: Bool { if case .open = state { true } else { false } }
+    package var isDelivering: Bool { if case .open = state { true } else { false } }
 
-    func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition {
+    package func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition {
         guard let handler else { return .discard }
         let disposition = handler.connection(self, willReceive: message, payloadByteCount: payloadByteCount)
         // Closed here, or by the handler itself: either way nothing is accepted any more.
@@ -246,7 +246,7 @@ extension Connection: FrameReceiverDelegate {
         return isDelivering ? disposition : .close(.requested("closed by its handler"))
     }
 
-    func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
+    package func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
         if !hasFirstMessage {
             hasFirstMessage = true
             receiver.metadataLimit = WireLimits.metadataByteCount
@@ -258,7 +258,7 @@ extension Connection: FrameReceiverDelegate {
         handler?.connection(self, didReceive: message, payload: payload)
     }
 
-    func receiverAborted(_ message: Message, ticket: UInt64) {
+    package func receiverAborted(_ message: Message, ticket: UInt64) {
         self.ticket = ticket
         handler?.connection(self, didAbort: message)
     }

@@ -1,9 +1,9 @@
 internal import Glibc
-internal import Tensors
-internal import Wire
+package import Tensors
+package import Wire
 
 /// What a ``FrameReceiver`` tells its connection.
-protocol FrameReceiverDelegate: AnyObject {
+package protocol FrameReceiverDelegate: AnyObject {
     /// Turns false when a callback closed the connection: nothing more may be delivered.
     var isDelivering: Bool { get }
     func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition
@@ -16,7 +16,7 @@ protocol FrameReceiverDelegate: AnyObject {
 /// While a payload is under way a read goes to [rest of this frame's payload in its storage, a little staging for the next head]; between
 /// frames it goes to the loop's staging memory, where many small messages are found at once. A head that is cut off at the end of a read
 /// waits in `head`, which is as long as the head itself and checked against the bounds before it grows.
-final class FrameReceiver {
+package final class FrameReceiver {
     /// Staging behind a payload: the next head, seldom more. What lands there of the next payload is copied, so it is kept small.
     private static let trailingByteCount = 4 << 10
     /// A head buffer up to this is kept for the next head; the rare larger one is given back. It is also the first size of a head that is cut
@@ -28,7 +28,7 @@ final class FrameReceiver {
     /// Messages between two looks at the clock; one takes microseconds.
     private static let messagesPerLook: UInt64 = 16
 
-    enum Reading {
+    package enum Reading {
         case waits(SocketReadiness)
         /// This wake's share is used up; more may be there.
         case shareUsed
@@ -80,14 +80,14 @@ final class FrameReceiver {
     private(set) var receivedMessageCount: UInt64 = 0
 
     /// - Parameter staging: shared with other receivers: nothing stays in it between two calls.
-    init(staging: UnsafeMutableRawBufferPointer, incomingByteLimit: Int, delegate: any FrameReceiverDelegate) {
+    package init(staging: UnsafeMutableRawBufferPointer, incomingByteLimit: Int, delegate: any FrameReceiverDelegate) {
         self.staging = staging
         self.delegate = delegate
         reassembler = FrameReassembler(maximumOpenByteCount: incomingByteLimit)
     }
 
     /// Whether no message is incomplete.
-    var isIdle: Bool { headCount == 0 && backlog.isEmpty && reassembler.isIdle }
+    package var isIdle: Bool { headCount == 0 && backlog.isEmpty && reassembler.isIdle }
 
     /// Whether bytes are here that no readiness of the socket tells of.
     var hasBacklog: Bool { !backlog.isEmpty }
@@ -121,7 +121,7 @@ final class FrameReceiver {
     // MARK: Reading
 
     /// Reads and delivers until the socket is empty, about `limit` bytes have come, or the time is used up.
-    func read(from channel: any ByteChannel, socket: Int32, limit: Int) -> Reading {
+    package func read(from channel: any ByteChannel, socket: Int32, limit: Int) -> Reading {
         var rest = limit
         sliceEnd = nil
         if hasBacklog {

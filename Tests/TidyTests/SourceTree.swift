@@ -40,7 +40,7 @@ struct SourceTree: Sendable {
 
     /// What is ours to keep tidy. Anything else at the top is built, downloaded or made, and ignored by git.
     private static let topFolders = [
-        "Sources", "Tests", "Benchmarks", "Mutants", "scripts", "docs", "proto", "compose", "examples", ".ci",
+        "Sources", "Tests", "Fuzz", "Benchmarks", "Mutants", "scripts", "docs", "proto", "compose", "examples", ".ci",
     ]
 
     /// Reads every file of the repository that is text; others (images, arrays, archives) have no lines to check.
@@ -62,6 +62,8 @@ struct SourceTree: Sendable {
                 folders.insert(path)
                 continue
             }
+            // Inputs for the parsers, made up by a program: no text of ours.
+            guard !path.hasPrefix("Fuzz/Corpus/") else { continue }
             if manager.isExecutableFile(atPath: url.path()) { executables.insert(path) }
             if let text = String(data: try Data(contentsOf: url), encoding: .utf8), !text.contains("\0") {
                 files.append(SourceFile(path, text))
