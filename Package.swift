@@ -166,7 +166,10 @@ let package = Package(
 
         // What the parsers of outside bytes are tested with, by scripts/fuzz-inputs and, with the kept inputs, by the tests.
         .target(
-            name: "FuzzBodies", dependencies: ["Arrays", "Tensors", "Transport", "Wire"], path: "Fuzz/Bodies", swiftSettings: swift),
+            name: "FuzzBodies",
+            dependencies: ["Arrays", "Images", "Inference", "Shell", "Tensors", "Topology", "Transport", "Wire"],
+            path: "Fuzz/Bodies",
+            swiftSettings: swift),
 
         tests("CorpusTests", ["FuzzBodies"]),
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),

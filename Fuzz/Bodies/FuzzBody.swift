@@ -8,6 +8,12 @@ package enum FuzzBody: String, CaseIterable, Sendable {
     case frames
     /// `.npy` and `.npz` files.
     case arrays
+    /// Compose files, settings files, `--workers` and `--topology`.
+    case topology
+    /// JPEG and PNG.
+    case images
+    /// Model files and the manifests in them.
+    case archives
 
     package enum Outcome: Sendable {
         /// The parser took the input, or at least one message of it.
@@ -20,6 +26,9 @@ package enum FuzzBody: String, CaseIterable, Sendable {
         switch self {
         case .frames: Frames.run(bytes)
         case .arrays: Arrays.run(bytes)
+        case .topology: Topology.run(bytes)
+        case .images: Images.run(bytes)
+        case .archives: Archives.run(bytes)
         }
     }
 }

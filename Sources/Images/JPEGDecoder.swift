@@ -3,6 +3,10 @@ internal import Tensors
 
 /// JPEG by libjpeg-turbo's TurboJPEG interface, with the accurate DCT and smooth upsampling that Pillow uses too.
 enum JPEGDecoder {
+    /// Every 8 × 8 block of the finest component takes a bit or more, a Huffman code's least: what declares more pixels than that has no such
+    /// picture in it. libjpeg-turbo would paint it grey to the end, and hold the coefficients of a progressive one beside the pixels.
+    private static let maximumPixelsPerByte = 8 * 64
+
     static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
         let handle = try Handle(name: name)
         let source = bytes.bindMemory(to: UInt8.self)
@@ -13,6 +17,11 @@ enum JPEGDecoder {
         let isCMYK = colorSpace == TJCS_CMYK.rawValue || colorSpace == TJCS_YCCK.rawValue
         let (columns, rows) = (Int(width), Int(height))
         let pixels = try ImageDecoder.storage(width: columns, height: rows, channels: isCMYK ? 4 : 3, name: name)
+        guard columns * rows / maximumPixelsPerByte <= source.count else {
+            throw ImageError(
+                .malformed, file: name, problem: "its \(source.count) bytes cannot hold the declared \(columns) × \(rows) pixels",
+                fix: "copy the file again, or save it again")
+        }
         let format = isCMYK ? TJPF_CMYK : TJPF_RGB
         // A progressive file with thousands of tiny scans would take minutes: libjpeg-turbo stops it.
         let flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS

@@ -1,12 +1,12 @@
 internal import CTorch
-internal import Tensors
+package import Tensors
 
 /// Looks at an archive's directory before libtorch sees the file.
 ///
 /// libtorch takes memory by the sizes that an archive declares, and its messages about wrong files speak of its insides. So the zip
 /// directory is read here: every size must fit the bytes that are there, and a file that is something else (a pickle, a state_dict, a
 /// newer format) is named as what it is. Reference: PKWARE APPNOTE 6.3.10, sections 4.3.12 to 4.3.16.
-struct ArchiveInspector {
+package struct ArchiveInspector {
     /// A model of ten thousand tensors has about as many entries; a directory beyond this is an attack on our time.
     static let maximumEntryCount = 1 << 20
     /// Deflate cannot do better than 1032 to 1.
@@ -23,7 +23,7 @@ struct ArchiveInspector {
     private let bytes: UnsafeRawBufferPointer
 
     /// - Throws: an ``InferenceError`` that says what is wrong with the file.
-    static func check(_ archive: TensorStorage) throws(InferenceError) {
+    package static func check(_ archive: TensorStorage) throws(InferenceError) {
         try withExtendedLifetime(archive) { () throws(InferenceError) in try ArchiveInspector(bytes: archive.bytes).check() }
     }
 

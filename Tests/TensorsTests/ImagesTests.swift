@@ -49,6 +49,20 @@ struct ImagesTests {
         #expect(bytes(try ImageDecoder.decode(stray, name: "a")) == bytes(try ImageDecoder.decode(good, name: "a")))
     }
 
+    @Test(
+        "few bytes that declare many pixels are refused before they are painted grey",
+        arguments: [
+            (PictureFixture.jpegRGB, 0xc0), (.jpegProgressive, 0xc2),
+        ] as [(PictureFixture, UInt8)])
+    func fewBytesWithManyPixels(_ fixture: PictureFixture, _ marker: UInt8) throws {
+        var jpeg = fixture.bytes
+        let frame = try #require(jpeg.indices.dropLast(9).first { jpeg[$0] == 0xff && jpeg[$0 + 1] == marker })
+        // 10,000 × 10,000, which is below the limit.
+        jpeg.replaceSubrange((frame + 5)..<(frame + 9), with: [0x27, 0x10, 0x27, 0x10])
+        let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(jpeg, name: "a") }
+        #expect(error.code == .malformed && error.problem.contains("cannot hold"), "\(error)")
+    }
+
     @Test func absurdExtentsTakeNoMemory() throws {
         // IHDR with 65,535 × 65,535 pixels and its right checksum; JPEG's frame header patched.
         var png = PictureFixture.pngGray.bytes
