@@ -637,6 +637,51 @@ void   amp4ec__link_statistics__free_unpacked
   assert(message->base.descriptor == &amp4ec__link_statistics__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   amp4ec__worker_tables__init
+                     (Amp4ec__WorkerTables         *message)
+{
+  static const Amp4ec__WorkerTables init_value = AMP4EC__WORKER_TABLES__INIT;
+  *message = init_value;
+}
+size_t amp4ec__worker_tables__get_packed_size
+                     (const Amp4ec__WorkerTables *message)
+{
+  assert(message->base.descriptor == &amp4ec__worker_tables__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__worker_tables__pack
+                     (const Amp4ec__WorkerTables *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__worker_tables__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__worker_tables__pack_to_buffer
+                     (const Amp4ec__WorkerTables *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__worker_tables__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__WorkerTables *
+       amp4ec__worker_tables__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__WorkerTables *)
+     protobuf_c_message_unpack (&amp4ec__worker_tables__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__worker_tables__free_unpacked
+                     (Amp4ec__WorkerTables *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__worker_tables__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   amp4ec__heartbeat__init
                      (Amp4ec__Heartbeat         *message)
 {
@@ -3564,7 +3609,149 @@ const ProtobufCMessageDescriptor amp4ec__link_statistics__descriptor =
   (ProtobufCMessageInit) amp4ec__link_statistics__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__heartbeat__field_descriptors[16] =
+static const ProtobufCFieldDescriptor amp4ec__worker_tables__field_descriptors[9] =
+{
+  {
+    "connections",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, connections),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "greeted",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, greeted),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "peers",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, peers),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "links",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, links),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "micro_batches",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, micro_batches),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "payloads",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, payloads),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cancelled_keys",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, cancelled_keys),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "partitions",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, partitions),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "archives",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkerTables, archives),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__worker_tables__field_indices_by_name[] = {
+  8,   /* field[8] = archives */
+  6,   /* field[6] = cancelled_keys */
+  0,   /* field[0] = connections */
+  1,   /* field[1] = greeted */
+  3,   /* field[3] = links */
+  4,   /* field[4] = micro_batches */
+  7,   /* field[7] = partitions */
+  5,   /* field[5] = payloads */
+  2,   /* field[2] = peers */
+};
+static const ProtobufCIntRange amp4ec__worker_tables__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 9 }
+};
+const ProtobufCMessageDescriptor amp4ec__worker_tables__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.WorkerTables",
+  "WorkerTables",
+  "Amp4ec__WorkerTables",
+  "amp4ec",
+  sizeof(Amp4ec__WorkerTables),
+  9,
+  amp4ec__worker_tables__field_descriptors,
+  amp4ec__worker_tables__field_indices_by_name,
+  1,  amp4ec__worker_tables__number_ranges,
+  (ProtobufCMessageInit) amp4ec__worker_tables__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__heartbeat__field_descriptors[17] =
 {
   {
     "sequence",
@@ -3758,6 +3945,18 @@ static const ProtobufCFieldDescriptor amp4ec__heartbeat__field_descriptors[16] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "tables",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__Heartbeat, tables),
+    &amp4ec__worker_tables__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__heartbeat__field_indices_by_name[] = {
   12,   /* field[12] = completed */
@@ -3776,11 +3975,12 @@ static const unsigned amp4ec__heartbeat__field_indices_by_name[] = {
   7,   /* field[7] = process_resident_bytes */
   10,   /* field[10] = queued */
   0,   /* field[0] = sequence */
+  16,   /* field[16] = tables */
 };
 static const ProtobufCIntRange amp4ec__heartbeat__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 16 }
+  { 0, 17 }
 };
 const ProtobufCMessageDescriptor amp4ec__heartbeat__descriptor =
 {
@@ -3790,7 +3990,7 @@ const ProtobufCMessageDescriptor amp4ec__heartbeat__descriptor =
   "Amp4ec__Heartbeat",
   "amp4ec",
   sizeof(Amp4ec__Heartbeat),
-  16,
+  17,
   amp4ec__heartbeat__field_descriptors,
   amp4ec__heartbeat__field_indices_by_name,
   1,  amp4ec__heartbeat__number_ranges,

@@ -118,9 +118,11 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var pinnedStage: Int?
         /// Where else the same process is listed, or says that it is.
         public var aliases: [String]?
+        /// Entries of the worker's tables by its last heartbeat.
+        public var tables: [String: Int]?
 
         enum CodingKeys: String, CodingKey {
-            case name, address, state, cause, capability, cpu, memory, network, load, queued, executing, completed, aliases
+            case name, address, state, cause, capability, cpu, memory, network, load, queued, executing, completed, aliases, tables
             case roundTripMs = "round_trip_ms"
             case timing, partitions
             case pinnedStage = "pinned_stage"
@@ -213,9 +215,11 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
     public var counters: Counters
     public var latencies: LatencyHistogram
     public var standby: [Standby]
+    /// Entries of the coordinator's tables: what grows where something is kept of those that have gone.
+    public var tables: [String: Int]?
 
     enum CodingKeys: String, CodingKey {
-        case state, cause, model, nodes, plan, links, counters, standby
+        case state, cause, model, nodes, plan, links, counters, standby, tables
         case latencies = "request_latency"
         case requestsInFlight = "requests_in_flight"
         case microBatchesInFlight = "micro_batches_in_flight"

@@ -6,6 +6,8 @@ struct RecentSet<Element: Hashable & Sendable>: Sendable {
     private var order: Deque<Element> = []
     private let limit: Int
 
+    var count: Int { members.count }
+
     init(limit: Int) { self.limit = limit }
 
     mutating func insert(_ element: Element) {

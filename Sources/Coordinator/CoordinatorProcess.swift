@@ -371,6 +371,7 @@ final class CoordinatorProcess {
         var status = machine.status(ownLinks: own)
         fillCacheCounters(&status.counters)
         status.counters.longestLoopTurnMs = Double(loop.longestTurn.wholeNanoseconds) / 1e6
+        status.tables?.merge(tables) { $1 }
         return status
     }
 }

@@ -25,6 +25,10 @@ package struct QuestionDesk: Sendable {
 
     package init() {}
 
+    /// Connections with a question outstanding.
+    package var askerCount: Int { outstanding.count }
+    package var documentCount: Int { documents.count }
+
     /// - Returns: `false` when the connection has its share outstanding already.
     package mutating func take(from connection: ConnectionID) -> Bool {
         let count = outstanding[connection] ?? 0

@@ -99,6 +99,19 @@ extension ClusterMetrics {
         ]
     }
 
+    /// What grows where something is kept of those that have gone.
+    static func tables(_ status: ClusterStatus) -> [MetricFamily] {
+        func samples(_ tables: [String: Int]?, _ labels: [Label] = []) -> [Sample] {
+            (tables ?? [:]).sorted { $0.key < $1.key }.map { Sample(labels + [Label("table", $0)], Double($1)) }
+        }
+        return [
+            MetricFamily("amp4ec_table_entries", .gauge, "Entries of the coordinator's tables.", samples(status.tables)),
+            MetricFamily(
+                "amp4ec_node_table_entries", .gauge, "Entries of a worker's tables, by its last heartbeat.",
+                status.nodes.flatMap { samples($0.tables, [Label("node", $0.name.description)]) }),
+        ]
+    }
+
     static func links(_ links: [ClusterStatus.Link]) -> [MetricFamily] {
         func family(
             _ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: (ClusterStatus.Link) -> Double

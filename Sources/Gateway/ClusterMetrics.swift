@@ -11,7 +11,7 @@ public enum ClusterMetrics {
     public static func families(_ report: GatewayReport, process: ProcessUsage?) -> [MetricFamily] {
         let status = report.status
         return about(report) + requests(status) + plan(status) + nodes(status.nodes) + stages(status.nodes) + links(status.links)
-            + own(process)
+            + tables(status) + own(process)
     }
 
     static func gauge(_ name: String, _ help: String, _ value: Double) -> MetricFamily {

@@ -20,6 +20,9 @@ final class ConnectionGate: Sendable {
         state = Mutex(State(table: ConnectionTable(perAddress: limits.unfinishedPerAddress, total: limits.connections)))
     }
 
+    /// The larger of the table and the channels, which are the same unless one of them keeps something.
+    var count: Int { state.withLock { max($0.table.count, $0.channels.count) } }
+
     func add(_ channel: any Channel) -> UInt64 {
         let address = channel.remoteAddress?.ipAddress ?? "unknown"
         let (id, victim) = state.withLock { state in

@@ -13,7 +13,10 @@ internal import ServiceLifecycle
 public final class GatewayServer: Sendable {
     /// `HOST:PORT`, with the actual port where 0 was asked for.
     public let address: String
+    /// Open now.
+    public var connectionCount: Int { gate.count }
     private let services: ServiceGroup
+    private let gate: ConnectionGate
 
     /// Listens from now on. Waits for that: not from a thread of Swift's own pool, which the start needs.
     /// - Parameters:
@@ -32,10 +35,12 @@ public final class GatewayServer: Sendable {
         quiet.logLevel = max(logger.logLevel, .warning)
         // One thread carries thousands of small replies a second; what is heavy is done by the handlers.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let gate = ConnectionGate(limits)
+        self.gate = gate
         let started = group.next().makePromise(of: String.self)
         let application = Application(
             responder: GatewayResponder(routes: routes, allowsPublicPeers: allowsPublicPeers, bodyLimit: limits.body),
-            server: .http1(configuration: Self.connectionConfiguration(limits)),
+            server: .http1(configuration: Self.connectionConfiguration(limits, gate)),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: Int(port)),
                 availableConnectionsDelegate: .maximum(limits.connections + GatewayLimits.spareConnections, logger: quiet)
@@ -63,9 +68,8 @@ public final class GatewayServer: Sendable {
         Task { [services] in await services.triggerGracefulShutdown() }
     }
 
-    private static func connectionConfiguration(_ limits: GatewayLimits) -> HTTP1Channel.Configuration {
-        let gate = ConnectionGate(limits)
-        return HTTP1Channel.Configuration(
+    private static func connectionConfiguration(_ limits: GatewayLimits, _ gate: ConnectionGate) -> HTTP1Channel.Configuration {
+        HTTP1Channel.Configuration(
             additionalChannelHandlers: [
                 ConnectionWatch(gate: gate, headLimit: limits.head), CloseAfterReply(linger: limits.linger),
             ], idleTimeout: TimeAmount(limits.idle),

@@ -27,6 +27,10 @@ public final class EventLoop {
     /// The longest time between two waits for events so far: what a peer may have had to wait for others.
     public private(set) var longestTurn: Duration = .zero
 
+    /// What it waits for, for who looks whether something is kept: descriptors, and timers with the cancelled ones that have not been swept.
+    public var sourceCount: Int { sources.count }
+    public var timerCount: Int { timers.count }
+
     private let poller: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>
     let staging: UnsafeMutableRawBufferPointer

@@ -23,6 +23,8 @@ public final class Listener {
     public let address: SocketAddress
     /// Connections accepted here that have not ended.
     public private(set) var connectionCount = 0
+    /// Those of them that have not said hello.
+    public var silentCount: Int { silent.count }
     /// Asked where a connection over the limits has come: closes one that nobody needs (see ``Connection/dismiss(_:_:)``).
     /// - Returns: `false` where each is needed: then the new one is refused.
     public var makeRoom: (() -> Bool)?

@@ -48,6 +48,8 @@ struct TimerQueue {
     private var lastSequence: UInt64 = 0
     private var sizeAfterSweep = 0
 
+    var count: Int { heap.count }
+
     mutating func insert(_ timer: Timer) {
         if heap.count >= max(Self.sweepThreshold, sizeAfterSweep * 2) {
             heap = Heap(heap.unordered.filter { $0.timer.isPending })

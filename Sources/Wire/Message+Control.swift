@@ -20,14 +20,17 @@ public struct Heartbeat: Sendable, Hashable {
     public var links: [LinkStatistics]
     /// CPU time of the executors' threads since the start, with that of the runs under way; 0 from a worker that does not say it.
     public var executorCPUNanoseconds: UInt64
+    /// `nil` from a worker that does not say it.
+    public var tables: WorkerTables?
 
     public init(
         sequence: UInt64 = 0, cpuUsedCores: Double = 0, cpuQuotaCores: Double = 0, cpuThrottledShare: Double = 0,
         processCPUCores: Double = 0, memoryUsedBytes: UInt64 = 0, memoryLimitBytes: UInt64 = 0, processResidentBytes: UInt64 = 0,
         networkReceivedBytes: UInt64 = 0, networkSentBytes: UInt64 = 0, queued: UInt32 = 0, executing: UInt32 = 0,
         completed: UInt64 = 0, partitions: [PartitionStatistics] = [], links: [LinkStatistics] = [],
-        executorCPUNanoseconds: UInt64 = 0
+        executorCPUNanoseconds: UInt64 = 0, tables: WorkerTables? = nil
     ) {
+        self.tables = tables
         self.executorCPUNanoseconds = executorCPUNanoseconds
         self.sequence = sequence
         self.cpuUsedCores = cpuUsedCores
@@ -44,6 +47,40 @@ public struct Heartbeat: Sendable, Hashable {
         self.completed = completed
         self.partitions = partitions
         self.links = links
+    }
+}
+
+/// Entries of a worker's tables: what would grow if something were kept of those that have gone.
+public struct WorkerTables: Sendable, Hashable {
+    /// Open in either direction, whatever has been said on them.
+    public var connections: UInt32
+    /// Those that others opened and have said hello on.
+    public var greeted: UInt32
+    public var peers: UInt32
+    /// Links whose figures are kept.
+    public var links: UInt32
+    /// Held in any phase.
+    public var microBatches: UInt32
+    public var payloads: UInt32
+    /// Remembered, so that what comes after its cancellation is dropped.
+    public var cancelledKeys: UInt32
+    /// In any phase.
+    public var partitions: UInt32
+    public var archives: UInt32
+
+    public init(
+        connections: UInt32, greeted: UInt32, peers: UInt32, links: UInt32, microBatches: UInt32, payloads: UInt32,
+        cancelledKeys: UInt32, partitions: UInt32, archives: UInt32
+    ) {
+        self.connections = connections
+        self.greeted = greeted
+        self.peers = peers
+        self.links = links
+        self.microBatches = microBatches
+        self.payloads = payloads
+        self.cancelledKeys = cancelledKeys
+        self.partitions = partitions
+        self.archives = archives
     }
 }
 

@@ -28,6 +28,8 @@ public enum WireRanges {
     public static let historyMilliseconds: ClosedRange<UInt64> = 0...(1 << 50)
     /// Micro-batches on a worker at one moment; not above its ``slots``.
     public static let queued: ClosedRange<UInt32> = 0...(1 << 20)
+    /// Entries of one table of a worker; the largest of them is bounded by ``WireLimits/peers``.
+    public static let entries: ClosedRange<UInt32> = 0...(1 << 24)
     /// Micro-batches that run at the same time; the largest machines have fewer cores, and none of them runs nothing.
     public static let executors: ClosedRange<UInt32> = 1...4_096
     /// Micro-batches that a worker takes at once.

@@ -264,7 +264,16 @@ extension WorkerProcess {
                     rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
                     compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0,
                     roundTripMilliseconds: link.roundTripMs)
-            }, executorCPUNanoseconds: executors.cpuNanoseconds)
+            }, executorCPUNanoseconds: executors.cpuNanoseconds, tables: tables)
+    }
+
+    private var tables: WorkerTables {
+        WorkerTables(
+            connections: UInt32(clamping: connections.count), greeted: UInt32(clamping: machine.connectionCount),
+            peers: UInt32(clamping: machine.peerCount), links: UInt32(clamping: links.count),
+            microBatches: UInt32(clamping: machine.heldCount), payloads: UInt32(clamping: payloads.count),
+            cancelledKeys: UInt32(clamping: machine.cancelledKeyCount), partitions: UInt32(clamping: machine.partitionCount),
+            archives: UInt32(clamping: store.count))
     }
 
     private static func mattersMore(_ left: (key: String, value: LinkState), _ right: (key: String, value: LinkState)) -> Bool {

@@ -97,6 +97,18 @@ import Testing
             ]
             for line in wanted { #expect(lines.contains(line), "\(line)") }
         },
+        Case("the entries of each table, the coordinator's and the workers'; none of who does not say") {
+            var node = Samples.node("w1")
+            node["tables"] = ["links": 4, "peers": 3]
+            let lines = Self.lines(try Samples.report(nodes: [node, Samples.node("w2")], tables: ["nodes": 2, "flights": 0]))
+            let samples = lines.filter { $0.contains("_table_entries{") }
+            #expect(
+                samples == [
+                    "amp4ec_table_entries{table=\"flights\"} 0", "amp4ec_table_entries{table=\"nodes\"} 2",
+                    "amp4ec_node_table_entries{node=\"w1\",table=\"links\"} 4",
+                    "amp4ec_node_table_entries{node=\"w1\",table=\"peers\"} 3",
+                ])
+        },
         Case("each node's figures, in seconds and bytes; the state as one of all states; nothing of what is not known yet") {
             let lines = Self.lines(try Samples.report(nodes: [Samples.node("w1", state: "suspect"), Samples.node("far")]))
             let wanted = [

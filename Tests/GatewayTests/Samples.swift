@@ -55,7 +55,7 @@ enum Samples {
 
     static func report(
         nodes: [[String: Any]] = [], links: [[String: Any]] = [], plan: [String: Any]? = nil, counters: Counters = Counters(),
-        latencies: LatencyHistogram = LatencyHistogram()
+        latencies: LatencyHistogram = LatencyHistogram(), tables: [String: Int]? = nil
     ) throws -> GatewayReport {
         func object(_ value: some Encodable) throws -> Any { try JSONSerialization.jsonObject(with: JSONEncoder().encode(value)) }
         var document: [String: Any] = [
@@ -65,6 +65,7 @@ enum Samples {
             "request_latency": try object(latencies),
         ]
         document["plan"] = plan
+        document["tables"] = tables
         let data = try JSONSerialization.data(withJSONObject: document)
         let status = try JSONDecoder().decode(ClusterStatus.self, from: data)
         guard plan == nil else {

@@ -112,8 +112,16 @@ extension Generator {
                     wireBytes: $0.total(), bandwidthBytesPerSecond: $0.quantity(WireRanges.bandwidths),
                     compressedShare: $0.quantity(WireRanges.shares),
                     roundTripMilliseconds: $0.quantity(WireRanges.spanMilliseconds))
-            }, executorCPUNanoseconds: number(WireRanges.totalNanoseconds))
+            }, executorCPUNanoseconds: number(WireRanges.totalNanoseconds), tables: flag() ? tables() : nil)
     }
+
+    mutating func tables() -> WorkerTables {
+        WorkerTables(
+            connections: entries(), greeted: entries(), peers: entries(), links: entries(), microBatches: entries(),
+            payloads: entries(), cancelledKeys: entries(), partitions: entries(), archives: entries())
+    }
+
+    private mutating func entries() -> UInt32 { number(WireRanges.entries) }
 
     mutating func warmup() -> TensorHeader {
         let dtype = pick(DType.allCases)

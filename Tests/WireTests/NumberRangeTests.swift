@@ -73,6 +73,9 @@ import Wire
             ranges["PartitionStatistics.\(field)_nanoseconds"] = .whole(WireRanges.totalNanoseconds)
         }
         for field in ["sequence", "completed"] { ranges["Heartbeat.\(field)"] = .whole(WireRanges.counts) }
+        for field in [
+            "connections", "greeted", "peers", "links", "micro_batches", "payloads", "cancelled_keys", "partitions", "archives",
+        ] { ranges["WorkerTables.\(field)"] = .narrow(WireRanges.entries) }
         for field in ["queued", "executing"] { ranges["Heartbeat.\(field)"] = .narrow(WireRanges.queued) }
         for field in ["cpu_used_cores", "cpu_quota_cores", "process_cpu_cores"] {
             ranges["Heartbeat.\(field)"] = .quantity(WireRanges.cores)

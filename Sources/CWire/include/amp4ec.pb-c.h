@@ -29,6 +29,7 @@ typedef struct Amp4ec__Welcome Amp4ec__Welcome;
 typedef struct Amp4ec__Refused Amp4ec__Refused;
 typedef struct Amp4ec__PartitionStatistics Amp4ec__PartitionStatistics;
 typedef struct Amp4ec__LinkStatistics Amp4ec__LinkStatistics;
+typedef struct Amp4ec__WorkerTables Amp4ec__WorkerTables;
 typedef struct Amp4ec__Heartbeat Amp4ec__Heartbeat;
 typedef struct Amp4ec__Ping Amp4ec__Ping;
 typedef struct Amp4ec__Peer Amp4ec__Peer;
@@ -412,6 +413,36 @@ struct  Amp4ec__LinkStatistics
 
 
 /*
+ * Entries of a worker's tables: what would grow if something were kept of those that have gone.
+ */
+struct  Amp4ec__WorkerTables
+{
+  ProtobufCMessage base;
+  /*
+   * Open in either direction, whatever has been said on them.
+   */
+  uint32_t connections;
+  /*
+   * Those that others opened and have said hello on.
+   */
+  uint32_t greeted;
+  uint32_t peers;
+  /*
+   * Whose figures are kept.
+   */
+  uint32_t links;
+  uint32_t micro_batches;
+  uint32_t payloads;
+  uint32_t cancelled_keys;
+  uint32_t partitions;
+  uint32_t archives;
+};
+#define AMP4EC__WORKER_TABLES__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__worker_tables__descriptor) \
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+
+/*
  * Kind 16.
  */
 struct  Amp4ec__Heartbeat
@@ -438,10 +469,14 @@ struct  Amp4ec__Heartbeat
    * CPU time of the executors' threads since the start, with that of the runs under way. 0: not said.
    */
   uint64_t executor_cpu_nanoseconds;
+  /*
+   * Absent from a worker that does not say it.
+   */
+  Amp4ec__WorkerTables *tables;
 };
 #define AMP4EC__HEARTBEAT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__heartbeat__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0, NULL }
 
 
 /*
@@ -1240,6 +1275,25 @@ Amp4ec__LinkStatistics *
 void   amp4ec__link_statistics__free_unpacked
                      (Amp4ec__LinkStatistics *message,
                       ProtobufCAllocator *allocator);
+/* Amp4ec__WorkerTables methods */
+void   amp4ec__worker_tables__init
+                     (Amp4ec__WorkerTables         *message);
+size_t amp4ec__worker_tables__get_packed_size
+                     (const Amp4ec__WorkerTables   *message);
+size_t amp4ec__worker_tables__pack
+                     (const Amp4ec__WorkerTables   *message,
+                      uint8_t             *out);
+size_t amp4ec__worker_tables__pack_to_buffer
+                     (const Amp4ec__WorkerTables   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__WorkerTables *
+       amp4ec__worker_tables__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__worker_tables__free_unpacked
+                     (Amp4ec__WorkerTables *message,
+                      ProtobufCAllocator *allocator);
 /* Amp4ec__Heartbeat methods */
 void   amp4ec__heartbeat__init
                      (Amp4ec__Heartbeat         *message);
@@ -1911,6 +1965,9 @@ typedef void (*Amp4ec__PartitionStatistics_Closure)
 typedef void (*Amp4ec__LinkStatistics_Closure)
                  (const Amp4ec__LinkStatistics *message,
                   void *closure_data);
+typedef void (*Amp4ec__WorkerTables_Closure)
+                 (const Amp4ec__WorkerTables *message,
+                  void *closure_data);
 typedef void (*Amp4ec__Heartbeat_Closure)
                  (const Amp4ec__Heartbeat *message,
                   void *closure_data);
@@ -2038,6 +2095,7 @@ extern const ProtobufCMessageDescriptor amp4ec__welcome__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__refused__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__partition_statistics__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__link_statistics__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__worker_tables__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__heartbeat__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__ping__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__peer__descriptor;

@@ -15,7 +15,7 @@ extension CoordinatorMachine {
             model: model.map(Self.describe), nodes: known.map { Self.describe($0, aliases[$0.id]) }, plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
             heldBytes: heldBytes, counters: counters, latencies: latencies,
-            standby: standby.plans.sorted { $0.key < $1.key }.map(describe))
+            standby: standby.plans.sorted { $0.key < $1.key }.map(describe), tables: tables)
     }
 
     /// Why no plan serves.
@@ -53,7 +53,15 @@ extension CoordinatorMachine {
             network: beat.map { network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
             executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
             roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node),
-            pinnedStage: node.pinnedStage, aliases: aliases)
+            pinnedStage: node.pinnedStage, aliases: aliases, tables: beat?.tables.map(entries))
+    }
+
+    private static func entries(_ tables: WorkerTables) -> [String: Int] {
+        [
+            "connections": Int(tables.connections), "greeted": Int(tables.greeted), "peers": Int(tables.peers),
+            "links": Int(tables.links), "micro_batches": Int(tables.microBatches), "payloads": Int(tables.payloads),
+            "cancelled_keys": Int(tables.cancelledKeys), "partitions": Int(tables.partitions), "archives": Int(tables.archives),
+        ]
     }
 
     private static func network(of node: Node, _ beat: Heartbeat) -> ClusterStatus.Network {
@@ -135,14 +143,6 @@ extension CoordinatorMachine {
     public var heldByteCount: Int { heldBytes }
     /// Entries in the order of turns; those of requests that are gone are cleared away when they grow too many.
     public var turnCount: Int { rotation.count }
-    /// What the tables hold that are not counted above.
-    public var tableSizes: TableSizes {
-        TableSizes(
-            abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
-            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count, nodes: nodes.count,
-            targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
-            registrationConnections: registrationOfConnection.count, departing: departing.count)
-    }
     /// What does not hold though it must after each step, for tests and simulations. O(n).
     public var brokenInvariant: String? {
         if let broken = uploads.brokenInvariant { return broken }
@@ -156,20 +156,4 @@ extension CoordinatorMachine {
         return nil
     }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
-}
-
-/// Entries of a coordinator's tables, so that a simulation sees that nothing is kept of what is over.
-public struct TableSizes: Sendable, Hashable {
-    public var abandoned: Int
-    public var clientRequests: Int
-    public var clientConnections: Int
-    public var nodeConnections: Int
-    public var linkFaults: Int
-    public var watches: Int
-    public var nodes: Int
-    public var targets: Int
-    public var aliases: Int
-    public var registrations: Int
-    public var registrationConnections: Int
-    public var departing: Int
 }

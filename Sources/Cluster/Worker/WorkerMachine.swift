@@ -144,6 +144,10 @@ public struct WorkerMachine: Sendable {
     /// Connections that said hello and stand.
     public var connectionCount: Int { connections.count }
     public var peerCount: Int { peers.count }
+    /// Of those that are remembered; bounded by ``tombstoneLimit``.
+    public var cancelledKeyCount: Int { tombstones.count }
+    /// In any phase.
+    public var partitionCount: Int { partitions.count }
     public func knowsPeer(_ node: String) -> Bool { peers[node] != nil }
     public func isPeerConnected(_ node: String) -> Bool { if case .connected = peers[node]?.link { true } else { false } }
 }

@@ -20,6 +20,7 @@ extension Heartbeat: WireConvertible {
         (c.n_partitions, c.partitions) = try arena.list(partitions, atMost: WireLimits.inventory, "heartbeat.partitions")
         (c.n_links, c.links) = try arena.list(links, atMost: WireLimits.peers, "heartbeat.links")
         c.executor_cpu_nanoseconds = Bound.measured(executorCPUNanoseconds, in: WireRanges.totalNanoseconds)
+        if let tables { c.tables = try arena.make(tables) }
     }
 
     init(reading c: Amp4ec__Heartbeat) throws(WireError) {
@@ -42,7 +43,37 @@ extension Heartbeat: WireConvertible {
             partitions: try Field.list(c.n_partitions, c.partitions, atMost: WireLimits.inventory, "heartbeat.partitions"),
             links: try Field.list(c.n_links, c.links, atMost: WireLimits.peers, "heartbeat.links"),
             executorCPUNanoseconds: try Field.number(
-                c.executor_cpu_nanoseconds, in: WireRanges.totalNanoseconds, "heartbeat.executor_cpu_nanoseconds"))
+                c.executor_cpu_nanoseconds, in: WireRanges.totalNanoseconds, "heartbeat.executor_cpu_nanoseconds"),
+            tables: c.tables == nil ? nil : try Field.required(c.tables, "heartbeat.tables"))
+    }
+}
+
+extension WorkerTables: WireConvertible {
+    static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__WorkerTables>) { amp4ec__worker_tables__init(pointer) }
+
+    func write(to c: inout Amp4ec__WorkerTables, in arena: WireArena) throws(WireError) {
+        c.connections = Bound.measured(connections, in: WireRanges.entries)
+        c.greeted = Bound.measured(greeted, in: WireRanges.entries)
+        c.peers = Bound.measured(peers, in: WireRanges.entries)
+        c.links = Bound.measured(links, in: WireRanges.entries)
+        c.micro_batches = Bound.measured(microBatches, in: WireRanges.entries)
+        c.payloads = Bound.measured(payloads, in: WireRanges.entries)
+        c.cancelled_keys = Bound.measured(cancelledKeys, in: WireRanges.entries)
+        c.partitions = Bound.measured(partitions, in: WireRanges.entries)
+        c.archives = Bound.measured(archives, in: WireRanges.entries)
+    }
+
+    init(reading c: Amp4ec__WorkerTables) throws(WireError) {
+        self.init(
+            connections: try Field.number(c.connections, in: WireRanges.entries, "tables.connections"),
+            greeted: try Field.number(c.greeted, in: WireRanges.entries, "tables.greeted"),
+            peers: try Field.number(c.peers, in: WireRanges.entries, "tables.peers"),
+            links: try Field.number(c.links, in: WireRanges.entries, "tables.links"),
+            microBatches: try Field.number(c.micro_batches, in: WireRanges.entries, "tables.micro_batches"),
+            payloads: try Field.number(c.payloads, in: WireRanges.entries, "tables.payloads"),
+            cancelledKeys: try Field.number(c.cancelled_keys, in: WireRanges.entries, "tables.cancelled_keys"),
+            partitions: try Field.number(c.partitions, in: WireRanges.entries, "tables.partitions"),
+            archives: try Field.number(c.archives, in: WireRanges.entries, "tables.archives"))
     }
 }
 

@@ -151,6 +151,7 @@ public final class PartitionArchiveStore: Sendable {
         }
     }
 
+    public var count: Int { state.withLock { $0.slots.count } }
     public var heldByteCount: Int { state.withLock { $0.heldByteCount } }
 
     private var pinnedByteCount: Int {

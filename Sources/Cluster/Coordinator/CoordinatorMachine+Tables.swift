@@ -1,0 +1,51 @@
+internal import DequeModule
+internal import HeapModule
+internal import Planning
+internal import Wire
+
+/// How many entries each table has: what operators and the soak test look at, as something that is kept of those that have gone shows there
+/// first. The bounds are in docs/ARCHITECTURE.md ("Bounds").
+extension CoordinatorMachine {
+    /// What the tables hold that are not counted above.
+    public var tableSizes: TableSizes {
+        TableSizes(
+            abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
+            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count, nodes: nodes.count,
+            targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
+            registrationConnections: registrationOfConnection.count, departing: departing.count)
+    }
+
+    /// All tables by name. What nodes, requests and connections hold of their own is summed. O(nodes).
+    var tables: [String: Int] {
+        let sizes = tableSizes
+        return [
+            "nodes": sizes.nodes, "targets": sizes.targets, "aliases": sizes.aliases, "registrations": sizes.registrations,
+            "registration_connections": sizes.registrationConnections, "node_connections": sizes.nodeConnections,
+            "departing": sizes.departing, "departure_commands": nodes.values.reduce(0) { $0 + ($1.departure?.waiters.count ?? 0) },
+            "watches": sizes.watches, "link_faults": sizes.linkFaults,
+            "node_partitions": nodes.values.reduce(0) { $0 + $1.partitions.count },
+            "refused_standbys": nodes.values.reduce(0) { $0 + $1.refusedStandbys.count },
+            "node_flights": nodes.values.reduce(0) { $0 + $1.flights.count }, "standby_plans": standby.plans.count,
+            "standby_nodes": standby.wanted.count + standby.queue.count,
+            "requests": requests.count, "client_requests": sizes.clientRequests, "client_connections": sizes.clientConnections,
+            "turns": rotation.count, "deadlines": deadlines.count, "uploads": uploads.count, "flights": flights.count,
+            "abandoned": sizes.abandoned, "quarantine": quarantine.count,
+        ]
+    }
+}
+
+/// Entries of a coordinator's tables, so that a simulation sees that nothing is kept of what is over.
+public struct TableSizes: Sendable, Hashable {
+    public var abandoned: Int
+    public var clientRequests: Int
+    public var clientConnections: Int
+    public var nodeConnections: Int
+    public var linkFaults: Int
+    public var watches: Int
+    public var nodes: Int
+    public var targets: Int
+    public var aliases: Int
+    public var registrations: Int
+    public var registrationConnections: Int
+    public var departing: Int
+}
