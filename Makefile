@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci soak quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -40,8 +40,12 @@ FUZZ ?= --duration 5m
 
 fuzz: build models ## the stateful fuzzer of the protocol, five minutes at each door; a failure names its seed
 	@scripts/fuzz $(FUZZ)
+
 soak: build models ## 10,000 names, registrations and connections come and go under load: nothing is kept of them; writes docs/ledger.md
 	@scripts/soak --markdown docs/ledger.md
+
+ledger: build models ## memory, descriptors and waits in 512 MiB under abuse, and huge and odd files; writes docs/ledger.md (root, cgroups)
+	@scripts/ledger --markdown docs/ledger.md
 
 quota-test: build models ## ten minutes of full load on workers with 0.4 and 0.6 CPU: nobody is taken for lost (root, cgroups)
 	@scripts/quota-test --duration 10m

@@ -49,6 +49,7 @@ struct ImageClassifier {
     func tensor(ofFile path: String) throws(CommandFailure) -> Tensor {
         guard let preprocessing = manifest.preprocessing else { throw CommandFailure(.badData, "the model takes no pictures") }
         do {
+            try FileRoom.check(path)
             let bytes = try FileBytes.read(path, limit: 256 << 20)
             let image = try ImageDecoder.decode(bytes, name: path)
             let item = try ImagePreprocessor.tensor(from: image, preprocessing: preprocessing, dtype: manifest.inputs[0].dtype)
@@ -79,7 +80,10 @@ enum ArrayInputs {
     /// - Returns: tensors and their names; a single `.npy` has no name and is the only input.
     static func read(_ path: String, for manifest: ModelManifest) throws(CommandFailure) -> (tensors: [Tensor], names: [String]) {
         let file: ArrayFile
-        do { file = try ArrayFile.read(path) } catch { throw CommandFailure(.badData, "\(error)") }
+        try FileRoom.check(path)
+        do { file = try ArrayFile.read(path, limit: min(NPZ.defaultLimit, FileRoom.byteCount)) } catch {
+            throw CommandFailure(.badData, "\(error)")
+        }
         switch file {
         case .single(let tensor):
             guard manifest.inputs.count == 1 else {

@@ -12,7 +12,13 @@ enum FileBytes {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(path, errno) }
         defer { close(descriptor) }
+        var information = stat()
         var bytes: [UInt8] = []
+        if fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG {
+            // Said before anything is read, and read without growing: that would take as much again.
+            guard information.st_size <= limit else { throw tooLarge(path, limit) }
+            bytes.reserveCapacity(Int(information.st_size))
+        }
         while true {
             var problem: Int32 = 0
             let chunk = [UInt8](unsafeUninitializedCapacity: chunkByteCount) { buffer, count in
@@ -24,7 +30,7 @@ enum FileBytes {
             guard problem == 0 else { throw unreadable(path, problem) }
             guard !chunk.isEmpty else { return bytes }
             guard bytes.count + chunk.count <= limit else {
-                throw CommandFailure(.badData, "\(path) is over the limit of \(limit) bytes")
+                throw tooLarge(path, limit)
             }
             bytes += chunk
         }
@@ -69,6 +75,10 @@ enum FileBytes {
 
     private static func unwritable(_ path: String, _ code: Int32) -> CommandFailure {
         CommandFailure(.badData, "\(path) cannot be written: \(String(cString: strerror(code)))")
+    }
+
+    private static func tooLarge(_ path: String, _ limit: Int) -> CommandFailure {
+        CommandFailure(.badData, "\(path) is over the limit of \(limit) bytes")
     }
 
     private static func unreadable(_ path: String, _ code: Int32) -> CommandFailure {

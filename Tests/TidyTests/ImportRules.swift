@@ -50,7 +50,7 @@ enum ImportRules {
         "CLI": system.union(command).union([
             // A bench takes Ctrl-C while it runs.
             "Dispatch",
-            "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Arrays", "Images", "Wire", "Tensors",
+            "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Wire", "Tensors",
             // `amp4ec simulate`.
             "TestKit",
         ]),

@@ -30,20 +30,26 @@ final class ProcessUnderTest: Sendable {
     let pid: pid_t
     private let files: [Stream: String]
     private let ending = Mutex<Ending?>(nil)
+    let memoryGroup: MemoryGroup?
 
     /// - Parameters:
     ///   - environment: laid over this process's own, of which no secret is passed on.
     ///   - folder: gets `NAME.stdout` and `NAME.stderr`.
     ///   - descriptorLimit: of the process, soft and hard.
+    ///   - memoryGroup: that it and what it starts belong to.
     ///   - output, errors: descriptors that the process has in place of those files.
     init(
         _ product: Product, _ arguments: [String], name: String, environment: [String: String] = [:], output: Int32? = nil,
-        errors: Int32? = nil, descriptorLimit: Int? = nil, in folder: TemporaryFolder
+        errors: Int32? = nil, descriptorLimit: Int? = nil, memoryGroup: MemoryGroup? = nil, in folder: TemporaryFolder
     ) throws {
         self.name = name
         let path = try product.path
+        self.memoryGroup = memoryGroup
         // Both limits, as a service manager sets them: the process cannot raise it again.
-        let shell = descriptorLimit.map { ["/bin/sh", "-c", "ulimit -n \($0) && exec \"$0\" \"$@\""] } ?? []
+        let limits = [memoryGroup.map { "echo $$ > '\($0.membersPath)'" }, descriptorLimit.map { "ulimit -n \($0)" }].compactMap {
+            $0
+        }
+        let shell = limits.isEmpty ? [] : ["/bin/sh", "-c", (limits + ["exec \"$0\" \"$@\""]).joined(separator: " && ")]
         commandLine = shell + [path] + arguments
         files = [.stdout: folder.path("\(name).stdout"), .stderr: folder.path("\(name).stderr")]
         var variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }

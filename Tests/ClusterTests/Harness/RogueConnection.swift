@@ -41,12 +41,18 @@ final class RogueConnection: Sendable {
     private let descriptor: Int32
     private let state = Mutex(State())
     private let nextStream = Mutex<UInt32>(1)
+    private let keepsArrivals: Bool
     private let handler: (@Sendable (RogueConnection, Arrival) -> Void)?
 
     /// - Parameters:
     ///   - address: `127.0.0.1:PORT`.
     ///   - reads: `false` for a peer that never takes what is sent to it.
-    init(to address: String, reads: Bool = true, onArrival handler: (@Sendable (RogueConnection, Arrival) -> Void)? = nil) throws {
+    ///   - keepsArrivals: `false` where only the handler looks at what comes.
+    init(
+        to address: String, reads: Bool = true, keepsArrivals: Bool = true,
+        onArrival handler: (@Sendable (RogueConnection, Arrival) -> Void)? = nil
+    ) throws {
+        self.keepsArrivals = keepsArrivals
         guard let port = UInt16(TestCluster.port(address)) else { throw Failure(description: "\(address) has no port") }
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(description: "no socket: \(String(cString: strerror(errno)))") }
@@ -64,6 +70,7 @@ final class RogueConnection: Sendable {
     init(accepted descriptor: Int32, onArrival handler: @escaping @Sendable (RogueConnection, Arrival) -> Void) {
         self.descriptor = descriptor
         self.handler = handler
+        keepsArrivals = true
         start(reads: true)
     }
 
@@ -94,7 +101,7 @@ final class RogueConnection: Sendable {
             guard count > 0 else { return }
             do {
                 for arrival in try parser.take(buffer[..<count]) {
-                    state.withLock { $0.arrivals.append(arrival) }
+                    if keepsArrivals { state.withLock { $0.arrivals.append(arrival) } }
                     handler?(self, arrival)
                 }
             } catch {

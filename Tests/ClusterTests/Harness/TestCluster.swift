@@ -39,24 +39,27 @@ final class TestCluster: Sendable {
         return String(line.dropFirst(marker.count))
     }
 
-    static func startWorker(_ name: String, _ options: [String] = [], port: String = "0", in folder: TemporaryFolder) throws
-        -> ProcessUnderTest
-    {
-        try ProcessUnderTest(.worker, ["--listen", "127.0.0.1:\(port)", "--name", name] + options, name: name, in: folder)
+    static func startWorker(
+        _ name: String, _ options: [String] = [], port: String = "0", limits: ProcessLimits = .none, in folder: TemporaryFolder
+    ) throws -> ProcessUnderTest {
+        try ProcessUnderTest(
+            .worker, ["--listen", "127.0.0.1:\(port)", "--name", name] + options, name: name, descriptorLimit: limits.descriptors,
+            memoryGroup: limits.group(), in: folder)
     }
 
     static func start(
-        model: String, workers count: Int, workerOptions: [String], coordinatorOptions: [String], awaitsReady: Bool
+        model: String, workers count: Int, workerOptions: [String], coordinatorOptions: [String], awaitsReady: Bool,
+        limits: ProcessLimits = .none
     ) async throws -> TestCluster {
         let folder = try TemporaryFolder()
-        let workers = try (1...count).map { try startWorker("w\($0)", workerOptions, in: folder) }
+        let workers = try (1...count).map { try startWorker("w\($0)", workerOptions, limits: limits, in: folder) }
         var addresses: [String] = []
         for worker in workers { addresses.append(try await listeningAddress(worker)) }
         let coordinator = try ProcessUnderTest(
             .coordinator,
             ["--listen", "127.0.0.1:0", "--workers", addresses.joined(separator: ","), "--model", model] + anyLoad
                 + coordinatorOptions,
-            name: "coordinator", in: folder)
+            name: "coordinator", descriptorLimit: limits.descriptors, memoryGroup: limits.group(), in: folder)
         let address = try await listeningAddress(coordinator)
         if awaitsReady {
             let ready = try await coordinator.line("ready: …", on: .stdout, within: startLimit) { $0.hasPrefix("ready: ") }
@@ -114,14 +117,14 @@ final class TestCluster: Sendable {
 /// Starts a cluster that serves a test model, and ends it after the body, whatever that does.
 func withCluster<Result: Sendable>(
     _ model: String, workers: Int = 3, workerOptions: [String] = [], coordinatorOptions: [String] = [], awaitsReady: Bool = true,
-    _ body: (TestCluster) async throws -> Result
+    limits: ProcessLimits = .none, _ body: (TestCluster) async throws -> Result
 ) async throws -> Result {
     let path = try Places.testModel("\(model).pt")
     await Gate.clusters.enter()
     do {
         let cluster = try await TestCluster.start(
             model: path, workers: workers, workerOptions: workerOptions, coordinatorOptions: coordinatorOptions,
-            awaitsReady: awaitsReady)
+            awaitsReady: awaitsReady, limits: limits)
         do {
             let result = try await body(cluster)
             await cluster.stop()
@@ -147,10 +150,12 @@ struct CommandRun: Sendable, CustomStringConvertible {
 
     static func run(
         _ product: Product, _ arguments: [String], environment: [String: String] = [:], within limit: Duration = .seconds(60),
-        in folder: TemporaryFolder
+        descriptorLimit: Int? = nil, memoryGroup: MemoryGroup? = nil, in folder: TemporaryFolder
     ) async throws -> CommandRun {
         let name = "\(product.rawValue)-\(UUID().uuidString.prefix(8))"
-        let process = try ProcessUnderTest(product, arguments, name: name, environment: environment, in: folder)
+        let process = try ProcessUnderTest(
+            product, arguments, name: name, environment: environment, descriptorLimit: descriptorLimit, memoryGroup: memoryGroup,
+            in: folder)
         let ending = try await process.end(within: limit)
         return CommandRun(ending: ending, output: process.text(.stdout), errors: process.text(.stderr), description: process.report)
     }
