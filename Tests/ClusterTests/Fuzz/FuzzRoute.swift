@@ -34,7 +34,9 @@ enum FuzzRoute {
         let result = ProtoBytes().message(1, .key(work.key)).message(2, tensor).message(3, trace)
         let payload = [UInt8](repeating: 0, count: FieldMutation.pick([Int(work.items + 1) * 36, 0, 1, 100_000], &random))
         switch random.int(in: 0...5) {
-        case 0: rogue.give(work.key, [tensor], payload: payload)
+        case 0:
+            // Nothing follows that could hide what became of it.
+            return rogue.give(work.key, [tensor], payload: payload)
         case 1...3: rogue.data?.send(.workResult, FieldMutation.mutate(result.bytes, &random), payload: payload)
         case 4:
             // Begun and never ended, or ended by the end of the connection; what it was for is said to have failed.
