@@ -12,6 +12,8 @@ struct FuzzWorkers {
     }
 
     private static let places = 5
+    /// Results at once: the right number at the right moment is a matter of many tries.
+    private static let burst = 12
 
     private let scene: Scene
     private var rogues: [Rogue] = []
@@ -30,7 +32,7 @@ struct FuzzWorkers {
             rogues.removeAll { $0.worker === rogue.worker }
             rogue.worker.stop()
         case 1: try await registration(&random)
-        case 2...4: rogue.worker.data?.send(.workResult, result(rogue.worker, &random), payload: bytes(&random))
+        case 2...4: for _ in 0..<Self.burst { result(rogue.worker, &random) }
         default: try word(rogue.worker, &random)
         }
     }
@@ -108,20 +110,22 @@ struct FuzzWorkers {
         connection?.send(message.kind, random.chance(0.4) ? metadata : FieldMutation.mutate(metadata, &random))
     }
 
-    private func result(_ rogue: RogueWorker, _ random: inout SeededRandom) -> ProtoBytes {
+    /// Mostly of the shape of a micro-batch's, so that all that speaks against it is who says it.
+    private func result(_ rogue: RogueWorker, _ random: inout SeededRandom) {
         let tensor = ProtoBytes.tensor(dtype: 1, shape: [4, 10], wireBytes: 160)
         let result = ProtoBytes().message(1, .key(key(rogue, &random))).message(2, tensor)
-        return random.chance(0.3) ? result : ProtoBytes(bytes: FieldMutation.mutate(result.bytes, &random))
-    }
-
-    private func bytes(_ random: inout SeededRandom) -> [UInt8] {
-        [UInt8](repeating: 0, count: FieldMutation.pick([0, 160, 161, 70_000], &random))
+        guard random.chance(0.1) else {
+            rogue.data?.send(.workResult, result, payload: [UInt8](repeating: 0, count: 160))
+            return
+        }
+        let bytes = [UInt8](repeating: 0, count: FieldMutation.pick([0, 160, 161, 70_000], &random))
+        rogue.data?.send(.workResult, FieldMutation.mutate(result.bytes, &random), payload: bytes)
     }
 
     /// Near those that are under way: requests are numbered as they are admitted, clients as they connect.
     private func key(_ rogue: RogueWorker, _ random: inout SeededRandom) -> WorkKey {
         let session = rogue.claim?.session ?? SessionID(bits: 1)
-        let request = UInt64(max(0, scene.traffic.now.sent + random.int(in: -20...20)))
+        let request = UInt64(max(0, scene.traffic.now.sent + random.int(in: -4...8)))
         return WorkKey(
             session: session, client: UInt64(random.int(in: 0...12)), request: request, microBatch: UInt32(random.int(in: 0...1)),
             attempt: UInt32(random.int(in: 1...2)), token: random.chance(0.5) ? 0 : random.next())
