@@ -146,7 +146,8 @@ let package = Package(
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Tensors", "Shell",
+                "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Tensors",
+                "Shell",
                 "Wire", "TestKit",
                 arguments, logging,
             ],
