@@ -121,13 +121,7 @@ struct RogueServiceTests {
     }
 
     /// The soft limit of most systems, and a little; what the test itself may open bounds it.
-    private static let idleConnections: Int = {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return min(1_100, Int(clamping: limit.rlim_cur) - 200)
-    }()
+    private static let idleConnections = min(1_100, ProcessFigures.raiseDescriptorLimit() - 200)
 
     @Test("half an HTTP head on each connection that the pages take: probes are still answered")
     func halfHeads() async throws {

@@ -85,7 +85,8 @@ struct Fuzzer: Sendable {
             }
             count += 1
         }
-        try await memoryIsBack(scene, before)
+        try await scene.memoryIsBack(
+            since: before, allowing: Self.memoryAllowance, within: .seconds(10), after: "the fuzzer")
         print(
             "fuzzer: \(door.rawValue): \(count) seeds of \(Self.turns) turns, the last one \(base), \(scene.traffic.now.right) honest replies"
         )
@@ -116,9 +117,7 @@ struct Fuzzer: Sendable {
 
     /// After each seed: everybody runs, honest requests go on and are right, nothing is held.
     private func settled(_ scene: Scene, _ before: Scene.Figures) async throws {
-        for process in scene.processes where !process.isRunning {
-            throw RogueConnection.Failure(description: "\(process.name) has ended\n\(process.report)")
-        }
+        try scene.areRunning()
         try await scene.traffic.goesOn(4)
         let counts = scene.traffic.now
         guard counts.wrong == before.wrong, counts.errors.count == before.errors || door == .coordinatorOnRoute else {
@@ -129,15 +128,5 @@ struct Fuzzer: Sendable {
             throw RogueConnection.Failure(description: "honest workers lost: \(scene.losses.suffix(3))")
         }
         try await scene.rests("the state from before")
-    }
-
-    private func memoryIsBack(_ scene: Scene, _ before: Scene.Figures) async throws {
-        for process in scene.processes {
-            let start = before.residentBytes[process.name] ?? 0
-            try await eventually(
-                "\(process.name) gives its memory back", within: .seconds(10),
-                about: { "\((((try? ProcessFigures.residentBytes(process)) ?? 0) - start) >> 20) MiB more than before" }
-            ) { try ProcessFigures.residentBytes(process) - start <= Self.memoryAllowance }
-        }
     }
 }

@@ -140,9 +140,7 @@ struct Scene: Sendable {
     }
 
     func isAsBefore(_ before: Figures, after attack: Attack) async throws {
-        for process in processes where !process.isRunning {
-            throw ProcessUnderTest.Failure(description: "\(process.name) has ended")
-        }
+        try areRunning()
         let counts = traffic.now
         #expect(counts.wrong == before.wrong, "\(attack.name): \(counts.wrong - before.wrong) wrong replies to honest requests")
         let errors = counts.errors.dropFirst(before.errors)
@@ -150,14 +148,27 @@ struct Scene: Sendable {
         try await rests("the state from before \(attack.name)")
         let lost = losses.dropFirst(before.losses.count)
         #expect(lost.isEmpty, "\(attack.name): honest workers lost: \(lost.prefix(3))")
+        try await memoryIsBack(since: before, allowing: Attack.memoryAllowance, after: attack.name)
+    }
+
+    func areRunning() throws {
+        for process in processes where !process.isRunning {
+            throw ProcessUnderTest.Failure(description: "\(process.name) has ended\n\(process.report)")
+        }
+    }
+
+    /// Waits until no process keeps more than the allowance.
+    func memoryIsBack(
+        since before: Figures, allowing allowance: Int, within limit: Duration = .seconds(5), after what: String
+    ) async throws {
         for process in processes {
             let start = before.residentBytes[process.name] ?? 0
             try await eventually(
-                "\(process.name) gives the memory of \(attack.name) back", within: .seconds(5),
+                "\(process.name) gives the memory of \(what) back", within: limit,
                 about: {
                     "\((((try? ProcessFigures.residentBytes(process)) ?? 0) - start) >> 20) MiB more than before"
                 }
-            ) { try ProcessFigures.residentBytes(process) - start <= Attack.memoryAllowance }
+            ) { try ProcessFigures.residentBytes(process) - start <= allowance }
         }
     }
 }

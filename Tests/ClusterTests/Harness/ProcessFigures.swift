@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// What the kernel says of a process.
 enum ProcessFigures {
@@ -16,6 +17,16 @@ enum ProcessFigures {
 
     static func openDescriptors(_ process: ProcessUnderTest) throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.pid)/fd").count
+    }
+
+    /// Lets the tests themselves, who have the other end of every connection, open as many descriptors as they may.
+    /// - Returns: how many that are.
+    @discardableResult static func raiseDescriptorLimit() -> Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: limit.rlim_cur)
     }
 
     private static func status(_ field: String, _ process: ProcessUnderTest) throws -> Int {

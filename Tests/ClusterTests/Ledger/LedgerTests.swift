@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import Testing
 
 /// What `scripts/ledger` wants.
@@ -23,7 +22,7 @@ struct LedgerTests {
 
     @Test("abuse by peers") func abuse() async throws {
         let hold = try #require(LedgerOrder.hold)
-        raiseDescriptorLimit()
+        ProcessFigures.raiseDescriptorLimit()
         let model = "cnn"
         try await withCluster(
             model, workers: 2, coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4"] + HTTPTests.options,
@@ -151,12 +150,4 @@ struct LedgerTests {
 
     private func mebibytes(_ bytes: Int) -> String { "\(bytes >> 20) MiB" }
     private func milliseconds(_ duration: Duration) -> String { "\(Int(duration / .milliseconds(1))) ms" }
-
-    /// This process has the other end of every connection.
-    private func raiseDescriptorLimit() {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    }
 }
