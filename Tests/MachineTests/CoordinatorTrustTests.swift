@@ -207,6 +207,13 @@ import Wire
             driver.step(.requestArrived(RequestID(1)))
             #expect(driver.announce(2, items: 400).accepted.count == 1)
         },
+        Case("nor by many small requests, each of which the bound on all of them lets pass") {
+            var driver = budgeted(1 << 20)
+            for number in 0..<32 { #expect(driver.announce(UInt64(number), items: 2_048).accepted.count == 1) }
+            let refused = try #require(driver.announce(32, items: 2_048).errors.first)
+            #expect(refused.code == .resourceExhausted && refused.message.contains("share"))
+            #expect(driver.announce(1, items: 2_048, from: ConnectionID(2_000)).accepted.count == 1)
+        },
         Case("headers alone leave room for small requests of others") {
             var driver = budgeted(1 << 20)
             var admitted = 0
