@@ -12,8 +12,10 @@ enum FuzzRoute {
         let dice = Dice(seed: random.next())
         var script = RogueWorker.Script(name: "fuzz-route")
         script.profile = RogueRouteAttacks.wanted
+        // Where a word that is no message ends the connection, what could come after it is not heard: in half of the episodes all are in order.
+        let isTidy = random.chance(0.5)
         script.work = { rogue, work, _ in
-            dice.state.withLock { answer(work, as: rogue, &$0) }
+            dice.state.withLock { isTidy ? misshapen(work, as: rogue, &$0) : answer(work, as: rogue, &$0) }
         }
         let rogue = try RogueWorker(script)
         defer { rogue.stop() }
@@ -25,6 +27,17 @@ enum FuzzRoute {
     private final class Dice: Sendable {
         let state: Mutex<SeededRandom>
         init(seed: UInt64) { state = Mutex(SeededRandom(seed: seed)) }
+    }
+
+    /// A message in order, with as many bytes as it says, of tensors that the model does not declare.
+    private static func misshapen(_ work: Work, as rogue: RogueWorker, _ random: inout SeededRandom) {
+        let items = UInt64(work.items)
+        let shape = FieldMutation.pick(
+            [[items + 1, 9], [items + 1, 10], [items, 9], [items, 10, 1], [items * 10], [0, 10], []], &random)
+        let tensor = ProtoBytes.tensor(dtype: 1, shape: shape, wireBytes: shape.reduce(4, *))
+        let count = FieldMutation.pick([1, 1, 1, 0, 2], &random)
+        let payload = [UInt8](repeating: 0, count: count * Int(shape.reduce(4, *)))
+        rogue.give(work.key, [ProtoBytes](repeating: tensor, count: count), payload: payload)
     }
 
     private static func answer(_ work: Work, as rogue: RogueWorker, _ random: inout SeededRandom) {
