@@ -10,7 +10,7 @@ extension FuzzBody {
             do {
                 switch try ArrayFile.decode(TensorStorage(copying: bytes), name: "input", limit: limit) {
                 case .single(let tensor): check(tensor)
-                case .named(let arrays):
+                case .named(let arrays, _):
                     let total = arrays.reduce(0) { $0 + $1.tensor.byteCount }
                     expect(total <= limit, "the arrays of an archive take \(total) bytes, over the limit")
                     for array in arrays { check(array.tensor) }

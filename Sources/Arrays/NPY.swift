@@ -28,6 +28,7 @@ public enum NPY {
                 .malformed, "data", problem,
                 available < header.dataByteCount ? "copy the file again: it is cut short" : "save one array in each .npy file")
         }
+        let storage = header.isBigEndian ? littleEndian(storage, header) : storage
         if header.dtype == .bool { try checkBooleans(storage, from: header.dataOffset, failure) }
         do {
             let isView = header.dataOffset.isMultiple(of: NPYHeader.alignment)
@@ -63,6 +64,21 @@ public enum NPY {
         let odd = withExtendedLifetime(storage) { storage.bytes[offset...].first { $0 > 1 } }
         guard let odd else { return }
         throw failure(.malformed, "data", "a bool has the value \(odd)", "save it with array.astype(bool)")
+    }
+
+    /// The same file with each element's bytes turned round.
+    private static func littleEndian(_ storage: TensorStorage, _ header: NPYHeader) -> TensorStorage {
+        let width = header.dtype.byteWidth
+        let turned = TensorStorage(byteCount: storage.byteCount)
+        withExtendedLifetime(storage) {
+            turned.mutableBytes.copyMemory(from: storage.bytes)
+            for element in stride(from: header.dataOffset, to: storage.byteCount, by: width) {
+                for offset in 0..<width {
+                    turned.mutableBytes[element + offset] = storage.bytes[element + width - 1 - offset]
+                }
+            }
+        }
+        return turned
     }
 
     /// Brings column-major elements into row-major order: reads with strides, writes in sequence. O(elements × rank).

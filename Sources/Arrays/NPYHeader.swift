@@ -13,6 +13,7 @@ struct NPYHeader {
     let dtype: DType
     let shape: [Int]
     let isFortranOrder: Bool
+    let isBigEndian: Bool
     /// Where the elements begin.
     let dataOffset: Int
     /// Size of the elements, checked against the tensor's limits.
@@ -49,6 +50,7 @@ struct NPYHeader {
         dtype = try NPYHeader.dtype(fields.descr) { problem, fix in fail(.unsupported, "dtype", problem, fix) }
         shape = fields.shape
         isFortranOrder = fields.isFortranOrder
+        isBigEndian = fields.descr?.hasPrefix(">") == true && dtype.byteWidth > 1
         dataOffset = reader.offset
         do {
             dataByteCount = try Tensor.byteCount(of: dtype, shape: fields.shape)
@@ -62,24 +64,19 @@ struct NPYHeader {
             throw fail("the array has named fields (a structured dtype)", "save each field as an array of its own")
         }
         let supported = DType.allCases.map(\.name).joined(separator: ", ")
-        let code = descr.dropFirst()
+        // The order of an element's bytes comes first; numpy takes none for this machine's own.
+        let code = descr.first.map { "<>=|".contains($0) } == true ? descr.dropFirst() : descr[...]
         switch code {
+        case "f4": return .float32
+        case "f2": return .float16
+        case "i4": return .int32
+        case "i8": return .int64
         case "u1": return .uint8
-        case "b1": return .bool
-        default: break
-        }
-        if descr.hasPrefix(">") {
-            throw fail("\"\(descr)\" is big-endian", "convert it with array.astype(array.dtype.newbyteorder(\"<\"))")
-        }
-        switch descr {
-        case "<f4": return .float32
-        case "<f2": return .float16
-        case "<i4": return .int32
-        case "<i8": return .int64
-        case "<f8": throw fail("float64 is not supported", "convert it with array.astype(numpy.float32)")
-        case "|i1", "<i2", "<u2": throw fail("\"\(descr)\" is not supported", "convert it with array.astype(numpy.int32)")
-        case "<u4", "<u8": throw fail("\"\(descr)\" is not supported", "convert it with array.astype(numpy.int64)")
-        case "|O": throw fail("the array holds Python objects, which are never loaded", "save an array of numbers: \(supported)")
+        case "b1", "?": return .bool
+        case "f8": throw fail("float64 is not supported", "convert it with array.astype(numpy.float32)")
+        case "i1", "i2", "u2": throw fail("\"\(descr)\" is not supported", "convert it with array.astype(numpy.int32)")
+        case "u4", "u8": throw fail("\"\(descr)\" is not supported", "convert it with array.astype(numpy.int64)")
+        case "O": throw fail("the array holds Python objects, which are never loaded", "save an array of numbers: \(supported)")
         default: throw fail("\"\(descr.prefix(32))\" is not supported", "convert it to one of \(supported)")
         }
     }

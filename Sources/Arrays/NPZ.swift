@@ -6,29 +6,46 @@ public enum NPZ {
     public static let defaultLimit = Tensor.maximumByteCount
 
     /// Reads a file that `numpy.savez` or `numpy.savez_compressed` wrote, the arrays in the file's order.
-    /// - Parameter limit: bytes of all arrays together, uncompressed; checked before memory is taken.
-    public static func read(_ path: String, limit: Int = defaultLimit) throws(ArrayError) -> [(name: String, tensor: Tensor)] {
-        try decode(try WholeFile.read(path: path, limit: NPY.maximumFileByteCount), name: path, limit: limit)
+    /// - Parameters:
+    ///   - wanted: names of the arrays to read; the others are left alone, whatever they hold. All of them where it is `nil`.
+    ///   - limit: bytes of all arrays that are read together, uncompressed; checked before memory is taken.
+    public static func read(
+        _ path: String, wanting wanted: Set<String>? = nil, limit: Int = defaultLimit
+    ) throws(ArrayError) -> [(name: String, tensor: Tensor)] {
+        try decode(try WholeFile.read(path: path, limit: NPY.maximumFileByteCount), name: path, wanting: wanted, limit: limit)
     }
 
-    /// As ``read(_:limit:)`` for an archive in memory.
+    /// As ``read(_:wanting:limit:)`` for an archive in memory.
     public static func decode(
-        _ storage: TensorStorage, name file: String, limit: Int = defaultLimit
+        _ storage: TensorStorage, name file: String, wanting wanted: Set<String>? = nil, limit: Int = defaultLimit
     ) throws(ArrayError) -> [(name: String, tensor: Tensor)] {
+        try contents(of: storage, name: file, wanting: wanted, limit: limit).arrays
+    }
+
+    /// - Returns: what was read, and the names of the entries that were not.
+    static func contents(
+        of storage: TensorStorage, name file: String, wanting wanted: Set<String>?, limit: Int
+    ) throws(ArrayError) -> (arrays: [(name: String, tensor: Tensor)], others: [String]) {
         try withExtendedLifetime(storage) { () throws(ArrayError) in
             let directory = try ZipDirectory(parsing: storage.bytes) { code, entry, problem, fix in
                 ArrayError(code, file: file, field: entry, problem: problem, fix: fix)
             }
             var arrays: [(name: String, tensor: Tensor)] = []
+            var others: [String] = []
             var seen = Set<String>()
             var remaining = limit
             for entry in directory.entries {
-                guard entry.name.hasSuffix(".npy") else {
+                let isArray = entry.name.hasSuffix(".npy")
+                let name = isArray ? String(entry.name.dropLast(4)) : entry.name
+                guard wanted.map({ isArray && $0.contains(name) }) ?? true else {
+                    others.append(name)
+                    continue
+                }
+                guard isArray else {
                     throw ArrayError(
                         .unsupported, file: file, field: entry.name, problem: "it is not an array",
                         fix: "write the file with numpy.savez")
                 }
-                let name = String(entry.name.dropLast(4))
                 guard seen.insert(name).inserted else {
                     throw ArrayError(.malformed, file: file, field: name, problem: "it stands twice", fix: "write each array once")
                 }
@@ -42,7 +59,7 @@ public enum NPZ {
                 remaining -= entry.uncompressedByteCount
                 arrays.append((name, try NPY.decode(try contents(of: entry, storage, file), name: file, entry: name)))
             }
-            return arrays
+            return (arrays, others)
         }
     }
 
@@ -51,6 +68,9 @@ public enum NPZ {
     {
         func damaged(_ problem: String) -> ArrayError {
             ArrayError(.malformed, file: file, field: entry.name, problem: problem, fix: "copy the file again, or write it again")
+        }
+        if let obstacle = entry.obstacle {
+            throw ArrayError(.unsupported, file: file, field: entry.name, problem: obstacle.problem, fix: obstacle.fix)
         }
         let source = UnsafeRawBufferPointer(rebasing: archive.bytes[entry.data])
         let count = entry.uncompressedByteCount

@@ -1,7 +1,7 @@
 /// Reads the one Python literal that a `.npy` header is. Strict: exactly the three keys, each once, nothing behind but blanks.
 struct PythonLiteral {
     struct Header {
-        /// `nil` for a structured dtype (a list).
+        /// `nil` for a structured dtype (a list, or a tuple with the shape of its parts).
         let descr: String?
         let isFortranOrder: Bool
         let shape: [Int]
@@ -21,8 +21,8 @@ struct PythonLiteral {
             guard let key = string(), take(":") else { return nil }
             switch key {
             case "descr" where descr == nil:
-                if peek() == UInt8(ascii: "[") {
-                    // The list's inside is not looked at: the array is refused in any case.
+                if peek() == UInt8(ascii: "[") || peek() == UInt8(ascii: "(") {
+                    // The inside of a list or tuple is not looked at: the array is refused in any case.
                     return Header(descr: nil, isFortranOrder: false, shape: [])
                 }
                 guard let value = string() else { return nil }
@@ -47,7 +47,7 @@ struct PythonLiteral {
         return Header(descr: descr, isFortranOrder: isFortranOrder, shape: shape)
     }
 
-    /// `()`, `(3,)`, `(2, 3)`.
+    /// `()`, `(3,)`, `(2, 3)`, and `(2L, 3L)` of Python 2.
     private mutating func tuple() -> [Int]? {
         var extents: [Int] = []
         guard take("(") else { return nil }
@@ -55,6 +55,7 @@ struct PythonLiteral {
         while !take(")") {
             guard hasComma, let extent = number() else { return nil }
             extents.append(extent)
+            _ = take("L")
             hasComma = take(",")
         }
         return extents.count == 1 && !hasComma ? nil : extents

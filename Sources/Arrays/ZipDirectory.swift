@@ -9,6 +9,13 @@ struct ZipDirectory {
         /// The stored (perhaps compressed) bytes in the archive.
         let data: Range<Int>
         let uncompressedByteCount: Int
+        /// Why its data cannot be read, though all is in order: said by who wants to read it.
+        let obstacle: Obstacle?
+    }
+
+    struct Obstacle {
+        let problem: String
+        let fix: String
     }
 
     /// More arrays than any model has inputs.
@@ -118,11 +125,15 @@ struct ZipDirectory {
             reader.take(Int(commentLength)) != nil
         else { return nil }
         guard let name = String(validating: nameBytes, as: UTF8.self), !name.isEmpty else { return nil }
-        guard flags & 1 == 0 else { throw fail(.unsupported, name, "it is encrypted", "write it without a password") }
-        guard method == 0 || method == 8 else {
-            throw fail(
-                .unsupported, name, "compression method \(method) is neither stored nor deflate", "use numpy.savez_compressed")
-        }
+        let obstacle: Obstacle? =
+            if flags & 1 != 0 {
+                Obstacle(problem: "it is encrypted", fix: "write it without a password")
+            } else if method != 0, method != 8 {
+                Obstacle(
+                    problem: "compression method \(method) is neither stored nor deflate", fix: "use numpy.savez_compressed")
+            } else {
+                nil
+            }
         var wide = Zip64Extra(extra)
         guard let uncompressedCount = wide.resolve(uncompressed), let compressedCount = wide.resolve(compressed),
             let localOffset = wide.resolve(local)
@@ -130,7 +141,8 @@ struct ZipDirectory {
         guard let data = dataRange(bytes, local: localOffset, count: compressedCount, before: directory) else {
             throw fail(.malformed, name, "its data lies outside the file", damaged)
         }
-        return Entry(name: name, isDeflated: method == 8, crc: crc, data: data, uncompressedByteCount: uncompressedCount)
+        return Entry(
+            name: name, isDeflated: method == 8, crc: crc, data: data, uncompressedByteCount: uncompressedCount, obstacle: obstacle)
     }
 
     /// Follows the local header, whose name and extra field have lengths of their own.

@@ -75,43 +75,73 @@ struct ImageClassifier {
     }
 }
 
-/// Arrays of a file as the model's inputs.
+/// Arrays of a file as the model's inputs, and its outputs as a file.
 enum ArrayInputs {
-    /// - Returns: tensors and their names; a single `.npy` has no name and is the only input.
-    static func read(_ path: String, for manifest: ModelManifest) throws(CommandFailure) -> (tensors: [Tensor], names: [String]) {
+    /// What the declared tensors are of their model.
+    enum Role: String { case input, output }
+
+    /// What `numpy.savez` calls the first array that it was given without a name.
+    private static let unnamed = "arr_0"
+
+    /// The arrays that `specs` name, in their order, each checked against its declaration. Other arrays in the file are left alone, whatever
+    /// they hold. Where one array is declared, a `.npy`, and a `.npz` whose array has no name, are that one.
+    /// - Parameters:
+    ///   - model: its name, for messages.
+    static func read(
+        _ path: String, as specs: [TensorSpec], of model: String, _ role: Role = .input
+    ) throws(CommandFailure) -> [Tensor] {
         let file: ArrayFile
+        let names = specs.map(\.name)
         try FileRoom.check(path)
-        do { file = try ArrayFile.read(path, limit: min(NPZ.defaultLimit, FileRoom.byteCount)) } catch {
+        do {
+            file = try ArrayFile.read(
+                path, wanting: Set(names + (specs.count == 1 ? [unnamed] : [])), limit: min(NPZ.defaultLimit, FileRoom.byteCount))
+        } catch {
             throw CommandFailure(.badData, "\(error)")
         }
+        var tensors: [Tensor] = []
         switch file {
         case .single(let tensor):
-            guard manifest.inputs.count == 1 else {
-                let names = manifest.inputs.map(\.name).joined(separator: ", ")
+            guard specs.count == 1 else {
                 throw CommandFailure(
                     .badData,
-                    "\(path) holds one array, but model \"\(manifest.name)\" takes \(manifest.inputs.count) (\(names)): write a .npz"
+                    "\(path) holds one array, but model \"\(model)\" has \(specs.count) \(role.rawValue)s (\(names.joined(separator: ", "))): "
+                        + "write them to a .npz with numpy.savez(FILE, \(names.map { "\($0)=…" }.joined(separator: ", ")))")
+            }
+            tensors = [tensor]
+        case .named(let arrays, let others):
+            for name in names {
+                let found = arrays.first { $0.name == name } ?? (specs.count == 1 && others.isEmpty ? arrays.first : nil)
+                guard let found else {
+                    let there = arrays.map(\.name) + others
+                    throw CommandFailure(
+                        .badData,
+                        "\(path) has no array \"\(name)\", an \(role.rawValue) of model \"\(model)\"; it has "
+                            + "\(Self.list(there)): write it with numpy.savez(FILE, \(names.map { "\($0)=…" }.joined(separator: ", ")))"
+                    )
+                }
+                tensors.append(found.tensor)
+            }
+        }
+        for (spec, tensor) in zip(specs, tensors) {
+            guard role == .output else {
+                do { try spec.check(tensor) } catch { throw CommandFailure(.badData, "\(path): \(error.message)") }
+                continue
+            }
+            guard spec.dtype == tensor.dtype else {
+                throw CommandFailure(
+                    .badData,
+                    "\(path): output \"\(spec.name)\" of model \"\(model)\" is \(spec.dtype.name), but the file has \(tensor.dtype.name)"
                 )
             }
-            return ([tensor], [manifest.inputs[0].name])
-        case .named(let arrays):
-            return (arrays.map(\.tensor), arrays.map(\.name))
         }
+        return tensors
     }
 
-    /// The arrays in the model's order.
-    static func ordered(_ path: String, for manifest: ModelManifest) throws(CommandFailure) -> [Tensor] {
-        let (tensors, names) = try read(path, for: manifest)
-        var result: [Tensor] = []
-        for spec in manifest.inputs {
-            guard let index = names.firstIndex(of: spec.name) else {
-                throw CommandFailure(
-                    .badData, "\(path) has no array \"\(spec.name)\"; it has \(names.joined(separator: ", "))")
-            }
-            do { try spec.check(tensors[index]) } catch { throw CommandFailure(.badData, "\(path): \(error.message)") }
-            result.append(tensors[index])
-        }
-        return result
+    /// A few of the names: an archive may have thousands.
+    private static func list(_ names: [String]) -> String {
+        let shown = names.prefix(8).joined(separator: ", ")
+        return names.isEmpty ? "none" : names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
     }
 
     static func write(_ path: String, _ outputs: [Tensor], names: [String]) throws(CommandFailure) {

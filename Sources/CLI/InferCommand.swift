@@ -85,7 +85,8 @@ struct InferCommand: AsyncParsableCommand {
     }
 
     private func runArrays(_ path: String, _ client: AMP4ECClient, _ manifest: ModelManifest) async throws {
-        let (tensors, names) = try ArrayInputs.read(path, for: manifest)
+        let tensors = try ArrayInputs.read(path, as: manifest.inputs, of: manifest.name)
+        let names = manifest.inputs.map(\.name)
         let result = try await reporting { () throws(ClientError) in try await client.infer(tensors, names: names) }
         if let output { try ArrayInputs.write(output, result.outputs, names: result.names) }
         let described = zip(result.names, result.outputs).map { OutputDescription(name: $0, dtype: $1.dtype.name, shape: $1.shape) }

@@ -60,7 +60,7 @@ struct ReferenceCommand: ParsableCommand {
         }
         let service = try ModelService(path: model, inputs: specs, level: .o0, choices: .init())
         if let input, let output {
-            let tensors = try ArrayInputs.ordered(input, for: service.manifest)
+            let tensors = try ArrayInputs.read(input, as: service.manifest.inputs, of: service.manifest.name)
             let declared = try Self.bad { try service.outputSpecs() }
             let outputs = try Self.bad { try run(tensors, service, declared) }
             try ArrayInputs.write(output, outputs, names: declared.map(\.name))

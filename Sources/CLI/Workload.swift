@@ -31,8 +31,10 @@ struct Workload: Sendable {
             batches = made
             return
         }
-        let tensors = try ArrayInputs.ordered(input, for: manifest)
-        let expected = try reference.map { path throws(CommandFailure) in try Self.outputs(path, manifest) }
+        let tensors = try ArrayInputs.read(input, as: manifest.inputs, of: manifest.name)
+        let expected = try reference.map { path throws(CommandFailure) in
+            try ArrayInputs.read(path, as: manifest.outputs, of: manifest.name, .output)
+        }
         guard
             let items = zip(tensors, manifest.inputs).compactMap({ tensor, spec in spec.batchDimension.map { tensor.shape[$0] } })
                 .first
@@ -68,19 +70,6 @@ struct Workload: Sendable {
             throw CommandFailure(.badData, "\(input): \(error)")
         }
         batches = made
-    }
-
-    private static func outputs(_ path: String, _ manifest: ModelManifest) throws(CommandFailure) -> [Tensor] {
-        let (tensors, names) = try ArrayInputs.read(
-            path, for: ModelManifest(name: manifest.name, inputs: manifest.outputs, outputs: []))
-        var result: [Tensor] = []
-        for spec in manifest.outputs {
-            guard let index = names.firstIndex(of: spec.name) else {
-                throw CommandFailure(.badData, "\(path) has no output \"\(spec.name)\"; it has \(names.joined(separator: ", "))")
-            }
-            result.append(tensors[index])
-        }
-        return result
     }
 
     private static func gather(_ tensors: [Tensor], _ specs: [TensorSpec], _ items: [Int]) throws -> [Tensor] {

@@ -56,6 +56,35 @@ struct ZipRefusalTests {
         }
     }
 
+    /// What nobody reads may be anything that leaves the archive whole.
+    @Test(
+        "entries that are not wanted are left alone",
+        arguments: ["encrypted", "method", "no array", "checksum", "inner array", "absurd size"])
+    func unwanted(_ kind: String) throws {
+        let bytes =
+            switch kind {
+            case "encrypted": archive(flags: 1, data: array)
+            case "method": archive(method: 12, data: array)
+            case "no array": archive(name: "a.txt", data: array)
+            case "checksum": archive(data: array, crc: 1)
+            case "inner array": archive(data: Array("not an array".utf8))
+            default: archive(method: 8, data: array, declared: 4_000_000_000)
+            }
+        #expect(throws: ArrayError.self) { try decode(bytes) }
+        let storage = TensorStorage(copying: bytes)
+        guard case .named(let arrays, let others) = try ArrayFile.decode(storage, name: "in.npz", wanting: ["x", "a.txt"]) else {
+            Issue.record("an archive holds named arrays")
+            return
+        }
+        #expect(arrays.isEmpty && others == [kind == "no array" ? "a.txt" : "a"])
+    }
+
+    @Test func whatIsWantedIsRead() throws {
+        let read = try NPZ.decode(NumPyFixture.stored.storage, name: "in.npz", wanting: ["ids"], limit: 144)
+        #expect(read.map(\.name) == ["ids"] && read[0].tensor.shape == [2, 1])
+        #expect(try NPZ.decode(NumPyFixture.deflated.storage, name: "in.npz", wanting: ["idle"]).isEmpty)
+    }
+
     @Test func aDeflateBombStopsAtItsDeclaredSize() throws {
         let zeros = [UInt8](repeating: 0, count: 1 << 20)
         var packed = [UInt8](repeating: 0, count: 1 << 16)
