@@ -86,7 +86,7 @@ let package = Package(
         // The kernel's interfaces that Swift's Glibc module leaves out (epoll, eventfd, signalfd): headers only.
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "CImages", providers: [.apt(["libturbojpeg0-dev", "libspng-dev"])]),
+        .target(name: "CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("spng")]),
         .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(
             name: "CTorch",

@@ -1,36 +1,49 @@
 internal import CImages
 internal import Tensors
 
-/// JPEG by libjpeg-turbo's TurboJPEG interface, with the accurate DCT and smooth upsampling that Pillow uses too.
+/// JPEG by libjpeg-turbo, with the accurate DCT and smooth upsampling that Pillow uses too, and refused where Pillow refuses it: at the library's
+/// errors and at an end that comes too early, not at its warnings. Every sampling of the colours is read.
 enum JPEGDecoder {
     /// Every 8 × 8 block of the finest component takes a bit or more, a Huffman code's least: what declares more pixels than that has no such
     /// picture in it. libjpeg-turbo would paint it grey to the end, and hold the coefficients of a progressive one beside the pixels.
     private static let maximumPixelsPerByte = 8 * 64
 
     static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
-        let handle = try Handle(name: name)
-        let source = bytes.bindMemory(to: UInt8.self)
-        var (width, height, subsampling, colorSpace): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)
-        let header = tjDecompressHeader3(
-            handle.pointer, source.baseAddress, UInt(source.count), &width, &height, &subsampling, &colorSpace)
-        if header != 0 && !handle.isHarmless { throw handle.failure(name) }
-        let isCMYK = colorSpace == TJCS_CMYK.rawValue || colorSpace == TJCS_YCCK.rawValue
+        guard let jpeg = amp_jpeg_open(bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count) else { throw noMemory(name) }
+        defer { amp_jpeg_close(jpeg) }
+        var (width, height, channels): (UInt32, UInt32, UInt32) = (0, 0, 0)
+        try check(amp_jpeg_read_header(jpeg, &width, &height, &channels), jpeg, name)
         let (columns, rows) = (Int(width), Int(height))
-        let pixels = try ImageDecoder.storage(width: columns, height: rows, channels: isCMYK ? 4 : 3, name: name)
-        guard columns * rows / maximumPixelsPerByte <= source.count else {
+        let pixels = try ImageDecoder.storage(width: columns, height: rows, channels: Int(channels), name: name)
+        guard columns * rows / maximumPixelsPerByte <= bytes.count else {
             throw ImageError(
-                .malformed, file: name, problem: "its \(source.count) bytes cannot hold the declared \(columns) × \(rows) pixels",
+                .malformed, file: name, problem: "its \(bytes.count) bytes cannot hold the declared \(columns) × \(rows) pixels",
                 fix: "copy the file again, or save it again")
         }
-        let format = isCMYK ? TJPF_CMYK : TJPF_RGB
-        // A progressive file with thousands of tiny scans would take minutes: libjpeg-turbo stops it.
-        let flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS
-        let result = tjDecompress2(
-            handle.pointer, source.baseAddress, UInt(source.count), pixels.pointer.assumingMemoryBound(to: UInt8.self), width, 0,
-            height,
-            Int32(format.rawValue), flags)
-        if result != 0 && !handle.isHarmless { throw handle.failure(name) }
-        return RGBImage(width: columns, height: rows, storage: isCMYK ? rgb(fromInvertedCMYK: pixels) : pixels)
+        try check(amp_jpeg_read_pixels(jpeg, pixels.pointer.assumingMemoryBound(to: UInt8.self)), jpeg, name)
+        return RGBImage(width: columns, height: rows, storage: channels == 4 ? rgb(fromInvertedCMYK: pixels) : pixels)
+    }
+
+    private static func check(_ status: amp_jpeg_status, _ jpeg: OpaquePointer, _ name: String) throws(ImageError) {
+        let words = amp_jpeg_message(jpeg).map { String(cString: $0) } ?? ""
+        switch status {
+        case AMP_JPEG_DONE: return
+        case AMP_JPEG_CUT_SHORT:
+            throw ImageError(.malformed, file: name, problem: "the JPEG is cut short", fix: "copy the file again, or save it again")
+        case AMP_JPEG_UNSUPPORTED:
+            throw ImageError(
+                .malformed, file: name, problem: "JPEGs of this kind are not read (\(words))",
+                fix: "save it as an ordinary JPEG, 8 bits a channel")
+        case AMP_JPEG_NO_MEMORY: throw noMemory(name)
+        default:
+            throw ImageError(
+                .malformed, file: name, problem: "the JPEG cannot be decoded (\(words))",
+                fix: "copy the file again, or save it again")
+        }
+    }
+
+    private static func noMemory(_ name: String) -> ImageError {
+        ImageError(.tooLarge, file: name, problem: "there is no memory to decode the JPEG", fix: "check the free memory")
     }
 
     /// Adobe stores 255 − ink. A channel is what the black ink leaves of what the coloured ink leaves, rounded as Pillow does.
@@ -48,34 +61,5 @@ enum JPEGDecoder {
             }
         }
         return target
-    }
-
-    /// Owns one decompressor.
-    private final class Handle {
-        let pointer: tjhandle
-
-        init(name: String) throws(ImageError) {
-            guard let pointer = tjInitDecompress() else {
-                throw ImageError(.malformed, file: name, problem: "libjpeg-turbo could not start", fix: "check the free memory")
-            }
-            self.pointer = pointer
-        }
-
-        deinit { tjDestroy(pointer) }
-
-        /// Whether the failure is only a warning about something beside the picture. Not every warning is: a file that is cut short is
-        /// one too, and an error that follows a warning still counts as a warning.
-        var isHarmless: Bool {
-            let harmless = ["extraneous bytes before marker", "unknown JFIF revision", "Unknown Adobe color transform"]
-            return tjGetErrorCode(pointer) == Int32(TJERR_WARNING.rawValue) && harmless.contains { message.contains($0) }
-        }
-
-        var message: String { tjGetErrorStr2(pointer).map { String(cString: $0) } ?? "unknown error" }
-
-        func failure(_ name: String) -> ImageError {
-            ImageError(
-                .malformed, file: name, problem: "the JPEG cannot be decoded (\(message))",
-                fix: "copy the file again, or save it again")
-        }
     }
 }

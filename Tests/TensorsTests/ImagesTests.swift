@@ -49,6 +49,34 @@ struct ImagesTests {
         #expect(bytes(try ImageDecoder.decode(stray, name: "a")) == bytes(try ImageDecoder.decode(good, name: "a")))
     }
 
+    /// Pillow shows it as well: what the library warns of is damage that it works around.
+    @Test func aPictureWithADamagedPlaceIsShown() throws {
+        let good = PictureFixture.jpegRGB.bytes
+        let scan = try #require(good.indices.dropLast().first { good[$0] == 0xff && good[$0 + 1] == 0xda })
+        var isShown = 0
+        for place in (scan + 20)..<(good.count - 2) where good[place] != 0xff && good[place - 1] != 0xff {
+            var damaged = good
+            damaged[place] ^= 0x10
+            guard damaged[place] != 0xff, let image = try? ImageDecoder.decode(damaged, name: "a") else { continue }
+            #expect(image.width == 24 && image.height == 16)
+            isShown += 1
+        }
+        #expect(isShown > 20)
+    }
+
+    @Test func twelveBitsAreRefusedAsWhatTheyAre() throws {
+        var jpeg = PictureFixture.jpegRGB.bytes
+        let frame = try #require(jpeg.indices.dropLast(9).first { jpeg[$0] == 0xff && jpeg[$0 + 1] == 0xc0 })
+        jpeg[frame + 4] = 12
+        let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(jpeg, name: "a.jpg") }
+        #expect(error.description.contains("are not read") && error.fix.contains("8 bits"), "\(error)")
+        // Lossless, which is another kind of file.
+        jpeg[frame + 4] = 8
+        jpeg[frame + 1] = 0xc3
+        let lossless = try #require(throws: ImageError.self) { try ImageDecoder.decode(jpeg, name: "a.jpg") }
+        #expect(lossless.fix.contains("ordinary JPEG"), "\(lossless)")
+    }
+
     @Test(
         "few bytes that declare many pixels are refused before they are painted grey",
         arguments: [
