@@ -38,6 +38,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <limits>
 #include <map>
 #include <new>
 #include <numeric>
@@ -404,15 +405,53 @@ bool isConvolution(const Node *node) {
 
 bool isConstant(const Value *value) { return value->node()->kind() == prim::Constant; }
 
-/// Order of strides, outermost first, when the tensor is a permutation of a dense block; empty where it is dense as it
-/// is or has gaps.
-std::vector<int64_t> densePermutation(const at::Tensor &tensor) {
-    if (tensor.is_contiguous() || !tensor.is_non_overlapping_and_dense()) return {};
-    std::vector<int64_t> order(tensor.dim());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
+/// How a tensor lies in memory. Kernels choose their way by it, and two ways may round differently.
+struct Layout {
+    /// Dimensions by their strides, outermost first; empty where that is the order that they have.
+    std::vector<int64_t> order;
+    /// Elements that lie unused before and behind each dimension's own, in that order of dimensions; empty where none
+    /// do.
+    std::vector<int64_t> before, behind;
+    /// From one element to its neighbour, and how many unused ones lie before the first.
+    int64_t step = 1, skipped = 0;
+
+    bool hasGaps() const { return !before.empty(); }
+};
+
+/// A gap many times the tensor's own size is cut down to this many times: what counts for a kernel is that there is
+/// one.
+constexpr int64_t largestGap = 3;
+
+/// The layout of a block, turned and with gaps as views of larger blocks have; that of a dense one for everything else.
+Layout layoutOf(const at::Tensor &tensor) {
+    if (tensor.is_contiguous() || tensor.numel() == 0) return {};
+    Layout layout;
+    layout.order.resize(tensor.dim());
+    std::iota(layout.order.begin(), layout.order.end(), 0);
+    std::stable_sort(layout.order.begin(), layout.order.end(),
                      [&](int64_t a, int64_t b) { return tensor.stride(a) > tensor.stride(b); });
-    return tensor.permute(order).is_contiguous() ? order : std::vector<int64_t>{};
+    const at::Tensor turned = tensor.permute(layout.order);
+    if (std::is_sorted(layout.order.begin(), layout.order.end())) layout.order.clear();
+    if (turned.is_contiguous()) return layout;
+    const int64_t rank = turned.dim();
+    const int64_t step = turned.stride(rank - 1);
+    // Elements that several places share have no such block.
+    if (step < 1) return {};
+    layout.step = std::min(step, 1 + largestGap);
+    layout.skipped = std::min(tensor.storage_offset() % step, layout.step - 1);
+    layout.before.assign(rank, 0);
+    layout.behind.assign(rank, 0);
+    for (int64_t dimension = 1; dimension < rank; dimension++) {
+        const int64_t inner = turned.stride(dimension), outer = turned.stride(dimension - 1);
+        const int64_t size = turned.size(dimension);
+        if (outer / inner < size) return {};
+        const int64_t room = outer / inner;
+        const int64_t start = tensor.storage_offset() / inner % room;
+        const int64_t before = start + size <= room ? start : 0;
+        layout.before[dimension] = std::min(before, largestGap * size);
+        layout.behind[dimension] = std::min(room - before - size, largestGap * size);
+    }
+    return layout;
 }
 
 std::vector<int64_t> inverse(const std::vector<int64_t> &permutation) {
@@ -670,8 +709,9 @@ namespace {
 
 /// What a value looked like in the last profile.
 struct Observation {
+    /// As it travels: dense, in the layout's order.
     amp_torch_shape shape{};
-    std::vector<int64_t> permutation;
+    Layout layout;
 };
 
 /// One value that travels over a cut. Ints and bools travel as scalar tensors.
@@ -1093,7 +1133,7 @@ struct amp_torch_model : LayeredGraph {
 
     // -- Extraction
 
-    std::string extract(int first, int end) const {
+    std::string extract(int first, int end, bool keepsLayout) const {
         for (int cut : {first, end}) {
             const CutPlan &plan = cuts[cut];
             const std::string &reason = plan.reason.empty() ? plan.observedReason : plan.reason;
@@ -1131,7 +1171,7 @@ struct amp_torch_model : LayeredGraph {
         for (const Crossing &crossing : cuts[first].crossings) {
             Value *input = part->addInput();
             input->setType(c10::TensorType::get());
-            mapped[crossing.value] = unpack(*part, input, crossing, first);
+            mapped[crossing.value] = unpack(*part, input, crossing, first, keepsLayout);
         }
         for (Node *node : cuts[first].recomputed) clone(node);
         for (int i = first; i < end; i++) clone(nodes[i]);
@@ -1160,24 +1200,48 @@ struct amp_torch_model : LayeredGraph {
         return archive;
     }
 
-    /// How a crossing tensor is turned so that it travels dense; the ends of the model stay as they are.
-    std::vector<int64_t> permutation(const Crossing &crossing, int cut) const {
+    /// How a crossing tensor lies in memory: it is turned so that it travels dense. The ends of the model stay as they
+    /// are.
+    Layout layout(const Crossing &crossing, int cut) const {
         if (crossing.form != Crossing::Form::tensor || cut == 0 || cut == layerCount()) return {};
         const auto found = observations.find(crossing.value);
-        return found == observations.end() ? std::vector<int64_t>{} : found->second.permutation;
+        return found == observations.end() ? Layout{} : found->second.layout;
     }
 
     Value *pack(Graph &part, Value *value, const Crossing &crossing, int cut) const {
         if (crossing.form != Crossing::Form::tensor) return part.insert(prim::NumToTensor, {value});
-        const auto order = permutation(crossing, cut);
+        const auto order = layout(crossing, cut).order;
         return order.empty() ? value : part.insert(aten::permute, {value, order});
     }
 
-    Value *unpack(Graph &part, Value *value, const Crossing &crossing, int cut) const {
+    /// - keepsLayout: whether the tensor gets the gaps back that it has in the whole model, so that the same kernels
+    /// run.
+    Value *unpack(Graph &part, Value *value, const Crossing &crossing, int cut, bool keepsLayout) const {
         if (crossing.form == Crossing::Form::integer) return part.insert(aten::Int, {value});
         if (crossing.form == Crossing::Form::boolean) return part.insert(aten::Bool, {value});
-        const auto order = permutation(crossing, cut);
-        return order.empty() ? value : part.insert(aten::permute, {value, inverse(order)});
+        const Layout found = layout(crossing, cut);
+        if (keepsLayout && found.hasGaps()) {
+            // Innermost first, as the operator wants it. Extents of other batches differ, and what stands here does not
+            // name them.
+            std::vector<int64_t> padding;
+            const auto rank = static_cast<int64_t>(found.before.size());
+            if (found.step > 1) {
+                value = part.insert(aten::unsqueeze, {value, rank});
+                padding = {found.skipped, found.step - 1 - found.skipped};
+            }
+            for (size_t i = found.before.size(); i-- > 0;) {
+                padding.push_back(found.before[i]);
+                padding.push_back(found.behind[i]);
+            }
+            value = part.insert(aten::constant_pad_nd, {value, padding, 0});
+            for (size_t i = 0; i < found.before.size(); i++) {
+                if (found.before[i] == 0 && found.behind[i] == 0) continue;
+                const int64_t end = found.behind[i] == 0 ? std::numeric_limits<int64_t>::max() : -found.behind[i];
+                value = part.insert(aten::slice, {value, static_cast<int64_t>(i), found.before[i], end, 1});
+            }
+            if (found.step > 1) value = part.insert(aten::select, {value, rank, found.skipped});
+        }
+        return found.order.empty() ? value : part.insert(aten::permute, {value, inverse(found.order)});
     }
 
     // -- Observing
@@ -1209,8 +1273,8 @@ struct amp_torch_model : LayeredGraph {
             if (value.isTensor()) {
                 const at::Tensor &tensor = value.toTensor();
                 Observation seen{describe(tensor), {}};
-                if (seen.shape.dtype != 0) seen.permutation = densePermutation(tensor);
-                if (!seen.permutation.empty()) seen.shape = describe(tensor.permute(seen.permutation));
+                if (seen.shape.dtype != 0) seen.layout = layoutOf(tensor);
+                if (!seen.layout.order.empty()) seen.shape = describe(tensor.permute(seen.layout.order));
                 observations[output] = std::move(seen);
             }
         }
@@ -1234,7 +1298,7 @@ struct amp_torch_model : LayeredGraph {
         if (found == observations.end() || found->second.shape.rank == 0) return 0;
         const Observation &seen = found->second;
         const size_t last = seen.shape.rank - 1;
-        return seen.shape.extents[seen.permutation.empty() ? last : inverse(seen.permutation)[last]];
+        return seen.shape.extents[seen.layout.order.empty() ? last : inverse(seen.layout.order)[last]];
     }
 
     int64_t countMacs(const Node *node) const {
@@ -1260,10 +1324,10 @@ struct amp_torch_model : LayeredGraph {
             if (query == observations.end() || query->second.shape.rank < 2 || width == 0) return 0;
             const int64_t queries = elements(node->inputs()[0]) / width;
             int64_t length = 1;
-            if (query->second.permutation.empty())
+            if (query->second.layout.order.empty())
                 length = query->second.shape.extents[query->second.shape.rank - 2];
             else
-                length = query->second.shape.extents[inverse(query->second.permutation)[query->second.shape.rank - 2]];
+                length = query->second.shape.extents[inverse(query->second.layout.order)[query->second.shape.rank - 2]];
             const int64_t batches = length == 0 ? 0 : queries / length;
             const int64_t keys = batches == 0 ? 0 : heads / batches;
             return rows * keys * (width + valueWidth);
@@ -1314,7 +1378,7 @@ struct amp_torch_model : LayeredGraph {
             } else if (crossing.form == Crossing::Form::boolean) {
                 into.add(at::scalar_tensor(value.toBool(), at::kBool));
             } else {
-                const auto order = permutation(crossing, cut);
+                const auto order = layout(crossing, cut).order;
                 into.add(order.empty() ? value.toTensor() : value.toTensor().permute(order));
             }
         }
@@ -1544,10 +1608,10 @@ amp_torch_code amp_torch_model_batch_mixing(amp_torch_model *model, const bool *
     });
 }
 
-amp_torch_code amp_torch_model_extract(amp_torch_model *model, size_t first, size_t end, amp_torch_bytes **archive,
-                                       char **error) {
+amp_torch_code amp_torch_model_extract(amp_torch_model *model, size_t first, size_t end, bool keeps_layout,
+                                       amp_torch_bytes **archive, char **error) {
     return guarded(error, AMP_TORCH_INTERNAL, [&] {
-        *archive = new amp_torch_bytes{model->extract(static_cast<int>(first), static_cast<int>(end))};
+        *archive = new amp_torch_bytes{model->extract(static_cast<int>(first), static_cast<int>(end), keeps_layout)};
     });
 }
 

@@ -56,7 +56,9 @@ package struct CoordinatorOptions: ParsableArguments {
             "Also serve HTTP there: /healthz, /readyz, /metrics (Prometheus), /status. Off unless given.", valueName: "addr"))
     package var http: HostPort?
 
-    @Option(help: ArgumentHelp("O0 runs the model as saved (bit-exact), O1 folds and fuses.", valueName: "level"))
+    @Option(
+        help: ArgumentHelp(
+            "O0 runs the model as saved: micro-batches bit for bit as in one process; O1 folds and fuses.", valueName: "level"))
     package var optimize = "O1"
 
     @Option(help: "How the model is partitioned: optimal, or ralos (the paper's).")

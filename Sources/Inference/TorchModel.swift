@@ -89,14 +89,16 @@ public final class TorchModel: @unchecked Sendable {
     ///
     /// Its inputs and outputs are what crosses the cuts at its ends. The same model, inputs of the analysis and range give the same
     /// bytes.
+    /// - Parameter keepsLayout: whether what comes in over the cut lies in memory as in the whole model (with the gaps of a view), so that
+    ///   the same kernels run: without it, a kernel for dense tensors may round otherwise. It costs a copy of such tensors.
     /// - Throws: ``InferenceError/Code/unsupported`` where one of the cuts is not legal.
-    public func cut(_ range: Range<Int>) throws(InferenceError) -> TensorStorage {
+    public func cut(_ range: Range<Int>, keepsLayout: Bool = true) throws(InferenceError) -> TensorStorage {
         guard range.lowerBound >= 0, range.upperBound <= layerCount, !range.isEmpty else {
             throw InferenceError(.unsupported, "layers \(range) are not a part of a model of \(layerCount) layers")
         }
         return try exclusively { () throws(InferenceError) in
             var archive: OpaquePointer?
-            try Torch.check { amp_torch_model_extract(handle, range.lowerBound, range.upperBound, &archive, $0) }
+            try Torch.check { amp_torch_model_extract(handle, range.lowerBound, range.upperBound, keepsLayout, &archive, $0) }
             let bytes = try Torch.unwrap(archive)
             defer { amp_torch_bytes_release(bytes) }
             return TensorStorage(

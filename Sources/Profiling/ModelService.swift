@@ -321,7 +321,7 @@ public final class ModelService: Sendable {
     public func archive(of key: PartitionKey) throws -> TensorStorage {
         let range = key.firstLayer..<key.endLayer
         if let known = state.withLock({ $0.archives.first { $0.range == range }?.archive }) { return known }
-        let archive = try model.cut(range)
+        let archive = try model.cut(range, keepsLayout: level == .o0)
         state.withLock { state in
             if state.archives.count >= Self.archiveCacheLimit { state.archives.removeFirst() }
             state.archives.append((range, archive))

@@ -8,7 +8,8 @@ import Testing
 @Suite(.serialized) struct BatchCheckTests {
     static let splittable = [
         "cnn", "scripted-cnn", "residual", "shuffle", "scripted-shuffle", "tensor-lists", "transformer", "two-inputs",
-        "sequence-first", "in-place", "picky", "pixels", "types", "recurrent", "steps", "attention-layer", "experts-by-index",
+        "sequence-first", "in-place", "picky", "pixels", "types", "views", "recurrent", "steps", "attention-layer",
+        "experts-by-index",
         "token-of-interest", "masked",
     ]
 

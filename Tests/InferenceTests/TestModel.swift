@@ -8,7 +8,7 @@ enum TestModel {
     static let all = [
         "cnn", "scripted-cnn", "residual", "shuffle", "scripted-shuffle", "tensor-lists", "transformer", "two-inputs", "loop",
         "slow",
-        "batch-mean", "sequence-first", "in-place", "picky", "pixels", "types",
+        "batch-mean", "sequence-first", "in-place", "picky", "pixels", "types", "views",
     ]
 
     struct Absent: Error, CustomStringConvertible {

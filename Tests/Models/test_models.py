@@ -314,6 +314,28 @@ class Types(nn.Module):
         return scaled, grown, summed, chosen, ~flags, chosen.float() * 0.5
 
 
+class Views(nn.Module):
+    """What is read at the end are parts of larger blocks: half of a product, a window, one turned and cut, every third column."""
+
+    def __init__(self):
+        super().__init__()
+        self.gates, self.grid, self.head = nn.Linear(16, 66), nn.Linear(16, 96), nn.Linear(33, 5)
+        self.window, self.turned, self.third = nn.Linear(28, 5), nn.Linear(40, 5), nn.Linear(22, 5)
+        self.middle = nn.ModuleList([nn.Linear(33, 33) for _ in range(4)])
+
+    def forward(self, x):
+        both = self.gates(x)
+        a, gate = both.chunk(2, -1)
+        grid = self.grid(x).view(-1, 8, 12)
+        window, turned, third = grid[:, 2:6, 3:10], grid.transpose(1, 2)[:, 1:9, :5], both[:, ::3]
+        for layer in self.middle:
+            a = torch.tanh(layer(a))
+        y = self.head(a * nn.functional.gelu(gate))
+        y = y + self.window(nn.functional.gelu(window).flatten(1))
+        y = y + self.turned(nn.functional.silu(turned).flatten(1))
+        return y + self.third(nn.functional.gelu(third))
+
+
 class Layers(nn.Module):
     """Two layers, and between them what `mix` does with the batch."""
 
@@ -703,6 +725,7 @@ def model_table():
         "pixels": (
             Pixels(), lambda n: [torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8)], [("pixels", ["N", 32, 32, 3])],
             [("probabilities", ["N", 10])], False),
+        "views": (Views(), lambda n: [torch.randn(n, 16)], [("x", ["N", 16])], [("scores", ["N", 5])], False),
         "types": (
             Types(),
             lambda n: [

@@ -171,9 +171,10 @@ amp_torch_code amp_torch_model_content_dependence(amp_torch_model *model, const 
 amp_torch_code amp_torch_model_batch_mixing(amp_torch_model *model, const bool *batched, amp_torch_input *small,
                                             amp_torch_input *large, size_t input_count, char **reason, char **error);
 
-/// The layers first ..< end as an archive of their own.
-amp_torch_code amp_torch_model_extract(amp_torch_model *model, size_t first, size_t end, amp_torch_bytes **archive,
-                                       char **error);
+/// The layers first ..< end as an archive of their own. With `keeps_layout`, what comes in over the cut lies in memory
+/// as in the whole model, with the gaps of a view, so that the same kernels run and round alike.
+amp_torch_code amp_torch_model_extract(amp_torch_model *model, size_t first, size_t end, bool keeps_layout,
+                                       amp_torch_bytes **archive, char **error);
 
 // ---- Partitions ----------------------------------------------------------------------------------------------------
 
