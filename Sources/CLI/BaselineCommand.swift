@@ -10,7 +10,7 @@ internal import Wire
 struct BaselineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "baseline",
-        abstract: "Measures the whole model in this process, without coordinator or workers, and prints one JSON object.",
+        abstract: "Measures the whole model in this process, without coordinator or workers.",
         discussion: """
             Requests of --batch items run one after another; with --micro-batch each is cut up, and --executors run parts of it at once. \
             --optimize O0 --default-allocator is the model as PyTorch runs it; O1 with the tuned allocator is what a worker does with its part.
@@ -52,6 +52,9 @@ struct BaselineCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write one JSON line for each request, as `amp4ec bench --timeline` does.", valueName: "file"))
     var timeline: String?
 
+    @Flag(help: "Print the report as JSON.")
+    var json = false
+
     private struct Report: Encodable {
         var model: String
         var batch: Int
@@ -76,6 +79,18 @@ struct BaselineCommand: ParsableCommand {
             case meanLatencyMs = "mean_latency_ms"
             case latency = "latency_ms"
             case durationSeconds = "duration_seconds"
+        }
+
+        var text: String {
+            let number = StatusReport.decimal
+            return """
+                \(model): requests of \(batch), micro-batches of \(microBatch) on \(executors) executors of \(threads) threads, \(optimize)
+                  answered    \(requests) requests in \(number(durationSeconds)) s; loading took \(number(loadMs)) ms
+                  throughput  \(number(itemsPerSecond)) items/s
+                  latency ms  mean \(number(meanLatencyMs)), p50 \(number(latency.p50)), p95 \(number(latency.p95)), \
+                p99 \(number(latency.p99)), max \(number(latency.max))
+
+                """
         }
     }
 
@@ -134,13 +149,13 @@ struct BaselineCommand: ParsableCommand {
         }
         let seconds = (clock.now - start) / .seconds(1)
         if let failure = timeline?.failure { throw failure }
-        try JSONOutput.print(
-            Report(
-                model: service.manifest.name, batch: batch, microBatch: microBatch ?? batch, executors: executors, threads: threads,
-                optimize: optimize, tunedAllocator: !defaultAllocator, loadMs: loadMs, requests: latencies.count,
-                itemsPerSecond: Double(latencies.count * batch) / seconds,
-                meanLatencyMs: latencies.reduce(0, +) / Double(max(1, latencies.count)), latency: .init(latencies),
-                durationSeconds: seconds))
+        let report = Report(
+            model: service.manifest.name, batch: batch, microBatch: microBatch ?? batch, executors: executors, threads: threads,
+            optimize: optimize, tunedAllocator: !defaultAllocator, loadMs: loadMs, requests: latencies.count,
+            itemsPerSecond: Double(latencies.count * batch) / seconds,
+            meanLatencyMs: latencies.reduce(0, +) / Double(max(1, latencies.count)), latency: .init(latencies),
+            durationSeconds: seconds)
+        if json { try JSONOutput.print(report) } else { StandardStream.output.write(report.text) }
     }
 
     private static func bad<Value>(_ body: () throws -> Value) throws(CommandFailure) -> Value {

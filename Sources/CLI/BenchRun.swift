@@ -3,7 +3,7 @@ internal import Shell
 internal import Tensors
 internal import Wire
 
-/// What `amp4ec bench` prints. Field names are the contract.
+/// What `amp4ec bench` reports. Field names are the contract of `--json`.
 struct BenchReport: Encodable, Sendable {
     struct Latency: Encodable, Sendable {
         var p50: Double
@@ -64,13 +64,39 @@ struct BenchReport: Encodable, Sendable {
         case firstProblem = "first_problem"
     }
 
-    var summary: String {
-        "\(requests) requests, \(errors) errors, \(mismatches) mismatches, \(StatusReport.decimal(itemsPerSecond)) items/s, "
-            + "p50 \(StatusReport.decimal(latency.p50)) ms, p99 \(StatusReport.decimal(latency.p99)) ms, "
-            + "longest gap \(StatusReport.decimal(longestGapMs)) ms"
-            + (cached > 0
-                ? "; \(cached) from the cache, \(StatusReport.decimal(cachedItemsPerSecond)) items/s, p50 \(StatusReport.decimal(cachedLatency.p50)) ms"
-                : "")
+    /// For people.
+    /// - Parameter head: what was sent.
+    func text(head: String) -> String {
+        let number = StatusReport.decimal
+        func figures(_ latency: Latency) -> String {
+            "p50 \(number(latency.p50)), p95 \(number(latency.p95)), p99 \(number(latency.p99)), max \(number(latency.max))"
+        }
+        let answered = Double(requests - errors) / max(durationSeconds, 1e-9)
+        var rows = [
+            ("answered", "\(requests) requests in \(number(durationSeconds)) s: \(errors) errors, \(mismatches) mismatches"),
+            ("throughput", "\(number(itemsPerSecond)) items/s, \(number(answered)) requests/s"),
+            ("latency ms", "mean \(number(meanLatencyMs)), \(figures(latency))"),
+            (
+                "coordinator ms",
+                "until the first dispatch \(number(coordinatorQueueMs)), until the reply \(number(coordinatorTotalMs)) (means)"
+            ),
+            ("longest gap ms", "\(number(longestGapMs)) without a reply"),
+            ("largest error", "\(largestRelativeError) (relative; right up to \(tolerance))"),
+        ]
+        if cached > 0 {
+            rows.append(
+                (
+                    "from the cache",
+                    "\(cached) replies, \(number(cachedItemsPerSecond)) items/s, latency ms \(figures(cachedLatency))"
+                ))
+        }
+        if retries > 0 || replayedMicroBatches > 0 {
+            rows.append(("again", "\(retries) requests by the client, \(replayedMicroBatches) micro-batches by the coordinator"))
+        }
+        if let firstProblem { rows.append(("first problem", firstProblem)) }
+        var table = TextTable(["", ""])
+        for (name, value) in rows { table.add([name, value]) }
+        return ([head] + table.lines.dropFirst().map { "  " + $0 }).joined(separator: "\n") + "\n"
     }
 }
 

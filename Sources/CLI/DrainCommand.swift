@@ -26,6 +26,14 @@ struct DrainCommand: AsyncParsableCommand {
     @Flag(help: "Also where nothing serves without it.")
     var force = false
 
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    private struct Report: Encodable {
+        var node: String
+        var outcome: String
+    }
+
     func validate() throws {
         if undo, force { throw ValidationError("--undo and --force exclude each other") }
     }
@@ -36,6 +44,10 @@ struct DrainCommand: AsyncParsableCommand {
         let outcome = try await reporting(invalidArgument: .usage) { () throws(ClientError) in
             try await client.drain(node, undo: undo, force: force)
         }
-        StandardStream.output.writeLine(outcome)
+        if json {
+            try JSONOutput.print(Report(node: node, outcome: outcome))
+        } else {
+            StandardStream.output.writeLine(outcome)
+        }
     }
 }

@@ -128,7 +128,7 @@ struct PlanCommand: AsyncParsableCommand {
     private func report(_ report: PlanReport, name: String) throws {
         if let svg { try FileBytes.write(PlanPicture(report.plan, report.request, title: name).text, toFile: svg) }
         if json {
-            try JSONOutput.print(report.document(model: name, withLayers: layers))
+            try JSONOutput.print(report.document(model: name, withLayers: layers), convertsKeys: true)
         } else {
             StandardStream.output.write(report.text(withLayers: layers))
         }
@@ -181,7 +181,7 @@ struct PlanCommand: AsyncParsableCommand {
         let status = try await reporting { () throws(ClientError) in try await client.status() }
         guard let plan = status.plan else { throw CommandFailure(.failure, "no plan serves: \(status.cause ?? status.state)") }
         if json {
-            try JSONOutput.print(plan)
+            try JSONOutput.print(plan, convertsKeys: true)
         } else {
             StandardStream.output.write(StatusReport.text(status))
         }

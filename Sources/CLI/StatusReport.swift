@@ -72,7 +72,7 @@ enum StatusReport {
             "plan \(plan.generation) (\(plan.strategy)): micro-batches of \(plan.microBatch), predicted \(decimal(plan.predictedItemsPerSecond)) items/s, "
             + "latency \(decimal(plan.predictedLatencyMs)) ms"
             + (plan.correctedItemsPerSecond.map { "; by what was measured since: \(decimal($0)) items/s" } ?? "")
-        return [head] + table.lines
+        return [head] + table.lines + plan.reasons.map { "- \($0)" }
     }
 
     private static func standby(_ plans: [ClusterStatus.Standby]) -> [String] {

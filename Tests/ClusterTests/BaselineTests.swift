@@ -34,7 +34,8 @@ struct BaselineTests {
         let run = try await CommandRun.run(
             .command,
             [
-                "baseline", "--model", Places.testModel("cnn.pt"), "--batch", "6", "--duration", "300ms", "--warm-up", "0s",
+                "baseline", "--json", "--model", Places.testModel("cnn.pt"), "--batch", "6", "--duration", "300ms", "--warm-up",
+                "0s",
                 "--timeline", path,
             ]
                 + options, in: folder)

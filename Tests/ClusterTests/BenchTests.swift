@@ -25,13 +25,30 @@ struct BenchTests {
             try TestInputs.write(manifest, TestInputs.make(manifest, items: 16), to: input)
             try await Reference.make(model: "cnn", input: input, output: reference, batch: 4, in: cluster.folder)
             let run = try await cluster.command(
-                "bench", "--batch", "8", "--concurrency", "4", "--requests", "60", "--input", input, "--verify", reference)
+                "bench", "--json", "--batch", "8", "--concurrency", "4", "--requests", "60", "--input", input, "--verify", reference
+            )
             #expect(run.ending == .exited(0), "\(run)")
             let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
             #expect(report.requests == 60 && report.errors == 0 && report.mismatches == 0, "\(report)")
             #expect(report.distinct_inputs == 16 && report.items_per_second > 0)
             let status = try await cluster.cleanStatus()
             #expect(status.counters.requestsCompleted == 60 && status.counters.requestsFailed == 0)
+        }
+    }
+
+    @Test("a report for people unless --json is given, and both with --verbose")
+    func readable() async throws {
+        try await withCluster("cnn") { cluster in
+            let people = try await cluster.command("bench", "--batch", "2", "--requests", "9")
+            #expect(people.ending == .exited(0), "\(people)")
+            for words in [
+                "cnn: requests of 2, 4 at once", "9 requests in", "0 errors, 0 mismatches", "items/s", "p99", "longest gap",
+            ] {
+                #expect(people.output.contains(words), "\(people)")
+            }
+            let both = try await cluster.command("bench", "--json", "--verbose", "--batch", "2", "--requests", "9")
+            #expect(try JSONDecoder().decode(Report.self, from: Data(both.output.utf8)).requests == 9)
+            #expect(both.errors.contains("9 requests in"), "\(both)")
         }
     }
 
@@ -68,7 +85,8 @@ struct BenchTests {
         try await withCluster("cnn") { cluster in
             let path = cluster.folder.path("timeline.jsonl")
             let bench = try ProcessUnderTest(
-                .command, ["bench", "--coordinator", cluster.address, "--duration", "600s", "--timeline", path], name: "bench",
+                .command, ["bench", "--json", "--coordinator", cluster.address, "--duration", "600s", "--timeline", path],
+                name: "bench",
                 in: cluster.folder)
             try await eventually("five replies", about: { bench.report }) {
                 (try? String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").count) ?? 0 > 5
@@ -102,7 +120,8 @@ struct BenchTests {
             try TestInputs.write(manifest, TestInputs.make(manifest, items: 16, seed: 2), to: other)
             try await Reference.make(model: "cnn", input: other, output: reference, batch: 4, in: cluster.folder)
             let run = try await cluster.command(
-                "bench", "--batch", "8", "--concurrency", "4", "--requests", "20", "--input", input, "--verify", reference)
+                "bench", "--json", "--batch", "8", "--concurrency", "4", "--requests", "20", "--input", input, "--verify", reference
+            )
             #expect(run.ending == .exited(1), "\(run)")
             let report = try JSONDecoder().decode(Report.self, from: Data(run.output.utf8))
             #expect(report.mismatches == 20 && report.errors == 0, "\(report)")

@@ -97,7 +97,7 @@ struct ResultCacheTests {
     func bench() async throws {
         try await withCluster("cnn", workers: 1, coordinatorOptions: ["--result-cache", "64MiB"]) { cluster in
             let run = try await cluster.command(
-                "bench", "--requests", "60", "--batch", "2", "--distinct", "20", "--concurrency", "1")
+                "bench", "--json", "--requests", "60", "--batch", "2", "--distinct", "20", "--concurrency", "1")
             #expect(run.ending == .exited(0), "\(run)")
             let report = try #require(JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
             #expect(report["requests"] as? Int == 60 && report["cached"] as? Int == 40 && report["errors"] as? Int == 0)

@@ -129,4 +129,16 @@ struct ValueTests {
         }
         #expect(try JSONOutput.text(Row(zebra: 1, apple: .nan, path: "a/b")) == #"{"apple":"nan","path":"a/b","zebra":1}"#)
     }
+
+    @Test func fieldsThatAreNotNamedForJSONBecomeSnakeCase() throws {
+        struct Row: Encodable {
+            struct Inner: Encodable { let outputBytes = 3 }
+            let itemsPerSecond = 1.5
+            let perNode = ["nodeA": 1]
+            let parts = [Inner()]
+        }
+        let text = try JSONOutput.text(Row(), convertsKeys: true)
+        // A name that is data stays as it is.
+        #expect(text == #"{"items_per_second":1.5,"parts":[{"output_bytes":3}],"per_node":{"nodeA":1}}"#)
+    }
 }

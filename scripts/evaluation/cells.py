@@ -155,7 +155,7 @@ class Bench:
         with self.lab() as lab:
             host = HostCPU()
             container = Container(lab, cell.name, [
-                "amp4ec", "baseline", "--model", "/model.pt", "--batch", settings.BATCH, "--warm-up", f"{self.times.warm_up}s",
+                "amp4ec", "baseline", "--json", "--model", "/model.pt", "--batch", settings.BATCH, "--warm-up", f"{self.times.warm_up}s",
                 "--duration", f"{seconds}s", "--timeline", "/tmp/timeline.jsonl", *settings.monolith_arguments(cell, self.scale)],
                 cores, memory, mounts=[(self.model, "/model.pt")])
             limit = START_LIMIT_S + self.times.warm_up + seconds + BENCH_LIMIT_S

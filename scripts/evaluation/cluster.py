@@ -92,7 +92,7 @@ class Cluster:
 
     def _bench(self, seconds, concurrency, batch):
         return self.client.command(
-            "amp4ec", "bench", "--coordinator", "coordinator:9100", "--input", "/data/items.npz", "--verify", "/data/reference.npz",
+            "amp4ec", "bench", "--json", "--coordinator", "coordinator:9100", "--input", "/data/items.npz", "--verify", "/data/reference.npz",
             "--batch", batch, "--concurrency", concurrency, "--duration", f"{seconds}s", "--tolerance", settings.TOLERANCE,
             "--timeline", "/tmp/timeline.jsonl")
 

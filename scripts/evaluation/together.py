@@ -42,7 +42,7 @@ def _start(lab, name, profile, model, scale, times, count):
     # Longer than all slices; it is removed when they are over.
     seconds = START_LIMIT_S + 2 * times.rounds * (count + 1) * (times.slice + SETTLE_S)
     return Container(lab, name, [
-        "amp4ec", "baseline", "--model", "/model.pt", "--batch", settings.LOSS_BATCH, "--warm-up", "0s", "--duration", f"{seconds:.0f}s",
+        "amp4ec", "baseline", "--json", "--model", "/model.pt", "--batch", settings.LOSS_BATCH, "--warm-up", "0s", "--duration", f"{seconds:.0f}s",
         "--timeline", TIMELINE], cores, memory, mounts=[(model, "/model.pt")])
 
 

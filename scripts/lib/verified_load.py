@@ -68,7 +68,7 @@ class Load:
         self._rest = b""
         self.replies = []
         self._process = Process(name, [
-            *prefix, products / "amp4ec", "bench", "--coordinator", address, "--input", items, "--verify", reference,
+            *prefix, products / "amp4ec", "bench", "--json", "--coordinator", address, "--input", items, "--verify", reference,
             "--batch", batch, "--concurrency", concurrency, "--distinct", ITEMS, "--seed", seed, "--duration", f"{LONGEST_S}s",
             "--timeline", self._path], folder)
 
