@@ -43,6 +43,8 @@ public struct ModelProfile: Sendable, Hashable, Codable {
     /// Items in a micro-batch, for which all figures hold.
     public var batch: Int
     public var level: PlanningLevel
+    /// Why the model cannot be cut elsewhere, the commonest causes with how often; for readers of a plan that uses few nodes.
+    public var obstacles: [String]?
     /// Where the layers' milliseconds come from: measurements, or another cost model's estimate (``priced(by:)``).
     public private(set) var pricedBy: CostModel = .profiled
 

@@ -29,6 +29,7 @@ struct PlanReasons {
         if request.shape == .auto, used < candidates {
             lines.append("\(used) of \(candidates) nodes are used: more would not lower the bottleneck or would add latency")
         }
+        if used < candidates { lines += request.profile.obstacles ?? [] }
         return lines
     }
 

@@ -113,6 +113,24 @@ import Wire
             #expect(driver.machine.readiness.planFailure == "no node has the memory" && !driver.machine.isServing)
             #expect(driver.machine.readiness.cause == "no node has the memory")
         },
+        Case("no plan is possible, again and again: said once for each cause, whatever its figures") {
+            var driver = D(["a"])
+            driver.step(.modelReady(D.model()))
+            driver.join("a")
+            driver.wait(.milliseconds(300))
+            func said() -> Int { driver.logs.count { $0.message == "no plan is possible" } }
+            let causes = [
+                ("12 MiB more are needed", 1), ("13 MiB more are needed", 1), ("9.5 MiB more are needed", 1), ("a link is out", 2),
+                ("9 MiB more are needed", 3),
+            ]
+            for (cause, count) in causes {
+                let order = try #require(driver.lastOrder?.generation)
+                driver.step(.planned(order, .failure(cause)))
+                #expect(said() == count && driver.machine.readiness.planFailure == cause)
+                driver.wait(.seconds(6))
+                #expect(driver.lastOrder?.generation != order)
+            }
+        },
         Case("the only node of a stage falls silent: not ready though nothing is lost yet, ready again when it answers") {
             var driver = D.serving()
             driver.wait(.milliseconds(1_200), silent: ["b"])

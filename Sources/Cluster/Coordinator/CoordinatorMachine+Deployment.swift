@@ -22,7 +22,7 @@ extension CoordinatorMachine {
             // each node's own cause says more, and stays current.
             if !isAnyReady { planFailure = nil }
             if active == nil, isAnyReady { requestPlan(now, after: Self.planRetryInterval) }
-            log(.warning, "no plan is possible", ["cause": planFailure ?? "no worker is ready (\(missingNodes))"], &out)
+            sayImpossible(.warning, planFailure ?? "no worker is ready (\(missingNodes))", &out)
             return
         }
         if peerTableDueAt != nil { publishPeers(&out) }
@@ -170,7 +170,7 @@ extension CoordinatorMachine {
         case .failure(let message):
             planFailure = message
             departureObstacle = message
-            log(.error, "no plan is possible", ["cause": message], &out)
+            sayImpossible(.error, message, &out)
             if active == nil { requestPlan(now, after: Self.planRetryInterval) }
         case .plan(let deployment):
             // Membership may have changed while the plan was computed.
@@ -185,8 +185,7 @@ extension CoordinatorMachine {
     /// Has the plan loaded; it serves as soon as that is done, at once where all of it is loaded already. A deployment that is under way
     /// is given up for it: what that has loaded stays loaded where this plan uses it.
     mutating func deploy(_ deployment: PlannedDeployment, from origin: String, _ now: Instant, _ out: inout [Directive]) {
-        planFailure = nil
-        departureObstacle = nil
+        (planFailure, departureObstacle, saidImpossible) = (nil, nil, nil)
         for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
         count { $0.plans += 1 }
         planGeneration += 1
@@ -194,6 +193,7 @@ extension CoordinatorMachine {
         log(
             .info, "plan is made",
             ["generation": "\(planGeneration)", "stages": deployment.description, "origin": origin], &out)
+        sayUnused(deployment, &out)
         makeRoom(for: deployment, &out)
         for stage in deployment.stages {
             for replica in stage.replicas { order(stage, on: replica, now, &out) }

@@ -62,6 +62,8 @@ public struct CoordinatorMachine: Sendable {
     var planInProgress: UInt64?
     var planDueAt: Instant?
     var planFailure: String?
+    /// The kind of failure that the log was told last.
+    var saidImpossible: String?
     /// Whether flapping nodes were left out of the plan that is being made, and whether the next one takes them.
     var hasLeftOutFlapping = false
     var takesFlapping = false
