@@ -1,8 +1,12 @@
-#include <jerror.h>
+// clang-format off
+// libjpeg's header asks for those before it.
+#include <stddef.h>
+#include <stdio.h>
 #include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
 #include <setjmp.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
