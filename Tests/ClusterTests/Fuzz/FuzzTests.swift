@@ -12,7 +12,8 @@ struct FuzzTests {
     func run(door: Fuzzer.Door) async throws {
         let fuzzer = Fuzzer(door: door)
         try await withCluster(
-            Fuzzer.model, workers: 2, coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4", "--http", "127.0.0.1:0"],
+            Fuzzer.model, workers: 2,
+            coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4", "--http", "127.0.0.1:0"] + door.coordinatorOptions,
             awaitsReady: false
         ) { cluster in
             let scene = Scene(cluster: cluster, traffic: try await HonestTraffic.start(Fuzzer.model, at: cluster))
@@ -33,6 +34,9 @@ struct Fuzzer: Sendable {
         case http
 
         var testDescription: String { rawValue }
+
+        /// Who is chosen is the only hop then, so that what it gives counts.
+        var coordinatorOptions: [String] { self == .coordinatorOnRoute ? ["--shape", "auto"] : [] }
 
         /// Those that `AMP4EC_FUZZ_DOORS` names (`worker,http`); all unless it is set.
         static let chosen: [Door] = {
