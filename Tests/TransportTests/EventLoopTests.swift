@@ -169,6 +169,8 @@ import Transport
         // A wake has some 5 ms for each kind, and a timer's batch; the limit leaves room for a slow machine, and none for all deferred calls
         // in one turn.
         try TransportTests.run(loop, "everything") { done == 1_400 }
+        // A turn is measured when the next one begins: if all were done in the first, there was none yet.
+        try loop.runOnce(maximumWait: .zero)
         #expect(loop.longestTurn < .milliseconds(500), "\(loop.longestTurn)")
     }
 
