@@ -30,8 +30,17 @@ package enum MicroBatchOption: Equatable, ExpressibleByArgument, CustomStringCon
 
 /// What the command line sets.
 package struct CoordinatorOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Compose file (read again when it changes), or dns:NAME:PORT.", valueName: "file"))
-    package var topology: String?
+    @Option(
+        help: ArgumentHelp(
+            "Compose file or its folder (read again when it changes), or dns:NAME:PORT. Several times: each file is laid over those before.",
+            valueName: "file"))
+    package var topology: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Variables for ${NAME} in the compose file, in place of the .env beside it; may be given several times.",
+            valueName: "file"))
+    package var envFile: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -131,7 +140,8 @@ package struct CoordinatorOptions: ParsableArguments {
 
     /// What a compose file's `x-amp4ec` and a `--config` file may set.
     package static let known: [KnownOption] = [
-        KnownOption("topology", .pathOrDNS), KnownOption("workers"), KnownOption("model", .path), KnownOption("input", .repeated),
+        KnownOption("topology", .pathOrDNS), KnownOption("env-file", .paths), KnownOption("workers"), KnownOption("model", .path),
+        KnownOption("input", .repeated),
         KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"),
         KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("batch"), KnownOption("compress"),
@@ -154,10 +164,12 @@ package struct CoordinatorSettings {
 
     package let options: CoordinatorOptions
     package let workers: Workers
-    /// The compose file, which is read again when it changes.
-    package private(set) var topologyPath: String?
-    /// What the file said about the coordinator's own options.
-    package private(set) var topologyOptions = OptionValues()
+    /// The compose project, which is read again when one of its files changes.
+    package private(set) var project: ComposeProject?
+    /// Everything that was looked at to read it.
+    package private(set) var projectFiles: [String] = []
+    /// What it said at the start, also about the coordinator's own options.
+    package private(set) var topology = Topology(workers: [])
     package let modelPath: String
     package let inputs: [TensorSpec]
     package let level: OptimizationLevel
@@ -165,19 +177,20 @@ package struct CoordinatorSettings {
     package init(_ options: CoordinatorOptions) throws {
         self.options = options
         if let config = options.config { _ = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known) }
-        switch (options.topology, options.workers) {
-        case (nil, nil): workers = .registering
-        case (.some, .some): throw CommandFailure(.usage, "--topology and --workers exclude each other; give one of them")
-        case (nil, let list?): workers = .listed(try WorkerList.parse(list))
-        case (let source?, nil):
-            switch try TopologySource(parsing: source) {
+        switch (options.topology.isEmpty, options.workers) {
+        case (true, nil): workers = .registering
+        case (false, .some): throw CommandFailure(.usage, "--topology and --workers exclude each other; give one of them")
+        case (true, let list?): workers = .listed(try WorkerList.parse(list))
+        case (false, nil):
+            switch try TopologySource(parsing: options.topology) {
             case .dns(let name, let port): workers = .dns(name: name, port: port)
-            case .compose(let path):
-                let file = try ComposeFile.read(
-                    path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
-                workers = .listed(file.workers.filter { !$0.annotation.exclude })
-                topologyPath = path
-                topologyOptions = file.coordinatorOptions
+            case .compose(let paths):
+                let project = ComposeProject(paths: paths, envFiles: options.envFile)
+                let reading = project.read(environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
+                topology = try reading.result.get()
+                workers = .listed(topology.workers.filter { !$0.annotation.exclude })
+                self.project = project
+                projectFiles = reading.files
             }
         }
         guard let model = options.model else {

@@ -6,18 +6,20 @@ internal import Shell
 internal import Topology
 internal import Transport
 
-/// Where the workers are: the topology file, read again when it changes, and names, resolved again and again.
+/// Where the workers are: the topology's files, read again when one changes, and names, resolved again and again.
 extension CoordinatorProcess {
     /// How often names are resolved anew: a container that was added takes traffic within this and a dial.
     static let lookupInterval: Duration = .seconds(5)
     /// The first plan waits for the names this long; those that do not answer are dialled as they stand.
     static let firstLookupLimit: Duration = .seconds(2)
-    /// Where the kernel tells nothing (network file systems, some mounts of containers) the file is looked at this often.
+    /// Where the kernel tells nothing (network file systems, some mounts of containers) the files are looked at this often.
     static let pollInterval: Duration = .seconds(5)
     /// An editor's unlink, create and rename are one change.
     static let settleTime: Duration = .milliseconds(100)
+    /// A project's files stand in a few folders; those in others are looked at as where the kernel tells nothing.
+    static let maximumWatches = 16
 
-    /// What the file looked like: any of these differs when it was written or replaced.
+    /// What a file looked like: any of these differs when it was written or replaced.
     struct FileStamp: Sendable, Hashable {
         var device: UInt64
         var inode: UInt64
@@ -36,6 +38,20 @@ extension CoordinatorProcess {
         }
     }
 
+    /// What the project's files looked like; one that is not there may appear.
+    struct FileStamps: Sendable, Hashable {
+        private var stamps: [String: FileStamp] = [:]
+        let files: [String]
+
+        /// - Parameter known: as they looked before they were read: what has changed since is seen the next time.
+        init(files: [String], known: FileStamps? = nil) {
+            self.files = files
+            for file in files {
+                stamps[file] = known?.files.contains(file) == true ? known?.stamps[file] : FileStamp(path: file)
+            }
+        }
+    }
+
     struct TopologyState {
         var directory = WorkerDirectory()
         var targets: [CoordinatorMachine.Target]?
@@ -43,8 +59,11 @@ extension CoordinatorProcess {
         var unanswered: Set<String> = []
         var startedAt = LoopTime.current()
         var lookupProblems: [String: String] = [:]
-        var watch: FolderWatch?
-        var stamp: FileStamp?
+        /// By folder.
+        var watches: [String: FolderWatch] = [:]
+        var stamps = FileStamps(files: [])
+        /// Said already.
+        var warnings: [String] = []
         var isReading = false
         var isChangeNoted = false
         var isPollDue = false
@@ -57,17 +76,21 @@ extension CoordinatorProcess {
                 "no workers are listed: waiting for workers that register (amp4ec-worker --coordinator ADDR)",
                 metadata: ["address": "\(listener.map { "\($0.address)" } ?? "")"])
         case .listed(let services):
-            topology.directory.replace(services.map { .init($0, isListed: settings.topologyPath == nil) })
+            topology.directory.replace(services.map { .init($0, isListed: settings.project == nil) })
         case .dns(let name, let port):
             topology.directory.replace([.init(name: name, host: name, port: port, isExpanded: true, isNumbered: true)])
         }
-        if let path = settings.topologyPath {
+        if let project = settings.project {
             reader = try TaskQueue(name: "topology", threadCount: 1, capacity: 16)
-            topology.stamp = FileStamp(path: path)
-            watchFolder(of: path)
+            topology.stamps = FileStamps(files: settings.projectFiles)
+            if settings.topology.files != project.paths {
+                logger.info("topology read", metadata: ["files": "\(settings.topology.files.joined(separator: ","))"])
+            }
+            say(settings.topology.warnings)
+            watchFolders()
             loop.every(Self.pollInterval) { [unowned self] in
-                watchFolder(of: path)
-                lookAtFile(path)
+                watchFolders()
+                lookAtFiles()
             }
         }
         lookUpNames()
@@ -132,69 +155,80 @@ extension CoordinatorProcess {
 
     // MARK: File
 
-    private func watchFolder(of path: String) {
-        guard topology.watch?.isAlive != true else { return }
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        // Without a watch there is the poll.
-        topology.watch = try? FolderWatch(loop: loop, folder: folder) { [weak self] in
-            guard let self, !topology.isChangeNoted else { return }
-            topology.isChangeNoted = true
-            loop.schedule(after: Self.settleTime) { [weak self] in
-                self?.topology.isChangeNoted = false
-                self?.lookAtFile(path)
+    private func watchFolders() {
+        let folders = Set(topology.stamps.files.map { String($0[...($0.lastIndex(of: "/") ?? $0.startIndex)]) })
+        for (folder, watch) in topology.watches where !folders.contains(folder) || !watch.isAlive {
+            if watch.isAlive { watch.close() }
+            topology.watches[folder] = nil
+        }
+        for folder in folders.sorted() where topology.watches[folder] == nil && topology.watches.count < Self.maximumWatches {
+            // Without a watch there is the poll.
+            topology.watches[folder] = try? FolderWatch(loop: loop, folder: folder) { [weak self] in
+                guard let self, !topology.isChangeNoted else { return }
+                topology.isChangeNoted = true
+                loop.schedule(after: Self.settleTime) { [weak self] in
+                    self?.topology.isChangeNoted = false
+                    self?.lookAtFiles()
+                }
             }
         }
     }
 
-    /// Reads it on a thread of its own (a network file system may hang) if it is not what it was.
-    private func lookAtFile(_ path: String) {
+    /// Reads them on a thread of its own (a network file system may hang) if they are not what they were.
+    private func lookAtFiles() {
+        guard let project = settings.project else { return }
         guard !topology.isReading, let reader else {
             topology.isPollDue = true
             return
         }
-        let known = topology.stamp
+        let known = topology.stamps
         let answers = answers
         topology.isReading = reader.submit {
-            let stamp = FileStamp(path: path)
-            guard stamp != known else {
+            let stamps = FileStamps(files: known.files)
+            guard stamps != known else {
                 _ = answers?.post(.topology(known, nil))
                 return
             }
-            let result = Result { () throws(Failure) in
-                do {
-                    return try ComposeFile.read(
-                        path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
-                } catch { throw Failure(message: "\(error)") }
-            }
-            _ = answers?.post(.topology(stamp, result))
+            let reading = project.read(environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
+            _ = answers?.post(.topology(FileStamps(files: reading.files, known: stamps), reading))
         }
     }
 
-    func fileRead(_ stamp: FileStamp?, _ result: Result<Topology, Failure>?) {
+    func projectRead(_ stamps: FileStamps, _ reading: ComposeProject.Reading?) {
         topology.isReading = false
-        topology.stamp = stamp
-        switch result {
-        case nil: break
-        case .success(let read):
-            let services = read.workers.filter { !$0.annotation.exclude }
-            guard !services.isEmpty else {
-                keepsOld("every worker in it is excluded")
-                break
+        topology.stamps = stamps
+        if let reading {
+            watchFolders()
+            switch reading.result {
+            case .success(let read): use(read)
+            case .failure(let error): keepsOld("\(error)")
             }
-            logger.info("topology read again", metadata: ["workers": "\(services.map(\.name).joined(separator: ","))"])
-            if read.coordinatorOptions != settings.topologyOptions {
-                logger.warning("options in the topology file have changed; they count from the next start", metadata: [:])
-            }
-            topology.directory.replace(services.map { .init($0, isListed: false) })
-            let names = Set(services.map(\.name))
-            topology.lookupProblems = topology.lookupProblems.filter { names.contains($0.key) }
-            topology.unanswered = []
-            lookUpNames()
-        case .failure(let failure): keepsOld(failure.message)
         }
-        guard topology.isPollDue, let path = settings.topologyPath else { return }
+        guard topology.isPollDue else { return }
         topology.isPollDue = false
-        lookAtFile(path)
+        lookAtFiles()
+    }
+
+    private func use(_ read: Topology) {
+        say(read.warnings)
+        let services = read.workers.filter { !$0.annotation.exclude }
+        guard !services.isEmpty else { return keepsOld("every worker in it is excluded") }
+        logger.info("topology read again", metadata: ["workers": "\(services.map(\.name).joined(separator: ","))"])
+        if read.coordinatorOptions != settings.topology.coordinatorOptions {
+            logger.warning("options in the topology file have changed; they count from the next start", metadata: [:])
+        }
+        topology.directory.replace(services.map { .init($0, isListed: false) })
+        let names = Set(services.map(\.name))
+        topology.lookupProblems = topology.lookupProblems.filter { names.contains($0.key) }
+        topology.unanswered = []
+        lookUpNames()
+    }
+
+    private func say(_ warnings: [String]) {
+        for warning in warnings where !topology.warnings.contains(warning) {
+            logger.warning("the topology may not say what was meant", metadata: ["cause": "\(warning)"])
+        }
+        topology.warnings = warnings
     }
 
     private func keepsOld(_ cause: String) {

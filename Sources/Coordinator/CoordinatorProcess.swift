@@ -72,7 +72,7 @@ final class CoordinatorProcess {
     var isStopping = false
     var isFinishing = false
     var topology = TopologyState()
-    /// Reads the topology file again.
+    /// Reads the topology again.
     var reader: TaskQueue?
     var gateway: GatewayServer?
     var caching: ResultCaching?
@@ -91,8 +91,8 @@ final class CoordinatorProcess {
         case status(StatusDocument)
         case history(ConnectionID, UInt64, HistoryRecorder.Answer)
         case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
-        /// What the file looked like, and what stands in it; `nil` where it is as it was.
-        case topology(FileStamp?, Result<Topology, Failure>?)
+        /// What the project's files looked like, and what stands in them; `nil` where they are as they were.
+        case topology(FileStamps, ComposeProject.Reading?)
     }
 
     struct Failure: Error, Sendable { let message: String }
@@ -338,7 +338,7 @@ final class CoordinatorProcess {
         case .resultDecoded(let result, let connection, let tensors): resultDecoded(result, on: connection, tensors)
         case .status(let document): statusIsWritten(document)
         case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
-        case .topology(let stamp, let result): fileRead(stamp, result)
+        case .topology(let stamps, let reading): projectRead(stamps, reading)
         case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
         }
     }

@@ -16,8 +16,9 @@ struct CoordinatorCommand: ParsableCommand {
             once the model serves. Every option may also stand in the compose file's top-level x-amp4ec or in a --config file; the command line wins.
 
             Workers come from --topology or --workers, and any worker may register itself besides (amp4ec-worker --coordinator ADDR): with \
-            neither option the coordinator waits for such. A changed topology file counts at once; one that cannot be read leaves the old one \
-            in place. SIGTERM ends it once everything that was asked is answered; a second signal ends it at once.
+            neither option the coordinator waits for such. A topology is a compose project and is read as compose reads it: with the .env and \
+            the override file beside it, and what it includes and extends. A changed file counts at once; one that cannot be read leaves the \
+            old topology in place. SIGTERM ends it once everything that was asked is answered; a second signal ends it at once.
 
             Exit: 0 done, 1 failed, 64 wrong usage, 65 bad model or topology.
             """, version: ProductVersion.current)
@@ -50,23 +51,26 @@ package enum OptionFiles {
     /// - Returns: all arguments, and where those of the files stand.
     package static func merged(_ own: [String]) throws -> (arguments: [String], places: [String: String]) {
         var values = OptionValues()
-        if let config = value(of: "config", in: own) {
+        if let config = given("config", in: own)?.first {
             values = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known)
         }
-        let topology = value(of: "topology", in: own) ?? values["topology"]
-        if let topology, case .compose(let path) = try TopologySource(parsing: topology) {
-            let file = try ComposeFile.read(
-                path: path, environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
-            values = values.over(file.coordinatorOptions)
+        let topology = given("topology", in: own) ?? values.values["topology"] ?? []
+        if !topology.isEmpty, case .compose(let paths) = try TopologySource(parsing: topology) {
+            let project = ComposeProject(
+                paths: paths, envFiles: given("env-file", in: own) ?? values.values["env-file"] ?? [])
+            let reading = project.read(environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
+            values = values.over(try reading.result.get().coordinatorOptions)
         }
         return (values.arguments(notGivenIn: own) + own, values.places(notGivenIn: own))
     }
 
-    static func value(of name: String, in arguments: [String]) -> String? {
+    /// The option's values, where it is given.
+    static func given(_ name: String, in arguments: [String]) -> [String]? {
+        var values: [String] = []
         for (index, argument) in arguments.enumerated() {
-            if argument == "--\(name)", arguments.indices.contains(index + 1) { return arguments[index + 1] }
-            if argument.hasPrefix("--\(name)=") { return String(argument.dropFirst(name.count + 3)) }
+            if argument == "--\(name)", arguments.indices.contains(index + 1) { values.append(arguments[index + 1]) }
+            if argument.hasPrefix("--\(name)=") { values.append(String(argument.dropFirst(name.count + 3))) }
         }
-        return nil
+        return values.isEmpty ? nil : values
     }
 }

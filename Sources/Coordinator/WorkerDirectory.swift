@@ -12,6 +12,8 @@ package struct WorkerDirectory: Sendable {
         package var port: UInt16
         /// Where the host publishes the port.
         package var published: [String] = []
+        /// What the project itself gives to its container: tried last, for a coordinator outside of its networks may not reach it.
+        package var fixed: [String] = []
         /// Every address behind the name is a worker (of a compose file or `dns:`); otherwise they are ways to one and the same.
         package var isExpanded: Bool
         /// There are several by declaration, so that none bears the plain name.
@@ -19,12 +21,14 @@ package struct WorkerDirectory: Sendable {
         package var pinnedStage: Int?
 
         package init(
-            name: String, host: String, port: UInt16, published: [String] = [], isExpanded: Bool, isNumbered: Bool = false
+            name: String, host: String, port: UInt16, published: [String] = [], fixed: [String] = [], isExpanded: Bool,
+            isNumbered: Bool = false
         ) {
             self.name = name
             self.host = host
             self.port = port
             self.published = published
+            self.fixed = fixed
             self.isExpanded = isExpanded
             self.isNumbered = isNumbered
         }
@@ -34,7 +38,8 @@ package struct WorkerDirectory: Sendable {
             self.init(
                 name: worker.declaredNodeName.flatMap { $0.isEmpty ? nil : $0 } ?? worker.name, host: worker.host,
                 port: worker.port,
-                published: worker.publishedAddresses.map(\.description), isExpanded: !isListed,
+                published: worker.publishedAddresses.map(\.description), fixed: worker.fixedAddresses.map(\.description),
+                isExpanded: !isListed,
                 isNumbered: !isListed && (worker.replicas ?? 1) > 1)
             pinnedStage = worker.annotation.stage
         }
@@ -84,7 +89,7 @@ package struct WorkerDirectory: Sendable {
 
     private mutating func targets(of service: Service, _ living: [NodeID: String]) -> [CoordinatorMachine.Target] {
         let plain = NodeID(service.name)
-        let whole = CoordinatorMachine.Target(name: plain, addresses: [service.address] + service.published)
+        let whole = CoordinatorMachine.Target(name: plain, addresses: [service.address] + service.published + service.fixed)
         guard service.isExpanded else { return [whole] }
         var addresses = found[service.name] ?? []
         // Outside the containers' network the name means nothing, and each replica is at a published port of its own.

@@ -5,10 +5,18 @@ enum BoundedFile {
     /// A compose file of a thousand services is about 200 KiB.
     static let maximumByteCount = 1 << 20
 
-    static func text(path: String) throws(TopologyError) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    /// - Parameter mustBeFile: a path that stands in a file: a pipe or a device there would be waited for without end.
+    static func text(path: String, mustBeFile: Bool = false) throws(TopologyError) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | (mustBeFile ? O_NONBLOCK : 0))
         guard descriptor >= 0 else { throw unreadable(path) }
         defer { close(descriptor) }
+        if mustBeFile {
+            var status = stat()
+            guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                throw TopologyError(file: path, problem: "it is not a file", fix: "give the path of a file")
+            }
+        }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -33,19 +41,22 @@ enum BoundedFile {
         }
     }
 
-    /// The folder that a file's relative paths start from, absolute.
-    static func absoluteDirectory(ofFile path: String) -> String {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) }
-        if path.hasPrefix("/") { return folder ?? "/" }
-        guard let working = getcwd(nil, 0) else { return folder ?? "." }
-        defer { free(working) }
-        let current = String(cString: working)
-        return folder.map { current + "/" + $0 } ?? current
+    static func kind(_ path: String) -> ProjectFiles.Kind {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return .absent }
+        return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
     }
 
-    private static func unreadable(_ path: String) -> TopologyError {
+    static var workingDirectory: String {
+        guard let working = getcwd(nil, 0) else { return "/" }
+        defer { free(working) }
+        return String(cString: working)
+    }
+
+    private static func unreadable(_ path: String) -> TopologyError { unreadable(path, String(cString: strerror(errno))) }
+
+    static func unreadable(_ path: String, _ cause: String) -> TopologyError {
         TopologyError(
-            file: path, problem: "the file cannot be read (\(String(cString: strerror(errno))))",
-            fix: "give the path of a file that this user can read")
+            file: path, problem: "the file cannot be read (\(cause))", fix: "give the path of a file that this user can read")
     }
 }

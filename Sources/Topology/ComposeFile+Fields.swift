@@ -3,14 +3,26 @@ internal import Shell
 extension ComposeFile {
     /// Compose itself stops far earlier; the bound catches a typing error.
     static let maximumReplicas = 10_000
+    /// The kernel's own period, where none is given.
+    private static let defaultPeriodMicroseconds = 100_000
+    /// An hour; the kernel takes a second.
+    private static let maximumMicroseconds = 3_600_000_000
 
     func replicas(_ service: ConfigNode, _ fields: FieldReader) throws(TopologyError) -> Int? {
+        var found: Int?
         for path in [["deploy", "replicas"], ["scale"]] {
-            if let node = try fields.descend(service, path) {
-                return try fields.integer(node, path.joined(separator: "."), in: 0...ComposeFile.maximumReplicas)
+            guard let node = try fields.descend(service, path) else { continue }
+            let count = try fields.integer(node, path.joined(separator: "."), in: 0...ComposeFile.maximumReplicas)
+            if let found, found != count {
+                throw fields.refusal(node, "scale", "it is \(count), and deploy.replicas is \(found)", "leave one of them out")
             }
+            found = count
         }
-        return nil
+        if let found, found > 1, let node = service["container_name"] {
+            throw fields.refusal(
+                node, "container_name", "\(found) replicas cannot have one container's name", "leave container_name out")
+        }
+        return found
     }
 
     func cpus(_ service: ConfigNode, _ fields: FieldReader) throws(TopologyError) -> Double? {
@@ -22,7 +34,19 @@ extension ComposeFile {
             }
             return cpus
         }
-        return found == 0 ? nil : found
+        if let found, found > 0 { return found }
+        return try quota(service, fields)
+    }
+
+    /// `cpu_quota` of each `cpu_period`, in microseconds: what `cpus` is short for.
+    private func quota(_ service: ConfigNode, _ fields: FieldReader) throws(TopologyError) -> Double? {
+        guard let node = service["cpu_quota"] else { return nil }
+        let quota = try fields.integer(node, "cpu_quota", in: -1...ComposeFile.maximumMicroseconds)
+        let period = try service["cpu_period"].map { node throws(TopologyError) in
+            try fields.integer(node, "cpu_period", in: 0...ComposeFile.maximumMicroseconds)
+        }
+        let length = period.flatMap { $0 == 0 ? nil : $0 } ?? ComposeFile.defaultPeriodMicroseconds
+        return quota > 0 ? Double(quota) / Double(length) : nil
     }
 
     func memory(_ service: ConfigNode, _ fields: FieldReader) throws(TopologyError) -> Int? {
@@ -48,9 +72,16 @@ extension ComposeFile {
         return nil
     }
 
-    func listenPort(_ options: [String: String], _ service: ConfigNode, _ fields: FieldReader) throws(TopologyError) -> UInt16 {
-        guard let text = options["listen"] else { return WorkerService.defaultPort }
+    func listenPort(
+        _ command: WorkerCommand, _ options: [String: String], _ service: ConfigNode, _ fields: FieldReader
+    ) throws(TopologyError) -> UInt16 {
         let node = service["command"] ?? service["entrypoint"]
+        if let word = command.undecided("listen") {
+            throw fields.refusal(
+                node, "command", "only the shell in the container knows what \(word) becomes, and so where the worker listens",
+                "write --listen 9000 as it is, or set the variable under environment:")
+        }
+        guard let text = options["listen"] else { return WorkerService.defaultPort }
         let address: HostPort
         do { address = try HostPort(parsing: text) } catch {
             throw fields.refusal(node, "command", "--listen: \(error.message)", "write --listen 9000")
@@ -63,11 +94,8 @@ extension ComposeFile {
         return address.port
     }
 
-    /// Where the host publishes the worker's port. With `network_mode: host` the port is the host's own.
+    /// Where the host publishes a port of the service's container.
     func published(_ service: ConfigNode, port: UInt16, _ fields: FieldReader) throws(TopologyError) -> [HostPort] {
-        if let mode = service["network_mode"], try fields.text(mode, "network_mode") == "host" {
-            return [HostPort(host: "localhost", port: port)]
-        }
         guard let ports = service["ports"] else { return [] }
         guard let items = ports.items else {
             throw fields.refusal(ports, "ports", "it must be a list, but \(ports.kindName) is there", "write - \"9001:9000\"")
@@ -85,7 +113,8 @@ extension ComposeFile {
             } catch {
                 throw fields.refusal(item, "ports", "\(error)", "write it like \"9001:9000\"")
             }
-            addresses += mapping.publishedAddresses(of: port)
+            // The same one may come from several files.
+            addresses += mapping.publishedAddresses(of: port).filter { !addresses.contains($0) }
         }
         return addresses
     }

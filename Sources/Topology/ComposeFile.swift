@@ -1,28 +1,41 @@
 internal import Shell
 
-/// Reads the workers out of a compose file: the services that run `amp4ec-worker`, where they are reached, and their limits.
+/// Takes the workers out of a compose project: the services that run `amp4ec-worker`, where they are reached, and their limits.
 ///
-/// Only what concerns workers is looked at; the rest of the file belongs to compose. Variables are replaced as compose does it, and
-/// `extends` within the file, YAML anchors and merge keys are followed. Services behind a profile count when `COMPOSE_PROFILES` names it.
+/// Only what concerns workers is looked at; the rest belongs to compose. docs/deploying.md lists each field and what becomes of it.
 public struct ComposeFile {
     /// The key of our extension, at the top level and in a service.
     static let extensionKey = "x-amp4ec"
-    /// A chain of `extends`; a longer one is a circle.
-    static let maximumExtends = 16
+    /// What a message lists of a project's services.
+    private static let maximumNamesInMessage = 20
 
     let fields: FieldReader
-    let services: [ConfigNode.Entry]
+    let variables: Variables
+    let files: ProjectFiles
+    let services: [String: ConfigNode]
+    private let order: [String]
+    private let patterns: Set<String>
 
-    /// Reads and checks a file.
+    /// - Parameter patterns: services that need not run, as others extend them.
+    init(
+        fields: FieldReader, variables: Variables, files: ProjectFiles, services: [ConfigNode.Entry], patterns: Set<String>
+    ) {
+        self.patterns = patterns
+        self.fields = fields
+        self.variables = variables
+        self.files = files
+        self.services = Dictionary(services.map { ($0.key, $0.value) }) { $1 }
+        order = services.map(\.key)
+    }
+
+    /// Reads and checks a file, with the `.env` and the override file beside it.
     /// - Parameters:
     ///   - environment: for `${NAME}` in values.
     ///   - knownOptions: the coordinator's, for the top-level `x-amp4ec`.
     public static func read(
         path: String, environment: [String: String], knownOptions: [KnownOption]
     ) throws(TopologyError) -> Topology {
-        try parse(
-            text: try BoundedFile.text(path: path), file: path, directory: BoundedFile.absoluteDirectory(ofFile: path),
-            environment: environment, knownOptions: knownOptions)
+        try ComposeProject(paths: [path]).read(environment: environment, knownOptions: knownOptions).result.get()
     }
 
     /// As ``read(path:environment:knownOptions:)`` for text that is there already.
@@ -30,36 +43,46 @@ public struct ComposeFile {
     public static func parse(
         text: String, file: String, directory: String, environment: [String: String], knownOptions: [KnownOption]
     ) throws(TopologyError) -> Topology {
-        let root = try YAMLReader.read(text, file: file)
-        let fields = FieldReader(file: file, environment: environment)
-        guard root.entries != nil else {
-            throw fields.refusal(
-                root, nil, "a compose file is a mapping, but \(root.kindName) is there", "write services: at the top")
-        }
-        var options = OptionValues()
-        if let node = root[extensionKey] {
-            options = try OptionValues(
-                reading: node, prefix: "\(extensionKey).", directory: directory, knownOptions: knownOptions, fields: fields)
-        }
-        guard let services = root["services"] else {
-            throw fields.refusal(nil, "services", "there are no services", "list the workers under services:")
-        }
-        let compose = ComposeFile(fields: fields, services: try fields.mapping(services, "services"))
-        return Topology(coordinatorOptions: options, workers: try compose.workers())
+        try parse(
+            files: [file: text], project: ComposeProject(paths: [file]), directory: directory, environment: environment,
+            knownOptions: knownOptions)
     }
 
-    private func workers() throws(TopologyError) -> [WorkerService] {
+    /// The same for a project whose files are all there.
+    /// - Parameter files: text by path.
+    package static func parse(
+        files: [String: String], project: ComposeProject, directory: String, environment: [String: String],
+        knownOptions: [KnownOption]
+    ) throws(TopologyError) -> Topology {
+        try project.read(
+            ProjectFiles(memory: files, workingDirectory: directory), environment: environment, knownOptions: knownOptions
+        ).result.get()
+    }
+
+    func workers() throws(TopologyError) -> [WorkerService] {
         var workers: [WorkerService] = []
-        for entry in services {
-            if let worker = try worker(named: entry.key, entry.value) { workers.append(worker) }
+        var idle: Idle?
+        for name in order {
+            guard let service = services[name] else { continue }
+            switch try worker(named: name, service) {
+            case .worker(let worker): workers.append(worker)
+            case .idle(let reason):
+                idle = idle ?? reason
+                guard !patterns.contains(name) else { continue }
+                fields.inService(name).notes?.warn(
+                    fields.inService(name).refusal(
+                        reason.node, reason.field, "the worker is left out: \(reason.problem)", reason.fix))
+            case .other: continue
+            }
         }
         guard !workers.isEmpty else {
-            let names = services.map(\.key).joined(separator: ", ")
+            let names = order.prefix(ComposeFile.maximumNamesInMessage).joined(separator: ", ")
             throw fields.refusal(
-                nil, "services", "none of them (\(names)) is a worker",
-                "give one the command \"amp4ec-worker --listen 9000\" or x-amp4ec: {role: worker}")
+                nil, "services", "none of them (\(names)) is a worker" + (idle.map { " that runs: \($0.problem)" } ?? ""),
+                idle?.fix ?? "give one the command \"amp4ec-worker --listen 9000\" or x-amp4ec: {role: worker}")
         }
         try checkNames(workers)
+        try checkAddresses(workers)
         return workers
     }
 
@@ -68,83 +91,95 @@ public struct ComposeFile {
         var owners: [String: String] = [:]
         for worker in workers {
             let fields = fields.inService(worker.name)
+            let service = services[worker.name]
+            let node = service?["command"] ?? service?["entrypoint"]
             // A worker whose --name is empty, which a variable may be, does not start: the service's name stands for it.
             let known = worker.declaredNodeName.flatMap { $0.isEmpty ? nil : $0 } ?? worker.name
             if let problem = WorkerName.problem(withService: known) {
                 throw fields.refusal(
-                    nil, worker.declaredNodeName == nil ? "services" : "command",
+                    worker.declaredNodeName == nil ? service : node, worker.declaredNodeName == nil ? "services" : "command",
                     "no worker can be called \"\(known)\": \(problem)", "give it another name")
             }
             guard let name = worker.declaredNodeName else { continue }
             if let other = owners.updateValue(worker.name, forKey: name) {
                 throw fields.refusal(
-                    nil, "command", "--name \(name) is also the name of service \"\(other)\"", "give each worker a name of its own")
+                    node, "command", "--name \(name) is also the name of service \"\(other)\"", "give each worker a name of its own"
+                )
             }
             if let replicas = worker.replicas, replicas > 1 {
                 throw fields.refusal(
-                    nil, "command", "\(replicas) replicas would all have --name \(name)",
+                    node, "command", "\(replicas) replicas would all have --name \(name)",
                     "leave --name out: each replica then names itself")
             }
         }
     }
 
-    /// The worker that a service is, or `nil` when it is something else or does not run.
-    private func worker(named name: String, _ own: ConfigNode) throws(TopologyError) -> WorkerService? {
-        let fields = fields.inService(name)
-        guard !own.isNull else { return nil }
-        _ = try fields.mapping(own, "services.\(name)")
-        guard let service = try extended(own, name: name) else { return nil }
-        let command = try WorkerCommand(service: service, fields: fields)
-        let annotation = try command.annotation(service, fields: fields)
-        guard command.isWorker(annotation.role), try isEnabled(service, fields) else { return nil }
-        let replicas = try replicas(service, fields)
-        guard replicas != 0 else { return nil }
-        let options = try command.options(service, fields: fields)
-        let port = try listenPort(options, service, fields)
-        return WorkerService(
-            name: name, host: name, port: port, publishedAddresses: try published(service, port: port, fields), options: options,
-            cpus: try cpus(service, fields), memoryBytes: try memory(service, fields), replicas: replicas, annotation: annotation)
+    private enum Kind {
+        case worker(WorkerService)
+        /// A worker that does not run.
+        case idle(Idle)
+        case other
     }
 
-    /// The service laid over the one that it extends; `nil` where that stands in another file and the service is no worker by itself.
-    private func extended(_ own: ConfigNode, name: String) throws(TopologyError) -> ConfigNode? {
-        var layers = [own]
-        var current = own
-        while let extends = current["extends"] {
-            let fields = fields.inService(name)
-            guard layers.count <= ComposeFile.maximumExtends else {
-                throw fields.refusal(
-                    extends, "extends", "the chain is over the limit of \(ComposeFile.maximumExtends) services", "break the circle")
+    /// Why a worker does not run.
+    struct Idle {
+        let node: ConfigNode?
+        let field: String
+        let problem: String
+        let fix: String
+    }
+
+    private func worker(named name: String, _ service: ConfigNode) throws(TopologyError) -> Kind {
+        var fields = fields.inService(name)
+        guard !service.isNull else { return .other }
+        _ = try fields.mapping(service, "services.\(name)")
+        let annotation = try WorkerAnnotation(service, fields: fields)
+        // The variables of a service that has nothing to do with us are compose's own concern.
+        var command = try WorkerCommand(service: service, fields: fields.silent, shell: shellVariables(service, fields))
+        guard command.isWorker(annotation.role) else {
+            if annotation.role == nil, let node = command.unclear {
+                fields.notes?.warn(
+                    fields.refusal(
+                        node, "command", "it names \(WorkerCommand.executable), but how it is started cannot be seen",
+                        "say x-amp4ec: {role: worker}, or another role if it is none"))
             }
-            if extends.entries != nil, extends["file"] != nil {
-                let command = try? WorkerCommand(service: own, fields: fields)
-                guard command?.isWorker(try command?.annotation(own, fields: fields).role) == true else { return nil }
-                throw fields.refusal(
-                    extends, "extends.file", "a worker that extends a service of another file is not supported",
-                    "copy its ports and limits into this file")
-            }
-            let baseName = try fields.text(extends["service"] ?? extends, "extends")
-            guard let base = services.first(where: { $0.key == baseName })?.value, !base.isNull else {
-                let nearest = NearestName.of(baseName, among: services.map(\.key))
-                throw fields.refusal(
-                    extends, "extends", "there is no service \"\(baseName)\"",
-                    nearest.map { "did you mean \($0)?" } ?? "name one of the file's")
-            }
-            layers.append(base)
-            current = base
+            return .other
         }
-        return layers.reversed().dropFirst().reduce(layers[layers.count - 1]) { $0.overlaid(by: $1) }
+        if let idle = try disabled(service, fields) { return .idle(idle) }
+        let replicas = try replicas(service, fields)
+        guard replicas != 0 else {
+            return .idle(
+                Idle(node: service["scale"] ?? service["deploy"], field: "scale", problem: "it has 0 replicas", fix: "give it one"))
+        }
+        command = try WorkerCommand(service: service, fields: fields, shell: shellVariables(service, fields))
+        fields = fields.inService(name)
+        let options = try command.options(service, fields: fields)
+        let port = try listenPort(command, options, service, fields)
+        let reach = try reach(service, named: name, port: port, annotation, fields)
+        return .worker(
+            WorkerService(
+                name: name, host: reach.host, port: reach.port, publishedAddresses: reach.published, fixedAddresses: reach.fixed,
+                options: options, cpus: try cpus(service, fields), memoryBytes: try memory(service, fields), replicas: replicas,
+                annotation: annotation))
     }
 
-    private func isEnabled(_ service: ConfigNode, _ fields: FieldReader) throws(TopologyError) -> Bool {
-        guard let profiles = service["profiles"] else { return true }
+    /// Why the service does not run, where its profiles say so.
+    func disabled(_ service: ConfigNode, _ fields: FieldReader) throws(TopologyError) -> Idle? {
+        guard let profiles = service["profiles"] else { return nil }
         guard let items = profiles.items else {
             throw fields.refusal(
                 profiles, "profiles", "it must be a list, but \(profiles.kindName) is there", "write profiles: [name]")
         }
-        let active = Set((fields.environment?["COMPOSE_PROFILES"] ?? "").split(separator: ",").map(String.init))
+        let active = Set(
+            (variables.values["COMPOSE_PROFILES"] ?? "").split(separator: ",").map { part in
+                String(part.filter { !$0.isWhitespace })
+            })
         var names: [String] = []
         for item in items { names.append(try fields.text(item, "profiles")) }
-        return names.isEmpty || active.contains("*") || names.contains(where: active.contains)
+        guard !names.isEmpty, !active.contains("*"), !names.contains(where: active.contains) else { return nil }
+        return Idle(
+            node: profiles, field: "profiles",
+            problem: "no profile of \"\(fields.service ?? "")\" is active (\(names.joined(separator: ", ")))",
+            fix: "set COMPOSE_PROFILES=\(names[0]), in the environment or in the .env beside the file")
     }
 }

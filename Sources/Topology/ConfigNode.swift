@@ -1,4 +1,21 @@
-/// A YAML value after aliases and merge keys were resolved, with its place in the file for messages.
+/// What compose's own tags say of a value that is laid over another one.
+enum MergeTag {
+    case none
+    /// `!reset`: the value below goes away, and this one too.
+    case reset
+    /// `!override`: this value stands in place of the one below, with nothing of it.
+    case override
+
+    init(_ tag: String?) {
+        switch tag {
+        case "!reset": self = .reset
+        case "!override": self = .override
+        default: self = .none
+        }
+    }
+}
+
+/// A YAML value after aliases and merge keys were resolved, with its place in its file for messages.
 struct ConfigNode {
     indirect enum Value {
         /// `isPlain`: written without quotes, so that `null` and `true` may mean more than their letters.
@@ -16,6 +33,36 @@ struct ConfigNode {
     /// From 1.
     let line: Int
     let column: Int
+    let source: YAMLSource
+    let tag: MergeTag
+    /// The values in it, itself included.
+    let size: Int
+    /// The levels below it.
+    let depth: Int
+    /// Whether a tag of compose's stands on it or below.
+    let hasTags: Bool
+
+    init(value: Value, line: Int, column: Int, source: YAMLSource, tag: MergeTag = .none) {
+        self.value = value
+        self.line = line
+        self.column = column
+        self.source = source
+        self.tag = tag
+        switch value {
+        case .scalar: (size, depth, hasTags) = (1, 0, tag != .none)
+        case .sequence(let items):
+            size = items.reduce(1) { $0 + $1.size }
+            depth = items.reduce(0) { max($0, $1.depth + 1) }
+            hasTags = tag != .none || items.contains(where: \.hasTags)
+        case .mapping(let entries):
+            size = entries.reduce(1) { $0 + $1.value.size + 1 }
+            depth = entries.reduce(0) { max($0, $1.value.depth + 1) }
+            hasTags = tag != .none || entries.contains { $0.value.hasTags }
+        }
+    }
+
+    /// Another value at the same place.
+    func with(_ value: Value) -> ConfigNode { ConfigNode(value: value, line: line, column: column, source: source) }
 
     /// An absent value: nothing, `~` or `null` without quotes.
     var isNull: Bool {
@@ -25,10 +72,34 @@ struct ConfigNode {
     var entries: [Entry]? { if case .mapping(let entries) = value { entries } else { nil } }
     var items: [ConfigNode]? { if case .sequence(let items) = value { items } else { nil } }
 
-    /// The value of a mapping's key; `nil` where it is absent or null.
+    /// The value of a mapping's key; `nil` where it is absent, null or taken away.
     subscript(key: String) -> ConfigNode? {
-        guard let found = entries?.first(where: { $0.key == key })?.value, !found.isNull else { return nil }
+        guard let found = entries?.first(where: { $0.key == key })?.value, !found.isNull, found.tag != .reset else { return nil }
         return found
+    }
+
+    /// A mapping with one key's value exchanged, added at its end, or taken out.
+    func setting(_ key: String, _ value: ConfigNode?) -> ConfigNode {
+        var entries = entries ?? []
+        let entry = value.map { Entry(key: key, value: $0) }
+        if let position = entries.firstIndex(where: { $0.key == key }) {
+            entries.replaceSubrange(position...position, with: entry.map { [$0] } ?? [])
+        } else if let entry {
+            entries.append(entry)
+        }
+        return ConfigNode(value: .mapping(entries), line: line, column: column, source: source, tag: tag)
+    }
+
+    /// Without compose's tags, and without what they take away.
+    var untagged: ConfigNode {
+        guard hasTags else { return self }
+        switch value {
+        case .scalar: return with(value)
+        case .sequence(let items): return with(.sequence(items.filter { $0.tag != .reset }.map(\.untagged)))
+        case .mapping(let entries):
+            return with(
+                .mapping(entries.filter { $0.value.tag != .reset }.map { Entry(key: $0.key, value: $0.value.untagged) }))
+        }
     }
 
     /// What a message calls it.
@@ -38,26 +109,5 @@ struct ConfigNode {
         case .sequence: "a list"
         case .mapping: "a mapping"
         }
-    }
-
-    /// `self` with `override`'s keys laid over it, as compose merges `extends`: mappings key by key, the lists in `joined` one after the
-    /// other, everything else replaced.
-    func overlaid(by override: ConfigNode, joined: Set<String> = ["ports"]) -> ConfigNode {
-        guard let mine = entries, let theirs = override.entries else { return override }
-        var merged = mine
-        for entry in theirs {
-            guard let position = merged.firstIndex(where: { $0.key == entry.key }) else {
-                merged.append(entry)
-                continue
-            }
-            let old = merged[position].value
-            if joined.contains(entry.key), let first = old.items, let second = entry.value.items {
-                let both = ConfigNode(value: .sequence(first + second), line: entry.value.line, column: entry.value.column)
-                merged[position] = Entry(key: entry.key, value: both)
-            } else {
-                merged[position] = Entry(key: entry.key, value: old.overlaid(by: entry.value, joined: joined))
-            }
-        }
-        return ConfigNode(value: .mapping(merged), line: override.line, column: override.column)
     }
 }

@@ -2,18 +2,22 @@ internal import Shell
 
 /// Reads single values out of a file's tree, with variables replaced, and makes the errors that name file, service and field.
 struct FieldReader {
+    /// For errors that have no place of their own.
     let file: String
     var service: String?
-    /// `nil`: variables are not replaced (`--config` files).
-    let environment: [String: String]?
+    /// `nil`: nobody wants to know.
+    let notes: ReadingNotes?
 
-    init(file: String, service: String? = nil, environment: [String: String]?) {
+    init(file: String, service: String? = nil, notes: ReadingNotes? = nil) {
         self.file = file
         self.service = service
-        self.environment = environment
+        self.notes = notes
     }
 
-    func inService(_ name: String) -> FieldReader { FieldReader(file: file, service: name, environment: environment) }
+    func inService(_ name: String) -> FieldReader { FieldReader(file: file, service: name, notes: notes) }
+
+    /// The same for a look at something that may turn out to be nobody's concern.
+    var silent: FieldReader { FieldReader(file: file, service: service) }
 
     /// The text of a scalar.
     func text(_ node: ConfigNode, _ field: String) throws(TopologyError) -> String {
@@ -21,12 +25,18 @@ struct FieldReader {
             throw refusal(
                 node, field, "a single value must stand here, but \(node.kindName) is there", "write one value after the colon")
         }
-        guard let environment else { return raw }
-        do {
-            return try Interpolation(environment: environment).expand(raw)
-        } catch {
+        guard let variables = node.source.variables else { return raw }
+        var interpolation = Interpolation { variables.values[$0] }
+        let text: String
+        do { text = try interpolation.expand(raw) } catch {
             throw refusal(node, field, error.problem, "set the variable, or give a default like ${NAME:-value}")
         }
+        for name in interpolation.unset {
+            notes?.warn(
+                once: "variable \(name)",
+                refusal(node, field, "the variable \(name) is not set and counts as empty", "set it, or write ${\(name):-value}"))
+        }
+        return text
     }
 
     /// A whole number within `range`.
@@ -47,6 +57,13 @@ struct FieldReader {
         case "false", "no", "off": return false
         default: throw refusal(node, field, "\"\(text)\" is neither true nor false", "write true or false")
         }
+    }
+
+    /// A list of texts, which may also stand alone.
+    func texts(_ node: ConfigNode, _ field: String) throws(TopologyError) -> [String] {
+        var texts: [String] = []
+        for item in node.items ?? [node] { texts.append(try text(item, field)) }
+        return texts
     }
 
     /// The mapping itself, or an error that says what stands there instead.
@@ -70,10 +87,11 @@ struct FieldReader {
     }
 
     /// As a refusal of the field begins.
-    func place(_ node: ConfigNode, _ field: String) -> String { "\(file):\(node.line):\(node.column): \(field)" }
+    func place(_ node: ConfigNode, _ field: String) -> String { "\(node.source.file):\(node.line):\(node.column): \(field)" }
 
     func refusal(_ node: ConfigNode?, _ field: String?, _ problem: String, _ fix: String) -> TopologyError {
         TopologyError(
-            file: file, line: node?.line, column: node?.column, service: service, field: field, problem: problem, fix: fix)
+            file: node?.source.file ?? file, line: node?.line, column: node?.column, service: service, field: field,
+            problem: problem, fix: fix)
     }
 }

@@ -8,7 +8,9 @@ public struct KnownOption: Sendable, Hashable {
         case value
         /// A value that is a path: in a file it is relative to the file.
         case path
-        /// As `path`, but `dns:…` is a name and stays as it is (`--topology`).
+        /// As `path`, but may be given several times; a list in a file.
+        case paths
+        /// As `paths`, but `dns:…` is a name and stays as it is (`--topology`).
         case pathOrDNS
         /// May be given several times; a list in a file.
         case repeated
@@ -70,9 +72,8 @@ public struct OptionValues: Sendable, Hashable {
     /// Reads a mapping of option names to values.
     /// - Parameters:
     ///   - prefix: what stands before the name in messages (`x-amp4ec.`).
-    ///   - directory: absolute; relative paths start there.
     init(
-        reading node: ConfigNode, prefix: String, directory: String, knownOptions: [KnownOption], fields: FieldReader
+        reading node: ConfigNode, prefix: String, knownOptions: [KnownOption], fields: FieldReader
     ) throws(TopologyError) {
         guard let entries = node.entries else {
             throw fields.refusal(
@@ -89,11 +90,12 @@ public struct OptionValues: Sendable, Hashable {
                     nearest.map { "did you mean \($0)?" }
                         ?? "use one of \(knownOptions.map(\.name).sorted().joined(separator: ", "))")
             }
-            let given: [ConfigNode] = if option.kind == .repeated, let items = entry.value.items { items } else { [entry.value] }
+            let isRepeated = [.repeated, .paths, .pathOrDNS].contains(option.kind)
+            let given: [ConfigNode] = if isRepeated, let items = entry.value.items { items } else { [entry.value] }
             for item in given {
                 let text = try fields.text(item, field)
                 values[option.name, default: []].append(
-                    try OptionValues.value(text, of: option, directory: directory) { why, fix in
+                    try OptionValues.value(text, of: option, directory: item.source.directory) { why, fix in
                         fields.refusal(item, field, why, fix)
                     })
             }
@@ -113,7 +115,7 @@ public struct OptionValues: Sendable, Hashable {
             case "false", "no", "off": return "false"
             default: throw refusal("\"\(text)\" is neither true nor false", "write true or false")
             }
-        case .path, .pathOrDNS:
+        case .path, .paths, .pathOrDNS:
             if text.hasPrefix("/") || option.kind == .pathOrDNS && text.hasPrefix(TopologySource.dnsPrefix) { return text }
             guard !text.isEmpty else { throw refusal("the path is empty", "write a path, relative to the file or absolute") }
             let relative = text.split(separator: "/").filter { $0 != "." }.joined(separator: "/")

@@ -1,4 +1,5 @@
-/// Splits a command string as a POSIX shell splits words: blanks, single and double quotes, backslashes. Nothing is expanded.
+/// Splits a command string as compose splits it: blanks, single and double quotes, backslashes. Nothing is expanded, and an operator of
+/// a shell ends it, as no shell is there.
 enum ShellWords {
     /// - Returns: the words, or `nil` when a quote is not closed.
     static func split(_ text: String) -> [String]? {
@@ -8,8 +9,6 @@ enum ShellWords {
         var isEscaped = false
         for character in text {
             if isEscaped {
-                // Inside double quotes a backslash only escapes what would be special there.
-                if quote == "\"" && !"\"\\$`\n".contains(character) { word = (word ?? "") + "\\" }
                 if character != "\n" { word = (word ?? "") + String(character) }
                 isEscaped = false
             } else if character == "\\" && quote != "'" {
@@ -19,6 +18,8 @@ enum ShellWords {
             } else if character == "'" || character == "\"" {
                 quote = character
                 word = word ?? ""
+            } else if ";&|<>".contains(character) {
+                break
             } else if character.isWhitespace {
                 if let finished = word { words.append(finished) }
                 word = nil

@@ -6,10 +6,18 @@ public struct Topology: Sendable, Hashable {
     public let coordinatorOptions: OptionValues
     /// In the file's order.
     public let workers: [WorkerService]
+    /// The files that were named, with those that override them.
+    public let files: [String]
+    /// What was accepted, but may not be what was meant.
+    public let warnings: [String]
 
-    public init(coordinatorOptions: OptionValues = OptionValues(), workers: [WorkerService]) {
+    public init(
+        coordinatorOptions: OptionValues = OptionValues(), workers: [WorkerService], files: [String] = [], warnings: [String] = []
+    ) {
         self.coordinatorOptions = coordinatorOptions
         self.workers = workers
+        self.files = files
+        self.warnings = warnings
     }
 }
 
@@ -23,6 +31,8 @@ public struct WorkerService: Sendable, Hashable {
     public let port: UInt16
     /// Where the host publishes that port: none, one, or one for each replica.
     public let publishedAddresses: [HostPort]
+    /// The addresses that the project itself gives to its container (`ipv4_address`).
+    public let fixedAddresses: [HostPort]
     /// The worker's command line: `name` for `--name value`; a flag's value is `true`.
     public let options: [String: String]
     /// CPU limit in cores; `nil` for none.
@@ -37,14 +47,15 @@ public struct WorkerService: Sendable, Hashable {
     public static let defaultPort: UInt16 = 9000
 
     public init(
-        name: String, host: String, port: UInt16, publishedAddresses: [HostPort] = [], options: [String: String] = [:],
-        cpus: Double? = nil,
-        memoryBytes: Int? = nil, replicas: Int? = nil, annotation: WorkerAnnotation = WorkerAnnotation()
+        name: String, host: String, port: UInt16, publishedAddresses: [HostPort] = [], fixedAddresses: [HostPort] = [],
+        options: [String: String] = [:], cpus: Double? = nil, memoryBytes: Int? = nil, replicas: Int? = nil,
+        annotation: WorkerAnnotation = WorkerAnnotation()
     ) {
         self.name = name
         self.host = host
         self.port = port
         self.publishedAddresses = publishedAddresses
+        self.fixedAddresses = fixedAddresses
         self.options = options
         self.cpus = cpus
         self.memoryBytes = memoryBytes
@@ -56,23 +67,7 @@ public struct WorkerService: Sendable, Hashable {
     public var declaredNodeName: String? { options["name"] }
     /// The published port where there is exactly one.
     public var publishedPort: UInt16? { publishedAddresses.count == 1 ? publishedAddresses[0].port : nil }
-    /// Where to try, in order: the service's own name (each address behind it is a worker), then what the host publishes.
-    public var candidateAddresses: [HostPort] { [HostPort(host: host, port: port)] + publishedAddresses }
-}
-
-/// A service's own `x-amp4ec` keys.
-public struct WorkerAnnotation: Sendable, Hashable {
-    public enum Role: String, Sendable, Hashable, CaseIterable { case worker, coordinator, client }
-
-    public var role: Role?
-    /// The pipeline stage that this worker should serve, from 0.
-    public var stage: Int?
-    /// The worker is watched but takes no part in plans.
-    public var exclude: Bool
-
-    public init(role: Role? = nil, stage: Int? = nil, exclude: Bool = false) {
-        self.role = role
-        self.stage = stage
-        self.exclude = exclude
-    }
+    /// Where to try, in order: the service's own name (each address behind it is a worker), then what the host publishes, then what
+    /// the project itself gives.
+    public var candidateAddresses: [HostPort] { [HostPort(host: host, port: port)] + publishedAddresses + fixedAddresses }
 }

@@ -1,8 +1,9 @@
 internal import Shell
 
-/// What `--topology` names: a compose file, or a DNS name each of whose addresses is a worker.
+/// What `--topology` names: a compose project, or a DNS name each of whose addresses is a worker.
 public enum TopologySource: Sendable, Hashable {
-    case compose(path: String)
+    /// Files of one project, or its folder.
+    case compose(paths: [String])
     case dns(name: String, port: UInt16)
 
     static let dnsPrefix = "dns:"
@@ -11,7 +12,7 @@ public enum TopologySource: Sendable, Hashable {
     public init(parsing text: String) throws(TopologyError) {
         guard text.hasPrefix(TopologySource.dnsPrefix) else {
             guard !text.isEmpty else { throw TopologySource.usage("--topology is empty", "give a compose file or dns:NAME:PORT") }
-            self = .compose(path: text)
+            self = .compose(paths: [text])
             return
         }
         let fix = "write dns:NAME:PORT, such as dns:tasks.worker:9000"
@@ -24,6 +25,23 @@ public enum TopologySource: Sendable, Hashable {
             throw TopologySource.usage("\"\(text)\": its workers cannot be called \"\(address.host)\": \(problem)", fix)
         }
         self = .dns(name: address.host, port: address.port)
+    }
+
+    /// All values of the option: one source, or several files of which each is laid over those before.
+    public init(parsing texts: [String]) throws(TopologyError) {
+        if texts.count == 1 {
+            try self.init(parsing: texts[0])
+            return
+        }
+        var all: [String] = []
+        for text in texts {
+            guard case .compose(let paths) = try TopologySource(parsing: text) else {
+                throw TopologySource.usage("--topology \(text) stands beside other topologies", "give it alone")
+            }
+            all += paths
+        }
+        guard !all.isEmpty else { throw TopologySource.usage("--topology is empty", "give a compose file or dns:NAME:PORT") }
+        self = .compose(paths: all)
     }
 
     static func usage(_ problem: String, _ fix: String) -> TopologyError {

@@ -1,180 +1,194 @@
-internal import Yams
-
-/// Turns YAML text into a ``ConfigNode`` tree, with bounds on everything that a hostile file could blow up.
+/// Turns YAML text into ``ConfigNode`` trees, with bounds on everything that a hostile file could blow up.
 ///
-/// Yams shares the nodes that aliases point to, so a "billion laughs" file is small until somebody walks it. The walk here has a budget;
-/// and mapping keys that contain an alias, which Yams itself would walk to compare them, are refused in the text beforehand.
+/// A tree is made from the parser's events. An alias shares its anchor's node, so that a "billion laughs" file stays as small as its
+/// text; how many values it would have when walked is known for each node when it is made, and bounded there, before anybody walks it.
 struct YAMLReader {
     /// Aliases expanded. A service takes about 30 nodes; this is room for thousands.
     static let maximumNodeCount = 200_000
     /// Compose nests about eight levels deep.
     static let maximumDepth = 64
+    /// Nobody writes more into one file.
+    static let maximumDocumentCount = 64
 
-    private let file: String
-    private var nodeCount = 0
+    private let events: YAMLEvents
+    private let source: YAMLSource
+    private var anchors: [String: ConfigNode] = [:]
 
-    static func read(_ text: String, file: String) throws(TopologyError) -> ConfigNode {
-        try BoundedFile.check(byteCount: text.utf8.count, file: file)
-        try refuseAliasesInKeys(text, file: file)
-        let root: Node?
-        do {
-            root = try Parser(yaml: text, resolver: .basic, encoding: .utf8).singleRoot()
-        } catch let error as YamlError {
-            throw failure(error, text: text, file: file)
-        } catch {
-            throw TopologyError(file: file, problem: "\(error)", fix: "check the YAML syntax")
+    /// The one document of a file.
+    static func read(_ text: String, source: YAMLSource) throws(TopologyError) -> ConfigNode {
+        let documents = try documents(text, source: source)
+        guard let first = documents.first else {
+            throw TopologyError(file: source.file, problem: "the file is empty", fix: "write at least one key")
         }
-        guard let root else {
-            throw TopologyError(file: file, problem: "the file is empty", fix: "write at least one key")
+        guard documents.count == 1 else {
+            let second = documents[1]
+            throw TopologyError(
+                file: source.file, line: second.line, column: second.column, problem: "a second document (---) stands in the file",
+                fix: "write one document")
         }
-        var reader = YAMLReader(file: file)
-        return try reader.convert(root, depth: 0)
+        return first
     }
 
-    private init(file: String) { self.file = file }
+    /// All documents of a file, in order; none of an empty one.
+    static func documents(_ text: String, source: YAMLSource) throws(TopologyError) -> [ConfigNode] {
+        try BoundedFile.check(byteCount: text.utf8.count, file: source.file)
+        do {
+            var reader = try YAMLReader(text, source: source)
+            return try reader.documents()
+        } catch let error as TopologyError {
+            throw error
+        } catch let error as YAMLEvents.Failure {
+            throw TopologyError(
+                file: source.file, line: error.line, column: error.column, problem: "not valid YAML: \(error.problem)",
+                fix: "correct the syntax there")
+        } catch {
+            throw TopologyError(file: source.file, problem: "\(error)", fix: "check the YAML syntax")
+        }
+    }
 
-    private mutating func convert(_ node: Node, depth: Int) throws(TopologyError) -> ConfigNode {
-        nodeCount += 1
-        guard nodeCount <= YAMLReader.maximumNodeCount else {
-            throw refusal(
-                node, "with its aliases expanded the file has more than \(YAMLReader.maximumNodeCount) values", "use fewer aliases")
+    private init(_ text: String, source: YAMLSource) throws(YAMLEvents.Failure) {
+        events = try YAMLEvents(text)
+        self.source = source
+    }
+
+    private mutating func documents() throws -> [ConfigNode] {
+        var documents: [ConfigNode] = []
+        var count = 0
+        while true {
+            let event = try events.next()
+            switch event.kind {
+            case .streamEnd: return documents
+            case .documentStart:
+                anchors = [:]
+                let root = try node(try events.next(), depth: 0)
+                count += root.size
+                try checkSize(count, root.line, root.column)
+                documents.append(root)
+                guard documents.count <= YAMLReader.maximumDocumentCount else {
+                    throw refusal(
+                        event.line, event.column, "the file has more than \(YAMLReader.maximumDocumentCount) documents", "split it")
+                }
+            default: continue
+            }
         }
-        guard depth <= YAMLReader.maximumDepth else {
-            throw refusal(node, "values are nested over the limit of \(YAMLReader.maximumDepth) levels", "nest them less deeply")
+    }
+
+    private mutating func node(_ event: YAMLEvents.Event, depth: Int) throws -> ConfigNode {
+        guard depth <= YAMLReader.maximumDepth else { throw tooDeep(event) }
+        let node: ConfigNode
+        let anchor: String?
+        switch event.kind {
+        case .alias(let name):
+            guard let target = anchors[name] else {
+                throw refusal(
+                    event.line, event.column, "not valid YAML: found undefined alias \"*\(name)\"",
+                    "define the anchor &\(name) before it is used")
+            }
+            // Counted here too: an alias makes the tree deeper than the text is.
+            guard depth + target.depth <= YAMLReader.maximumDepth else { throw tooDeep(event) }
+            return target
+        case .scalar(let text, let isPlain, let head):
+            anchor = head.anchor
+            let value = ConfigNode.Value.scalar(text, isPlain: isPlain && head.tag.map { $0 == "tag:yaml.org,2002:null" } ?? true)
+            node = ConfigNode(
+                value: head.tag == "tag:yaml.org,2002:null" ? .scalar("", isPlain: true) : value, line: event.line,
+                column: event.column, source: source, tag: MergeTag(head.tag))
+        case .sequenceStart(let head):
+            anchor = head.anchor
+            node = try sequence(event, tag: MergeTag(head.tag), depth: depth)
+        case .mappingStart(let head):
+            anchor = head.anchor
+            node = try mapping(event, tag: MergeTag(head.tag), depth: depth)
+        default: throw refusal(event.line, event.column, "not valid YAML: a value is missing", "write one there")
         }
-        let value: ConfigNode.Value
-        switch node {
-        case .scalar(let scalar):
-            value = .scalar(scalar.string, isPlain: scalar.style == .plain || scalar.style == .any)
-        case .sequence(let sequence):
-            var items: [ConfigNode] = []
-            for item in sequence { items.append(try convert(item, depth: depth + 1)) }
-            value = .sequence(items)
-        case .mapping(let mapping):
-            value = .mapping(try entries(of: mapping, depth: depth))
-        case .alias:
-            throw refusal(node, "an alias could not be resolved", "define its anchor before it is used")
+        if let anchor { anchors[anchor] = node }
+        return node
+    }
+
+    private mutating func sequence(_ start: YAMLEvents.Event, tag: MergeTag, depth: Int) throws -> ConfigNode {
+        var items: [ConfigNode] = []
+        var size = 1
+        while true {
+            let event = try events.next()
+            if case .sequenceEnd = event.kind { break }
+            let item = try node(event, depth: depth + 1)
+            size += item.size
+            try checkSize(size, event.line, event.column)
+            // Compose takes an item with !reset out of its own list.
+            if item.tag != .reset { items.append(item) }
         }
-        return ConfigNode(value: value, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1)
+        return ConfigNode(value: .sequence(items), line: start.line, column: start.column, source: source, tag: tag)
     }
 
     /// A mapping's own keys first, then what its merge key `<<` brings for keys that are not there yet.
-    private mutating func entries(of mapping: Node.Mapping, depth: Int) throws(TopologyError) -> [ConfigNode.Entry] {
+    private mutating func mapping(_ start: YAMLEvents.Event, tag: MergeTag, depth: Int) throws -> ConfigNode {
         var own: [ConfigNode.Entry] = []
         var merged: [ConfigNode.Entry] = []
-        for (key, value) in mapping {
-            guard case .scalar(let name) = key else {
-                throw refusal(key, "a key is not a single value", "write a name before the colon")
+        var seen: Set<String> = []
+        var hasMergeKey = false
+        var size = 1
+        while true {
+            let event = try events.next()
+            if case .mappingEnd = event.kind { break }
+            let (key, isMerge) = try key(event)
+            let valueEvent = try events.next()
+            let value = try node(valueEvent, depth: depth + 1)
+            size += value.size + 1
+            try checkSize(size, valueEvent.line, valueEvent.column)
+            guard isMerge ? !hasMergeKey : seen.insert(key).inserted else {
+                throw refusal(
+                    event.line, event.column, "not valid YAML: the key \"\(key)\" stands twice in one mapping",
+                    isMerge ? "write <<: [*one, *other]" : "leave one of them out")
             }
-            let converted = try convert(value, depth: depth + 1)
-            guard name.string == "<<", name.style == .plain else {
-                own.append(ConfigNode.Entry(key: name.string, value: converted))
+            guard isMerge else {
+                own.append(ConfigNode.Entry(key: key, value: value))
                 continue
             }
-            for source in converted.items ?? [converted] {
-                guard let entries = source.entries else {
+            hasMergeKey = true
+            for item in value.items ?? [value] {
+                guard let entries = item.entries else {
                     throw refusal(
-                        value, "the merge key << takes a mapping or a list of mappings, not \(source.kindName)", "write <<: *name")
+                        valueEvent.line, valueEvent.column,
+                        "the merge key << takes a mapping or a list of mappings, not \(item.kindName)", "write <<: *name")
                 }
                 merged += entries
             }
         }
-        var seen = Set(own.map(\.key))
-        return own + merged.filter { seen.insert($0.key).inserted }
+        let entries = own + merged.filter { seen.insert($0.key).inserted }
+        return ConfigNode(value: .mapping(entries), line: start.line, column: start.column, source: source, tag: tag)
     }
 
-    private func refusal(_ node: Node, _ problem: String, _ fix: String) -> TopologyError {
-        TopologyError(file: file, line: node.mark?.line, column: node.mark?.column, problem: problem, fix: fix)
+    /// The text of a key, and whether it is the merge key.
+    private mutating func key(_ event: YAMLEvents.Event) throws -> (String, isMerge: Bool) {
+        switch event.kind {
+        case .scalar(let text, let isPlain, let head):
+            if let anchor = head.anchor {
+                anchors[anchor] = ConfigNode(
+                    value: .scalar(text, isPlain: isPlain), line: event.line, column: event.column, source: source)
+            }
+            return (text, isPlain && text == "<<" && (head.tag == nil || head.tag == "tag:yaml.org,2002:merge"))
+        case .alias(let name):
+            if case .scalar(let text, _) = anchors[name]?.value { return (text, false) }
+        default: break
+        }
+        throw refusal(event.line, event.column, "a key is not a single value", "write a name before the colon")
     }
 
-    private static func failure(_ error: YamlError, text: String, file: String) -> TopologyError {
-        func refusal(_ problem: String, _ mark: Mark?) -> TopologyError {
-            TopologyError(
-                file: file, line: mark?.line, column: mark?.column, problem: "not valid YAML: \(problem)",
-                fix: "correct the syntax there")
-        }
-        switch error {
-        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
-            .composer(let context, let problem, let mark, _):
-            return refusal((context.map { "\($0.text) " } ?? "") + problem, mark)
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            let names = duplicates.map { "\"\($0)\"" }.joined(separator: ", ")
-            return refusal("the key \(names) stands twice in one mapping", context.mark)
-        case .reader(let problem, let offset, _, _):
-            let line = offset.map { offset in text.utf8.prefix(offset).count { $0 == UInt8(ascii: "\n") } + 1 }
-            return TopologyError(file: file, line: line, problem: "not valid YAML: \(problem)", fix: "remove the character there")
-        default:
-            return refusal("\(error)", nil)
+    private func checkSize(_ size: Int, _ line: Int, _ column: Int) throws(TopologyError) {
+        guard size <= YAMLReader.maximumNodeCount else {
+            throw refusal(
+                line, column, "with its aliases expanded the file has more than \(YAMLReader.maximumNodeCount) values",
+                "use fewer aliases")
         }
     }
 
-    /// Finds keys that hold an alias (`*a : …`, `{[*a]: …}`, `? *a`). A simple key stands on one line, so each line is looked at alone.
-    private static func refuseAliasesInKeys(_ text: String, file: String) throws(TopologyError) {
-        var hasAlias = false
-        var explicitKeyLine: Int?
-        var lineNumber = 0
-        for line in text.utf8.split(omittingEmptySubsequences: false, whereSeparator: { $0 == 0x0a || $0 == 0x0d }) {
-            lineNumber += 1
-            var scan = KeyScan()
-            for byte in line { scan.take(byte) }
-            scan.finish()
-            hasAlias = hasAlias || scan.sawAlias
-            if scan.sawExplicitKey && explicitKeyLine == nil { explicitKeyLine = lineNumber }
-            if scan.sawAliasInKey { throw refused(lineNumber) }
-        }
-        if hasAlias, let explicitKeyLine { throw refused(explicitKeyLine) }
-
-        func refused(_ line: Int) -> TopologyError {
-            TopologyError(
-                file: file, line: line, problem: "a mapping key holds an alias or is a collection, which is not supported",
-                fix: "write the key as a plain name, or put quotes around text that only looks like one")
-        }
-    }
-}
-
-/// Looks through one line for a key that may hold an alias. It would rather see one too many than one too few.
-private struct KeyScan {
-    private(set) var sawAlias = false
-    private(set) var sawExplicitKey = false
-    private(set) var sawAliasInKey = false
-    private var previous: UInt8 = 0x20
-    /// After an alias's name or a closing bracket, blanks included: a colon now would make it a key.
-    private var endsCandidate = false
-    private var insideAliasName = false
-    private var lastWasQuestion = false
-
-    mutating func take(_ byte: UInt8) {
-        let isBlank = byte == 0x20 || byte == 0x09
-        if lastWasQuestion { sawExplicitKey = true }
-        lastWasQuestion = byte == UInt8(ascii: "?") && (previous == 0x20 || previous == 0x09 || "[{,-".utf8.contains(previous))
-        let isNameByte = KeyScan.isNameByte(byte)
-        if previous == UInt8(ascii: "*") && isNameByte {
-            sawAlias = true
-            insideAliasName = true
-        }
-        if byte == UInt8(ascii: ":") && endsCandidate && sawAlias { sawAliasInKey = true }
-        if insideAliasName {
-            if isNameByte { endsCandidate = true } else { insideAliasName = false }
-        }
-        if byte == UInt8(ascii: "]") || byte == UInt8(ascii: "}") {
-            endsCandidate = true
-        } else if !isBlank && !insideAliasName {
-            endsCandidate = false
-        }
-        previous = byte
+    private func tooDeep(_ event: YAMLEvents.Event) -> TopologyError {
+        refusal(
+            event.line, event.column, "values are nested over the limit of \(YAMLReader.maximumDepth) levels",
+            "nest them less deeply")
     }
 
-    mutating func finish() {
-        if lastWasQuestion { sawExplicitKey = true }
-    }
-
-    /// libyaml takes letters, digits, `_` and `-` into an anchor's name; other bytes are taken too, to be on the safe side.
-    private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "_"), UInt8(ascii: "-"), 0x80...:
-            true
-        default: false
-        }
+    private func refusal(_ line: Int, _ column: Int, _ problem: String, _ fix: String) -> TopologyError {
+        TopologyError(file: source.file, line: line, column: column, problem: problem, fix: fix)
     }
 }

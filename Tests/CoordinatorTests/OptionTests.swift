@@ -138,7 +138,7 @@ import Wire
         directory.replace(services.map { .init($0, isListed: false) })
         #expect(directory.targets().map(\.name) == ["w1", "second"])
         #expect(directory.targets().map { $0.addresses.first } == ["w1:9000", "w2:9001"])
-        #expect(settings.topologyPath == path)
+        #expect(settings.project == ComposeProject(paths: [path]))
     }
 
     @Test func theCommandLineWinsOverTheConfigurationAndThatOverTheComposeFile() throws {
@@ -146,11 +146,28 @@ import Wire
         let compose = try files.write("compose.yaml", files.compose)
         let config = try files.write("options.yaml", "topology: compose.yaml\nmicro-batch: 4\ncompress: never\ndeadline: 5s\n")
         let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, "--micro-batch", "16"]).arguments)
-        #expect(options.topology == compose)
+        #expect(options.topology == [compose])
         #expect(options.microBatch == .items(16) && options.compress == .never && options.deadline == .seconds(5))
         #expect(options.model == "\(files.folder)/models/m.pt")
         let equals = try CoordinatorOptions.parse(OptionFiles.merged(["--config=\(config)", "--compress=auto"]).arguments)
         #expect(equals.compress == .auto && equals.microBatch == .items(4))
+    }
+
+    @Test func severalFilesAndTheirVariables() throws {
+        let files = try Files()
+        let compose = try files.write("compose.yaml", files.compose.replacingOccurrences(of: "\"9000\"", with: "\"${PORT}\""))
+        let more = try files.write("more.yaml", "services: {w3: {command: amp4ec-worker}, w1: {x-amp4ec: {exclude: true}}}")
+        let variables = try files.write("site.env", "PORT=9500\n")
+        let arguments = ["--topology", compose, "--topology=\(more)", "--env-file", variables]
+        let settings = try CoordinatorSettings(try CoordinatorOptions.parse(OptionFiles.merged(arguments).arguments))
+        #expect(settings.topology.workers.map(\.port) == [9_500, 9_001, 9_000] && settings.topology.warnings.isEmpty)
+        #expect(
+            settings.projectFiles.filter { !$0.hasSuffix(".env") } == [compose, more] && settings.projectFiles.contains(variables))
+        let config = try files.write("options.yaml", "topology: [compose.yaml, more.yaml]\nenv-file: site.env\n")
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config]).arguments)
+        #expect(options.topology == [compose, more] && options.envFile == [variables])
+        // A name's addresses cannot be laid over a file.
+        #expect(throws: (any Error).self) { try TopologySource(parsing: [compose, "dns:worker:9000"]) }
     }
 
     @Test func whereAnOptionStandsIsKnown() throws {

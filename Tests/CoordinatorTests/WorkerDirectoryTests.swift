@@ -7,8 +7,11 @@ import Testing
 @Suite struct WorkerDirectoryTests {
     typealias Service = WorkerDirectory.Service
 
-    static func service(_ name: String = "worker", published: [String] = [], numbered: Bool = false) -> Service {
-        Service(name: name, host: name, port: 9_000, published: published, isExpanded: true, isNumbered: numbered)
+    static func service(
+        _ name: String = "worker", published: [String] = [], fixed: [String] = [], numbered: Bool = false
+    ) -> Service {
+        Service(
+            name: name, host: name, port: 9_000, published: published, fixed: fixed, isExpanded: true, isNumbered: numbered)
     }
 
     static func directory(_ services: [Service], _ found: [String: [String]] = [:]) -> WorkerDirectory {
@@ -32,6 +35,10 @@ import Testing
         Row(
             testDescription: "one address: the plain name, dialled by its name", service: service(published: ["localhost:9001"]),
             found: ["10.0.0.1:9000"], targets: ["worker: worker:9000 localhost:9001"]),
+        Row(
+            testDescription: "what the project gives to its container: tried last",
+            service: service(published: ["localhost:9001"], fixed: ["10.5.0.7:9000"]),
+            found: [], targets: ["worker: worker:9000 localhost:9001 10.5.0.7:9000"]),
         Row(
             testDescription: "several addresses: each is a worker", service: service(),
             found: ["10.0.0.2:9000", "10.0.0.1:9000"],

@@ -65,7 +65,7 @@ struct CommandLine {
     /// Files that it reads.
     var readFiles: [String] {
         guard case .coordinator(let options) = program else { return [] }
-        return [options.model, options.topology.flatMap { $0.hasPrefix("dns:") ? nil : $0 }].compactMap { $0 }
+        return [options.model].compactMap(\.self) + options.topology.filter { !$0.hasPrefix("dns:") }
     }
 
     /// A check asks the process beside it, on the port on which that listens, and as what it is.

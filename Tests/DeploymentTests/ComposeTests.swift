@@ -92,7 +92,7 @@ struct ComposeTests {
         #expect(Set(command.writtenFolders) == writable, "\(what)")
         #expect(Set(command.readFiles.map { ($0 as NSString).deletingLastPathComponent }) == readable, "\(what)")
         if case .coordinator(let options) = command.program {
-            #expect(options.topology == "/topology/\(file).yaml", "\(what): it reads another file than it stands in")
+            #expect(options.topology == ["/topology/\(file).yaml"], "\(what): it reads another file than it stands in")
             #expect(service["volumes"].strings.contains(".:/topology:ro"), "\(what): the folder is mounted, not the file")
         }
     }

@@ -103,7 +103,7 @@ struct KubernetesTests {
         let service = try object("Service/amp4ec-worker")
         let name = try #require(service["metadata/name"].string)
         let port = try #require(service["spec/ports"].list.first?["port"].string)
-        #expect(options.topology == "dns:\(name):\(port)")
+        #expect(options.topology == ["dns:\(name):\(port)"])
         #expect(service["spec/clusterIP"].string == "None" && service["spec/publishNotReadyAddresses"].string == "true")
         #expect(try object("StatefulSet/amp4ec-worker")["spec/serviceName"].string == name)
         let deployment = try object("Deployment/amp4ec-coordinator")

@@ -29,7 +29,7 @@ enum ImportRules {
         "Arrays": system.union(["CZlib", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),
         "Digest": system.union(["CCrypto"]),
-        "Topology": system.union(["Shell", "Yams"]),
+        "Topology": system.union(["Shell", "CYaml"]),
         "Health": ["Shell", "Transport", "Wire"],
         // The only user of Hummingbird; the coordinator alone links it.
         "Gateway": system.union([

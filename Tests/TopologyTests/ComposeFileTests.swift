@@ -158,7 +158,7 @@ struct ComposeFileTests {
     func workerOrNot(_ row: CommandCase) throws {
         guard let options = row.options else {
             let error = #expect(throws: TopologyError.self) { try service(row.lines) }
-            #expect(error?.problem == "none of them (w) is a worker")
+            #expect(error?.problem.hasPrefix("none of them (w) is a worker") == true)
             return
         }
         #expect(try service(row.lines).options == options)
@@ -184,7 +184,7 @@ struct ComposeFileTests {
                 profiles: [never]
               w1:
                 extends: {service: base}
-                profiles: []
+                profiles: !reset []
                 ports: ["9005:9000"]
                 deploy: {resources: {limits: {memory: 2g}}}
             """)
