@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models
+.PHONY: help setup build test test-cluster chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models zoo
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -110,5 +110,11 @@ mutants: setup models ## break the sources in each known way (Mutants/) and see 
 fuzz-inputs: setup ## ten minutes of made-up inputs for each parser of outside bytes, guided by what they reach (libFuzzer)
 	@scripts/fuzz-inputs $(FUZZ_INPUTS)
 
+# Which networks, for example ZOO='--only bert'.
+ZOO ?= --resume --markdown docs/models.md
+
+zoo: build ## export and serve 130 networks of every kind over three workers and compare them with PyTorch; writes docs/models.md
+	@scripts/zoo $(ZOO)
+
 clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv)
-	@rm -rf .build .build-manifests .build-mutants .build-fuzz .models dist
+	@rm -rf .build .build-manifests .build-mutants .build-fuzz .build-zoo .models dist
