@@ -261,7 +261,7 @@ class Scene(nn.Module):
         angles = (places.unsqueeze(-1) * self.waves).flatten(2)
         known = torch.cat([places, angles.sin(), angles.cos()], 2)
         found = self.second(torch.cat([self.first(known), known], 2)) * 2
-        light = 1 - torch.exp(-F.softplus(found[..., 3]) * 0.2)
+        light = 1 - torch.exp(-F.softplus(3 * found[..., 3]) * 0.05)
         left = torch.cumprod(torch.cat([torch.ones_like(light[:, :1]), 1 - light[:, :-1]], 1), 1)
         return ((light * left).unsqueeze(2) * torch.sigmoid(found[..., :3])).sum(1), (light * left).sum(1)
 
@@ -279,7 +279,7 @@ class Best(nn.Module):
 
     def forward(self, query: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         values, places = torch.topk(self.score(query), 5)
-        return values, places, values > 0.2
+        return values, places, values > values.mean(1, keepdim=True)
 
 
 def best():
