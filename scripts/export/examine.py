@@ -6,6 +6,9 @@ inputs are tried that differ from the example in scale and sign. What the module
 
 import torch
 
+from errors import Unfit, reason
+from structure import flat
+
 # train/training as it stands in the saved graph, by the position of the argument.
 TRAINING = {
     "aten::dropout": 2, "aten::dropout_": 2, "aten::feature_dropout": 2, "aten::feature_dropout_": 2, "aten::alpha_dropout": 2,
@@ -15,18 +18,6 @@ TRAINING = {
 }
 # Recurrent layers drop out between their layers only where this is above 0.
 SHARE = {"aten::lstm": 5, "aten::gru": 5, "aten::rnn_tanh": 5, "aten::rnn_relu": 5, "aten::dropout": 1, "aten::dropout_": 1}
-
-
-class Unfit(Exception):
-    """Why a model is not exported, in words for its owner."""
-
-
-def reason(error):
-    """An exception as one line: the last one that says something (libtorch puts its own traceback before it)."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    marked = [line for line in lines if line.startswith(("RuntimeError: ", "torch.jit.Error: "))]
-    text = (marked or lines or [""])[-1 if marked else 0]
-    return text if marked or not text else f"{type(error).__name__}: {text}"
 
 
 def nodes(block):
@@ -54,15 +45,6 @@ def in_training(script):
     return sorted(set(found))
 
 
-def flat(value):
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, (tuple, list)):
-        return [tensor for element in value for tensor in flat(element)]
-    kind = "None" if value is None else f"a {type(value).__name__}"
-    raise Unfit(f"the model returns {kind}; return a tensor, or a tuple of tensors")
-
-
 def run(module, inputs):
     # One run each: compiling for the sample's shapes, as the executor otherwise does, takes longer than the export.
     with torch.no_grad(), torch.jit.optimized_execution(False):
@@ -74,8 +56,13 @@ def same(a, b):
         a.to(torch.float64), b.to(torch.float64), rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
-def others(inputs):
-    """Inputs that differ from the example, with what to call them: of other signs and scales, integers within the example's range."""
+BRANCH = "a branch of the model was recorded as it went for the example"
+SIZE = "a size in the model was recorded as a constant"
+
+
+def others(inputs, specs):
+    """Inputs that differ from the example, with what to call them and what it means where they tell two models apart: of other signs
+    and scales (integers within the example's range), of one item, of twice the items, and of twice each free extent."""
 
     def changed(floating, whole):
         return [
@@ -88,11 +75,34 @@ def others(inputs):
         low, high = int(tensor.min()), int(tensor.max())
         return torch.randint(low, high + 1, tensor.shape, generator=generator).to(tensor.dtype)
 
-    yield "the negated example", changed(lambda t: -t, lambda t: t.max() + t.min() - t)
-    yield "zeros", changed(torch.zeros_like, lambda t: torch.full_like(t, int(t.min())))
-    yield "the example × 100", changed(lambda t: t * 100, lambda t: torch.full_like(t, int(t.max())))
-    yield "the example × -0.01", changed(lambda t: t * -0.01, drawn)
-    yield "drawn numbers", changed(lambda t: torch.randn(t.shape, generator=generator).to(t.dtype), drawn)
+    yield "the negated example", BRANCH, changed(lambda t: -t, lambda t: t.max() + t.min() - t)
+    yield "zeros", BRANCH, changed(torch.zeros_like, lambda t: torch.full_like(t, int(t.min())))
+    yield "the example × 100", BRANCH, changed(lambda t: t * 100, lambda t: torch.full_like(t, int(t.max())))
+    yield "the example × -0.01", BRANCH, changed(lambda t: t * -0.01, drawn)
+    yield "drawn numbers", BRANCH, changed(lambda t: torch.randn(t.shape, generator=generator).to(t.dtype), drawn)
+    if (single := one_item(specs, inputs)) is not None:
+        yield "one item", SIZE, single
+    for name in dict.fromkeys(d for spec in specs for d in spec["shape"] if isinstance(d, str)):
+        extent = next(t.shape[spec["shape"].index(name)] for spec, t in zip(specs, inputs) if name in spec["shape"])
+        yield f"{name} = {2 * extent}", SIZE, [doubled(t, spec["shape"], name) for spec, t in zip(specs, inputs)]
+
+
+def one_item(specs, tensors):
+    """The first item of a batch, or None where the inputs declare no batch or hold one item only."""
+    sliced, batches = [], set()
+    for declared, tensor in zip(specs, tensors):
+        position = declared["shape"].index("N") if "N" in declared["shape"] else None
+        if position is not None:
+            batches.add(tensor.shape[position])
+        sliced.append(tensor if position is None else tensor.narrow(position, 0, 1).contiguous())
+    return sliced if batches and max(batches) > 1 else None
+
+
+def doubled(tensor, shape, name):
+    for position, extent in enumerate(shape):
+        if extent == name:
+            tensor = torch.cat([tensor, tensor], position)
+    return tensor
 
 
 def check_repeats(module, inputs):
@@ -104,9 +114,9 @@ def check_repeats(module, inputs):
     return first
 
 
-def compare(script, module, inputs):
-    """Which of the other inputs shows that the script is not the module; None where none does."""
-    for name, sample in others(inputs):
+def compare(script, module, inputs, specs):
+    """Which of the other inputs shows that the script is not the module, and what that means; None where none does."""
+    for name, cause, sample in others(inputs, specs):
         try:
             wanted = flat(run(module, sample))
         except Exception:  # The module refuses it.
@@ -114,7 +124,7 @@ def compare(script, module, inputs):
         try:
             got = flat(run(script, sample))
         except RuntimeError as error:
-            return f"{name}: {reason(error)}"
+            return f"{name} ({reason(error)})", cause
         if len(got) != len(wanted) or not all(same(a, b) for a, b in zip(got, wanted)):
-            return name
+            return name, cause
     return None

@@ -1,69 +1,18 @@
 """Exports a model for AMP4EC: TorchScript with a manifest inside. See `scripts/export-model --help`."""
 
 import argparse
-import importlib
 import os
-import sys
 import time
-import traceback
 
 import torch
 
 import archive
-from examine import Unfit, check_repeats, compare, flat, in_training, reason, run, same
+from errors import Unfit, own_place, reason, say
+from examine import check_repeats, compare, in_training, one_item, run, same
+from given import check_declared, derived_outputs, from_function, in_order, input_names, on_the_cpu
+from structure import Outputs, flat
 
 KNOWN = ("efficientnet-lite0", "mobilenet-v2", "resnet-18")
-
-
-def own_place(error):
-    """Where in somebody's own file an exception came from; "" where it did not."""
-    here = os.path.dirname(os.path.realpath(__file__))
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        # Not ours, not the interpreter's, not a library's.
-        if os.path.isfile(frame.filename) and not os.path.realpath(frame.filename).startswith((here, sys.prefix, sys.base_prefix)):
-            return f" ({frame.filename}:{frame.lineno})"
-    return ""
-
-
-def from_function(target):
-    if ":" not in target:
-        raise Unfit(f"--function {target}: write MODULE:FUNCTION")
-    module_name, function_name = target.split(":", 1)
-    sys.path.insert(0, os.getcwd())
-    try:
-        result = getattr(importlib.import_module(module_name), function_name)()
-    except Exception as error:
-        raise Unfit(f"--function {target}: {reason(error)}{own_place(error)}") from None
-    if not isinstance(result, tuple) or len(result) != 3:
-        raise Unfit(f"--function {target} must return (module, example_inputs, manifest)")
-    module, inputs, manifest = result
-    if not isinstance(module, torch.nn.Module):
-        raise Unfit(f"--function {target} must return a torch module first, not a {type(module).__name__}")
-    inputs = [inputs] if isinstance(inputs, torch.Tensor) else inputs
-    if not isinstance(inputs, (list, tuple)) or not inputs or not all(isinstance(t, torch.Tensor) for t in inputs):
-        raise Unfit(f"--function {target}: the example inputs must be a list of tensors, one for each argument of forward")
-    check_manifest(manifest)
-    return module, list(inputs), manifest
-
-
-def check_manifest(manifest):
-    if not isinstance(manifest, dict):
-        raise Unfit(f"the manifest must be a dict, not a {type(manifest).__name__}")
-    for key in ("name", "inputs", "outputs"):
-        if key not in manifest:
-            raise Unfit(f'the manifest has no "{key}"')
-    for kind in ("inputs", "outputs"):
-        if not isinstance(manifest[kind], (list, tuple)):
-            raise Unfit(f'"{kind}" in the manifest must be a list of {{"name", "dtype", "shape"}}')
-        for entry in manifest[kind]:
-            if not isinstance(entry, dict) or not {"name", "dtype", "shape"} <= entry.keys():
-                raise Unfit(f'"{kind}" in the manifest must be a list of {{"name", "dtype", "shape"}}, but has {entry}')
-            if entry["dtype"] not in archive.DTYPES.values():
-                raise Unfit(
-                    f"{kind}: {entry['name']} is declared {entry['dtype']}; AMP4EC carries {', '.join(archive.DTYPES.values())}: "
-                    "convert it in the model (module.float() for float64 weights)")
-    if manifest.get("batch", "checked") not in ("checked", "independent"):
-        raise Unfit(f'"batch" in the manifest is "independent", or left to the check; not {manifest["batch"]!r}')
 
 
 def known(name, cache):
@@ -76,40 +25,15 @@ def known(name, cache):
     return {"mobilenet-v2": networks.mobilenet_v2, "resnet-18": networks.resnet_18}[name]()
 
 
-def check_declared(kind, specs, tensors):
-    if len(specs) != len(tensors):
-        raise Unfit(f"the manifest declares {len(specs)} {kind}, but the model has {len(tensors)}")
-    for declared, tensor in zip(specs, tensors):
-        name, shape = declared["name"], declared["shape"]
-        actual = archive.DTYPES.get(tensor.dtype)
-        if actual is None:
-            raise Unfit(
-                f"{kind}: {name} is {str(tensor.dtype).removeprefix('torch.')}; AMP4EC carries {', '.join(archive.DTYPES.values())}: "
-                "convert it in the model")
-        if declared["dtype"] != actual:
-            raise Unfit(f"{kind}: {name} is declared {declared['dtype']}, but is {actual}")
-        fits = len(shape) == tensor.dim() and all(isinstance(d, str) or d == e for d, e in zip(shape, tensor.shape))
-        if not fits:
-            raise Unfit(f"{kind}: {name} is declared {shape}, but has shape {list(tensor.shape)}")
-
-
-def one_item(specs, tensors):
-    """The first item of a batch, or None where the inputs declare no batch or hold one item only."""
-    sliced, batches = [], set()
-    for declared, tensor in zip(specs, tensors):
-        position = declared["shape"].index("N") if "N" in declared["shape"] else None
-        if position is not None:
-            batches.add(tensor.shape[position])
-        sliced.append(tensor if position is None else tensor.narrow(position, 0, 1).contiguous())
-    return sliced if batches and max(batches) > 1 else None
-
-
 def check_saved(path, module, inputs, manifest):
-    """Loads the file again and compares it with the module, at the example's batch, at one item, and for inputs that differ."""
+    """Loads the file again and compares it with the module, at the example's batch and at one item."""
     loaded = torch.jit.load(path)
     single = one_item(manifest["inputs"], inputs)
     for sample in [inputs] + ([single] if single else []):
-        wanted = flat(run(module, sample))
+        try:
+            wanted = flat(run(module, sample))
+        except Exception:  # The module takes no single item.
+            continue
         try:
             got = flat(run(loaded, sample))
         except RuntimeError as error:
@@ -122,43 +46,49 @@ def check_saved(path, module, inputs, manifest):
                 raise Unfit(
                     f"output {declared['name']} of the exported model differs from the module's (a branch or a size was traced as a "
                     "constant); try --script")
-    return loaded
 
 
-def exported(module, inputs, how):
+def plain(value):
+    tensors = flat(value)
+    return tensors[0] if len(tensors) == 1 else tuple(tensors)
+
+
+def exported(module, inputs, specs, how, is_plain):
     """The module as TorchScript that gives what the module gives, recorded where that will do.
 
     how: "trace", "script", or None for a record, and compiled source where a record loses a branch.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return module
     places = []
+    lost = None
     if how != "script":
         try:
-            script = archive.script_of(module, [t.clone() for t in inputs], False, places.append)
+            script = archive.script_of(
+                module, [t.clone() for t in inputs], False, places.append, plain=None if is_plain else plain)
         except Exception as error:
             raise Unfit(f"the model cannot be traced: {reason(error)}{own_place(error)}; try --script") from None
         for place in places:
             say(f"warning: {place}")
-        different = compare(script, module, inputs)
+        different = compare(script, module, inputs, specs)
         if different is None:
             if places:
                 say("warning: the trace keeps one way through these places; inputs that were tried took no other. If others may, use --script")
             return script
-        lost = f"a branch of the model was recorded as it went for the example, and the exported model differs from it for {different}"
+        lost = f"{different[1]}, and the exported model differs from it for {different[0]}"
         if how == "trace":
             raise Unfit(f"{lost}; use --script")
-        say(f"warning: {lost}; so the model's source is compiled instead (--script)")
     try:
         script = archive.script_of(module, [], True)
     except Exception as error:
-        raise Unfit(f"the model's source cannot be compiled: {reason(error)}{own_place(error)}") from None
-    different = compare(script, module, inputs)
+        raise Unfit(
+            f"{lost + '; and ' if lost else ''}the model's source cannot be compiled: {reason(error)}{own_place(error)}") from None
+    if lost:
+        say(f"warning: {lost}; so the model's source is compiled instead (--script)")
+    different = compare(script, module, inputs, specs)
     if different is not None:
-        raise Unfit(f"the compiled model differs from the module for {different}")
+        raise Unfit(f"the compiled model differs from the module for {different[0]}")
     return script
-
-
-def say(text):
-    print(f"export-model: {text}", file=sys.stderr)
 
 
 class Parser(argparse.ArgumentParser):
@@ -168,47 +98,104 @@ class Parser(argparse.ArgumentParser):
         self.exit(64, f"{self.format_usage()}{self.prog}: error: {message}\n")
 
 
-def export():
+def parsed():
     parser = Parser(
         prog="scripts/export-model", add_help=False,
-        usage="scripts/export-model (NAME | --function MODULE:FUNCTION) [--trace | --script] OUT.pt (see --help)")
+        usage="scripts/export-model (NAME | --function MODULE:FUNCTION) [--trace | --script] [--no-example] OUT.pt (see --help)")
     parser.add_argument("arguments", nargs="+", metavar="NAME, OUT.pt")
     parser.add_argument("--function", metavar="MODULE:FUNCTION")
     parser.add_argument("--cache", required=True)
+    parser.add_argument("--no-example", action="store_true")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--trace", action="store_true")
     how.add_argument("--script", action="store_true")
     options = parser.parse_args()
     if len(options.arguments) != (1 if options.function else 2):
         parser.error("give a known name or --function, and one output file")
-    path = options.arguments[-1]
-    start = time.monotonic()
-    if options.function:
-        module, inputs, manifest = from_function(options.function)
-    else:
-        name = options.arguments[0]
-        if name not in KNOWN:
-            parser.error(f"{name} is none of {', '.join(KNOWN)}; use --function for a model of your own")
-        module, inputs, manifest = known(name, options.cache)
+    if not options.function and options.arguments[0] not in KNOWN:
+        parser.error(f"{options.arguments[0]} is none of {', '.join(KNOWN)}; use --function for a model of your own")
+    return options
+
+
+def check_place(path):
+    """Before the work, not after it."""
+    if os.path.isdir(path):
+        raise Unfit(f"{path} is a folder; name a file, such as {os.path.join(path, 'model.pt')}")
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise Unfit(f"{folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise Unfit(f"{folder} cannot be written to")
+
+
+def set_to_evaluation(module):
     drops = [m for m in module.modules() if isinstance(m, (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._BatchNorm))]
     if any(m.training for m in drops):
         say("note: the module is in training mode (dropout or batch-norm); it is exported in evaluation mode, as after eval()")
-    module = module.eval()
+    return module.eval()
+
+
+def declared(module, inputs, manifest):
+    """The manifest with inputs and outputs in the model's order, and what the module returns for the example."""
+    manifest = dict(manifest)
+    manifest["inputs"] = in_order("inputs", manifest["inputs"], input_names(module, len(inputs)))
     check_declared("inputs", manifest["inputs"], inputs)
     try:
-        run(module, inputs)
+        value = run(module, inputs)
     except Exception as error:
         raise Unfit(f"the module does not run with its example inputs: {reason(error)}{own_place(error)}") from None
-    check_declared("outputs", manifest["outputs"], check_repeats(module, inputs))
+    outputs = Outputs(value)
+    if outputs.omitted:
+        say(f"note: the model returns None for {', '.join(outputs.omitted)}; left out")
+    if "outputs" not in manifest:
+        manifest["outputs"] = derived_outputs(module, outputs, one_item(manifest["inputs"], inputs))
+        shapes = ", ".join(f"{s['name']}:{s['dtype']}[{','.join(map(str, s['shape']))}]" for s in manifest["outputs"])
+        say(f"note: the outputs are {shapes}")
+    if len(manifest["outputs"]) != len(outputs.names):
+        raise Unfit(
+            f"the manifest declares {len(manifest['outputs'])} outputs, but the model returns {len(outputs.names)}: "
+            f"{', '.join(outputs.names)}")
+    if outputs.are_named:
+        manifest["outputs"] = in_order("outputs", manifest["outputs"], outputs.names)
+    check_declared("outputs", manifest["outputs"], outputs.tensors)
+    check_repeats(module, inputs)
+    return manifest, outputs
+
+
+def example(inputs, manifest):
+    """The example inputs as they are kept in the file; fewer of their items where they are large."""
+    names = [spec["name"] for spec in manifest["inputs"]]
+    whole = archive.example_bytes(names, inputs)
+    single = one_item(manifest["inputs"], inputs)
+    kept = whole or (archive.example_bytes(names, single) if single else None)
+    if kept is None:
+        say(f"note: the example inputs are over {archive.MAXIMUM_EXAMPLE_BYTES >> 20} MiB and are not kept in the file; the model is "
+            "measured with made-up ones, or with those of --example FILE.npz (coordinator, amp4ec plan)")
+    elif whole is None:
+        say(f"note: the example inputs are over {archive.MAXIMUM_EXAMPLE_BYTES >> 20} MiB; their first item is kept in the file")
+    return kept
+
+
+def export():
+    options = parsed()
+    path = options.arguments[-1]
+    start = time.monotonic()
+    check_place(path)
+    module, inputs, manifest = from_function(options.function) if options.function else known(options.arguments[0], options.cache)
+    module, inputs = on_the_cpu(module, inputs)
+    module = set_to_evaluation(module)
+    manifest, outputs = declared(module, inputs, manifest)
     how = "trace" if options.trace else "script" if options.script else None
-    script = exported(module, inputs, how)
+    script = exported(module, inputs, manifest["inputs"], how, outputs.is_plain)
     if training := in_training(script):
         raise Unfit(
             f"{', '.join(training)} stays in training mode: call eval() on the module, and hand F.dropout and F.batch_norm "
             "training=self.training")
     unfinished = f"{path}.unverified"
     try:
-        archive.save(script, manifest, unfinished)
+        archive.save(script, manifest, unfinished, None if options.no_example else example(inputs, manifest))
         check_saved(unfinished, module, inputs, manifest)
         os.replace(unfinished, path)
     finally:
@@ -224,6 +211,8 @@ def main():
         raise SystemExit(f"export-model: error: {why}") from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except OSError as error:
+        raise SystemExit(f"export-model: error: {error.filename or 'a file'}: {error.strerror or error}") from None
     except Exception as error:
         # Whatever it is, its text says more to a user than where in our scripts it was met.
         if os.environ.get("AMP4EC_TRACEBACK"):
