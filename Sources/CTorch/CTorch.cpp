@@ -29,7 +29,9 @@
 #include <torch/csrc/jit/passes/frozen_ops_to_mkldnn.h>
 #include <torch/csrc/jit/passes/inline_fork_wait.h>
 #include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/passes/loop_unrolling.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
+#include <torch/csrc/jit/passes/remove_mutation.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -77,6 +79,26 @@ struct Failure {
 
 [[noreturn]] void fail(amp_torch_code code, std::string message) { throw Failure{code, std::move(message)}; }
 
+/// A cause is a sentence or two; libtorch appends lists of devices, and advice about build options and phones.
+std::string shortened(const std::string &line) {
+    constexpr size_t maximumByteCount = 300;
+    static const std::string refusal = "Could not run '", from = "' with arguments from the '";
+    const size_t middle = line.find(from);
+    if (line.rfind(refusal, 0) == 0 && middle != std::string::npos) {
+        const std::string name = line.substr(refusal.size(), middle - refusal.size());
+        const size_t device = middle + from.size();
+        return name + " does not run on " + line.substr(device, line.find('\'', device) - device) +
+               " tensors here: the model must run on the CPU with dense tensors";
+    }
+    if (line.size() <= maximumByteCount) return line;
+    const size_t sentence = line.rfind(". ", maximumByteCount);
+    if (sentence != std::string::npos && sentence > 40) return line.substr(0, sentence);
+    size_t length = maximumByteCount;
+    // Never half of a character.
+    while (length > 0 && (static_cast<unsigned char>(line[length]) & 0xC0) == 0x80) length--;
+    return line.substr(0, length) + "…";
+}
+
 /// The line of a libtorch message that says what happened.
 ///
 /// The interpreter puts its own traceback before the reason ("Traceback of TorchScript … RuntimeError: reason"),
@@ -95,7 +117,7 @@ std::string essence(const std::string &message) {
     const size_t start = text.find_first_not_of(" \n");
     if (start == std::string::npos) return "libtorch gave no reason";
     const size_t end = text.find('\n', start);
-    return text.substr(start, end == std::string::npos ? end : end - start);
+    return shortened(text.substr(start, end == std::string::npos ? end : end - start));
 }
 
 amp_torch_code classify(const std::string &message, amp_torch_code otherwise) {
@@ -265,11 +287,23 @@ Module loadModule(const void *data, size_t count, torch::jit::ExtraFilesMap &ext
     return module;
 }
 
+/// A model that was recorded or compiled on a GPU names it; here everything is on the CPU.
+void moveToTheCPU(Block *block) {
+    for (Node *node : block->nodes()) {
+        if (node->kind() == prim::Constant && node->output()->type()->kind() == c10::TypeKind::DeviceObjType &&
+            node->hasAttribute(attr::value)) {
+            node->s_(attr::value, "cpu");
+        }
+        for (Block *inner : node->blocks()) moveToTheCPU(inner);
+    }
+}
+
 /// `forward` as one graph without calls, its weights constants, `self` gone.
 std::shared_ptr<Graph> forwardGraph(const Module &module) {
     auto graph = module.get_method("forward").graph()->copy();
     torch::jit::Inline(*graph);
     torch::jit::InlineForkWait(graph);
+    moveToTheCPU(graph->block());
     torch::jit::ConstantPropagation(graph);
     torch::jit::LowerSimpleTuples(graph);
     torch::jit::EliminateCommonSubexpression(graph);
@@ -702,6 +736,7 @@ struct LayeredGraph {
 }  // namespace
 
 #include "BatchAnalysis.h"
+#include "OutputStructure.h"
 
 namespace {
 
@@ -735,7 +770,9 @@ struct CutPlan {
 }  // namespace
 
 struct amp_torch_model : LayeredGraph {
-    std::optional<std::string> extra;
+    std::vector<std::optional<std::string>> extras;
+    std::vector<std::string> outputPaths;
+    std::vector<std::string> omittedOutputs;
     std::vector<std::string> inputNames;
     std::vector<std::string> layerOperators;
     std::vector<std::string> layerScopes;
@@ -753,26 +790,38 @@ struct amp_torch_model : LayeredGraph {
         return std::make_pair(definition(a), a->offset()) < std::make_pair(definition(b), b->offset());
     }
 
-    /// Nested tuples and lists at the end become the graph's outputs themselves.
+    /// What forward returns becomes the graph's outputs themselves, each with the path at which it stood.
     void flattenOutputs() {
-        std::vector<Value *> flat;
-        AliasDb db(graph);
-        const std::function<void(Value *)> visit = [&](Value *value) {
-            const auto kind = value->node()->kind();
-            const bool isPlain = kind == prim::TupleConstruct || (kind == prim::ListConstruct && !db.hasWriters(value));
-            if (isPlain && value->node()->owningBlock() == graph->block()) {
-                for (Value *element : value->node()->inputs()) visit(element);
-            } else if (value->type()->isSubtypeOf(*c10::TensorType::get())) {
-                flat.push_back(value);
-            } else {
-                fail(AMP_TORCH_UNSUPPORTED, "the model returns a " + value->type()->annotation_str() +
-                                                "; return a tensor, or a tuple or list literal of tensors");
+        DictionaryFolding(*graph).run();
+        std::optional<OutputStructure> found(graph);
+        if (!found->problem.empty()) {
+            // A list or dictionary that is filled by and by, first as it stands, then with loops of known length
+            // written out: both change nothing but the form, and are done for nobody else.
+            for (const bool unrolls : {false, true}) {
+                if (unrolls && torch::jit::UnrollConstantLoops(graph)) torch::jit::ConstantPropagation(graph);
+                torch::jit::RemoveListMutation(graph);
+                torch::jit::LowerSimpleTuples(graph);
+                DictionaryFolding(*graph).run();
+                torch::jit::EliminateDeadCode(graph);
+                found.emplace(graph);
+                if (found->problem.empty()) break;
             }
-        };
-        for (Value *output : graph->outputs()) visit(output);
-        if (flat.empty()) fail(AMP_TORCH_UNSUPPORTED, "the model returns no tensor");
+        }
+        if (!found->problem.empty()) fail(AMP_TORCH_UNSUPPORTED, found->problem);
+        if (found->leaves.empty()) fail(AMP_TORCH_UNSUPPORTED, "the model returns no tensor");
         while (!graph->outputs().empty()) graph->eraseOutput(graph->outputs().size() - 1);
-        for (Value *output : flat) graph->registerOutput(output);
+        for (const OutputStructure::Leaf &leaf : found->leaves) {
+            graph->registerOutput(leaf.value);
+            std::string path;
+            for (const OutputStructure::Step &step : leaf.path) {
+                std::string text = step.text;
+                std::replace(text.begin(), text.end(), AMP_TORCH_PATH_SEPARATOR, '_');
+                path +=
+                    (path.empty() ? "" : std::string(1, AMP_TORCH_PATH_SEPARATOR)) + (step.isName ? "n" : "p") + text;
+            }
+            outputPaths.push_back(std::move(path));
+        }
+        omittedOutputs = found->omitted;
         torch::jit::EliminateDeadCode(graph);
     }
 
@@ -1516,17 +1565,21 @@ const void *amp_torch_bytes_data(const amp_torch_bytes *bytes) { return bytes->v
 size_t amp_torch_bytes_count(const amp_torch_bytes *bytes) { return bytes->value.size(); }
 void amp_torch_bytes_release(amp_torch_bytes *bytes) { delete bytes; }
 
-amp_torch_code amp_torch_model_open(const void *data, size_t count, const char *extra_name, amp_torch_model **model,
-                                    char **error) {
+amp_torch_code amp_torch_model_open(const void *data, size_t count, const char *const *extra_names, size_t extra_count,
+                                    amp_torch_model **model, char **error) {
     return guarded(error, AMP_TORCH_BAD_ARCHIVE, [&] {
-        torch::jit::ExtraFilesMap extras{{extra_name, ""}};
+        torch::jit::ExtraFilesMap extras;
+        for (size_t i = 0; i < extra_count; i++) extras[extra_names[i]] = "";
         Module module = loadModule(data, count, extras);
         const at::NoGradGuard noGradients;
         // No numerical optimisation: partitions at O0 compute what the file says.
         const c10::FunctionSchema schema = module.get_method("forward").function().getSchema();
         const Module frozen = torch::jit::freeze_module(module);
         auto opened = std::make_unique<amp_torch_model>();
-        if (!extras.at(extra_name).empty()) opened->extra = extras.at(extra_name);
+        for (size_t i = 0; i < extra_count; i++) {
+            std::string &content = extras.at(extra_names[i]);
+            opened->extras.push_back(content.empty() ? std::nullopt : std::make_optional(std::move(content)));
+        }
         opened->graph = forwardGraph(frozen);
         opened->settleInputs(schema);
         opened->flattenOutputs();
@@ -1541,9 +1594,10 @@ amp_torch_code amp_torch_model_open(const void *data, size_t count, const char *
 
 void amp_torch_model_release(amp_torch_model *model) { delete model; }
 
-const char *amp_torch_model_extra(const amp_torch_model *model, size_t *count) {
-    *count = model->extra ? model->extra->size() : 0;
-    return model->extra ? model->extra->data() : nullptr;
+const char *amp_torch_model_extra(const amp_torch_model *model, size_t index, size_t *count) {
+    const auto &extra = model->extras.at(index);
+    *count = extra ? extra->size() : 0;
+    return extra ? extra->data() : nullptr;
 }
 
 size_t amp_torch_model_input_count(const amp_torch_model *model) { return model->inputNames.size(); }
@@ -1551,6 +1605,13 @@ const char *amp_torch_model_input_name(const amp_torch_model *model, size_t inde
     return model->inputNames[index].c_str();
 }
 size_t amp_torch_model_output_count(const amp_torch_model *model) { return model->cuts.back().crossings.size(); }
+const char *amp_torch_model_output_path(const amp_torch_model *model, size_t index) {
+    return model->outputPaths[index].c_str();
+}
+size_t amp_torch_model_omitted_count(const amp_torch_model *model) { return model->omittedOutputs.size(); }
+const char *amp_torch_model_omitted(const amp_torch_model *model, size_t index) {
+    return model->omittedOutputs[index].c_str();
+}
 size_t amp_torch_model_layer_count(const amp_torch_model *model) { return model->nodes.size(); }
 int64_t amp_torch_model_weight_bytes(const amp_torch_model *model) { return model->weightBytes; }
 

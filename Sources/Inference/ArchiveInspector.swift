@@ -30,6 +30,13 @@ package struct ArchiveInspector {
     private func check() throws(InferenceError) {
         let entries = try directory()
         try checkSizes(entries)
+        // What torch.export.save writes, now and before version 2.8.
+        if entries.contains(where: { $0.name.hasSuffix("/archive_format") || $0.name == "serialized_exported_program.json" }) {
+            throw InferenceError(
+                .notTorchScript,
+                "is a program of torch.export (.pt2), not TorchScript; give torch.export.load(FILE).module() to scripts/export-model"
+            )
+        }
         guard let pickle = entries.first(where: { $0.isRecord("data.pkl") }) else {
             throw InferenceError(
                 .notTorchScript, "is a zip archive of \(entries.count) entries, but not one that torch saved; \(Self.exportHint)")

@@ -4,7 +4,7 @@ public import Tensors
 /// libtorch on the CPU.
 public struct TorchEngine: InferenceEngine {
     /// Counts up when partitions of the same model and range would differ from those that an older cutter made.
-    public static let cutterVersion = 1
+    public static let cutterVersion = 2
 
     public init() {}
 

@@ -1,4 +1,5 @@
 internal import CTorch
+internal import Glibc
 internal import Synchronization
 public import Tensors
 
@@ -18,6 +19,14 @@ public final class TorchModel: @unchecked Sendable {
     /// The names of `forward`'s arguments.
     public let inputNames: [String]
     public let outputCount: Int
+    /// The outputs in forward's order: keys, fields, or `output0`, `output1` where it has no names for them.
+    public let outputNames: [String]
+    /// Whether forward names its outputs.
+    public let outputsAreNamed: Bool
+    /// Where forward returns None for every input; no output stands there.
+    public let omittedOutputs: [String]
+    /// The inputs with which the model was exported, a `.npz`; `nil` where the archive has none.
+    public let example: TensorStorage?
     public let layerCount: Int
     /// Bytes of all weights, each counted once.
     public let weightBytes: Int
@@ -38,15 +47,22 @@ public final class TorchModel: @unchecked Sendable {
         var opened: OpaquePointer?
         try Torch.check { error in
             withExtendedLifetime(archive) {
-                amp_torch_model_open(archive.pointer, archive.byteCount, ModelManifest.fileName, &opened, error)
+                Self.withCStrings([ModelManifest.fileName, ModelManifest.exampleFileName]) { names in
+                    amp_torch_model_open(archive.pointer, archive.byteCount, names.baseAddress, names.count, &opened, error)
+                }
             }
         }
         let handle = try Torch.unwrap(opened)
         do {
-            var count = 0
-            let extra = amp_torch_model_extra(handle, &count)
-            manifest = try extra.map { (bytes) throws(InferenceError) in
-                try ModelManifest(json: UnsafeRawBufferPointer(start: bytes, count: count))
+            manifest = try Self.extra(0, of: handle).map { (bytes) throws(InferenceError) in try ModelManifest(json: bytes) }
+            example = try Self.extra(1, of: handle).map { (bytes) throws(InferenceError) in
+                guard bytes.count <= ModelManifest.maximumExampleByteCount else {
+                    throw InferenceError(
+                        .absurdSizes,
+                        "\(ModelManifest.exampleFileName) has \(bytes.count) bytes, over the limit of \(ModelManifest.maximumExampleByteCount); export the model again"
+                    )
+                }
+                return TensorStorage(copying: bytes)
             }
         } catch {
             amp_torch_model_release(handle)
@@ -54,12 +70,32 @@ public final class TorchModel: @unchecked Sendable {
         }
         self.handle = handle
         inputNames = (0..<amp_torch_model_input_count(handle)).map { String(cString: amp_torch_model_input_name(handle, $0)) }
-        outputCount = amp_torch_model_output_count(handle)
+        let count = amp_torch_model_output_count(handle)
+        outputCount = count
+        let paths = (0..<count).map { OutputPath(String(cString: amp_torch_model_output_path(handle, $0))) }
+        outputNames = OutputPath.names(of: paths)
+        outputsAreNamed = paths.contains { $0.hasName }
+        omittedOutputs = (0..<amp_torch_model_omitted_count(handle)).map {
+            String(cString: amp_torch_model_omitted(handle, $0))
+        }
         layerCount = amp_torch_model_layer_count(handle)
         weightBytes = Int(amp_torch_model_weight_bytes(handle))
     }
 
     deinit { amp_torch_model_release(handle) }
+
+    private static func extra(_ index: Int, of handle: OpaquePointer) -> UnsafeRawBufferPointer? {
+        var count = 0
+        return amp_torch_model_extra(handle, index, &count).map { UnsafeRawBufferPointer(start: $0, count: count) }
+    }
+
+    private static func withCStrings<R>(
+        _ texts: [String], _ body: (UnsafeBufferPointer<UnsafePointer<CChar>?>) -> R
+    ) -> R {
+        let copies = texts.map { strdup($0) }
+        defer { copies.forEach { free($0) } }
+        return copies.map { UnsafePointer($0) }.withUnsafeBufferPointer(body)
+    }
 
     /// Runs the model layer by layer at `inputs` and describes its layers and cuts.
     ///

@@ -23,6 +23,7 @@ struct RefusalTests {
         Forgery(name: "nothing", code: .notAnArchive, says: "is empty") { _ in [] },
         Forgery(name: "an old pickle", code: .notAnArchive, says: "pickle") { _ in try file("pickle.pth") },
         Forgery(name: "a state_dict", code: .notTorchScript, says: "state_dict") { _ in try file("state-dict.pth") },
+        Forgery(name: "a program of torch.export", code: .notTorchScript, says: "(.pt2)") { _ in try file("program.pt2") },
         Forgery(name: "the first half", code: .truncated, says: "copy or download it again") { Array($0.prefix($0.count / 2)) },
         Forgery(name: "all but the last byte", code: .truncated, says: "copy or download it again") { Array($0.dropLast()) },
         Forgery(name: "ten bytes", code: .truncated, says: "copy or download it again") { Array($0.prefix(10)) },
@@ -119,7 +120,7 @@ struct RefusalTests {
 
     @Test(
         "a model that cannot be partitioned says why",
-        arguments: [("dict-output", "return a tensor"), ("counter", "attribute \"runs\"")])
+        arguments: [("counter", "attribute \"runs\"")])
     func unsupportedModel(name: String, says: String) throws {
         let error = #expect(throws: InferenceError.self) { try TestModel.open(name) }
         #expect(error?.code == .unsupported)

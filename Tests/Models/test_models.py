@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 import sys
-from typing import List, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import nn, Tensor
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "export"))
 import archive  # noqa: E402
+from structure import flat  # noqa: E402
 
 
 class Cnn(nn.Module):
@@ -685,6 +686,217 @@ class Counter(nn.Module):
         return x + self.runs
 
 
+# What forward returns
+
+
+class Pair(NamedTuple):
+    logits: Tensor
+    aux: Optional[Tensor]
+
+
+class NamedTupleOutput(nn.Module):
+    """A field that is None outside of training."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.helper = nn.Linear(8, 4), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Pair:
+        aux: Optional[Tensor] = None
+        if self.training:
+            aux = self.helper(x)
+        return Pair(self.head(x), aux)
+
+
+class FilledDict(nn.Module):
+    """Keys that are made of numbers, a key that is set twice, a read, and a dictionary that is only used inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+
+    def forward(self, x: Tensor) -> Dict[str, Tensor]:
+        found: Dict[str, Tensor] = {}
+        inner: Dict[str, Tensor] = {}
+        for i, step in enumerate(self.steps):
+            x = torch.tanh(step(x))
+            found[f"layer{i}"] = x
+        found["layer0"] = found["layer0"] * 2
+        inner["sum"] = found["layer1"] + found["layer0"]
+        found["the sum: all"] = inner["sum"]
+        return found
+
+
+class AppendedList(nn.Module):
+    """Lists that loops over modules and over numbers make."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+
+    def forward(self, x: Tensor) -> List[Tensor]:
+        maps: List[Tensor] = []
+        for step in self.steps:
+            x = torch.relu(step(x))
+            maps.append(x)
+        for i in range(2):
+            maps.append(x * (i + 2))
+        return maps + [x + 1]
+
+
+class Tree(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tuple[Dict[str, Dict[str, Tensor]], Pair, List[Tuple[Tensor, Tensor]]]:
+        h = torch.tanh(self.first(x))
+        y = self.second(h)
+        return {"a": {"x": h, "y": y}, "b": {"x": h + y.sum(1, keepdim=True)}}, Pair(y, h), [(x, h), (y, y * 2)]
+
+
+class EarlyTuple(nn.Module):
+    """Either branch returns both: the shape decides."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:
+        h = torch.tanh(self.first(x))
+        if x.size(1) > 9:
+            return h, h
+        return self.second(h), h * 2
+
+
+class Chunked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tuple[List[Tensor], List[Tensor]]:
+        h = torch.tanh(self.first(x))
+        return h.chunk(2, 1), torch.split(h * 2, [3, 5], 1)
+
+
+class TracedDict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 5), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return {"out": self.first(x), "aux": self.second(x)}
+
+
+class ForAGPU(nn.Module):
+    """Compiled with the name of a device that is not here."""
+
+    def __init__(self, device: str = "cuda"):
+        super().__init__()
+        self.first, self.device = nn.Linear(8, 5), device
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.first(x) + torch.arange(5, device=self.device)
+
+
+class KeysByLength(nn.Module):
+    def forward(self, x: Tensor) -> Dict[str, Tensor]:
+        found: Dict[str, Tensor] = {}
+        for i in range(x.size(1)):
+            found[f"column{i}"] = x[:, i]
+        return found
+
+
+class KeysByBranch(nn.Module):
+    def forward(self, x: Tensor) -> Dict[str, Tensor]:
+        found = {"x": x}
+        if bool(x.sum() > 0):
+            found["more"] = x * 2
+        return found
+
+
+class ListByLength(nn.Module):
+    def forward(self, x: Tensor) -> List[Tensor]:
+        return x.unbind(1)
+
+
+class SometimesNone(nn.Module):
+    def forward(self, x: Tensor) -> Pair:
+        aux: Optional[Tensor] = None
+        if bool(x.sum() > 0):
+            aux = x * 2
+        return Pair(x, aux)
+
+
+class NumberOutput(nn.Module):
+    def forward(self, x: Tensor) -> Tuple[Tensor, int]:
+        return x * 2, x.size(0)
+
+
+# What a model takes
+
+
+class Lengths(nn.Module):
+    """Lengths of at least 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.cell = nn.Embedding(50, 24), nn.GRU(24, 40, batch_first=True)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(self.words(ids), lengths, batch_first=True, enforce_sorted=False)
+        return self.cell(packed)[1][0]
+
+
+class FivePoolings(nn.Module):
+    """Pictures of any size above 32 × 32."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = torch.relu(self.first(image))
+        for _ in range(5):
+            x = F.max_pool2d(x, 2)
+        return self.head(x.mean([2, 3]))
+
+
+class Bag(nn.Module):
+    """Offsets that rise from 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = nn.EmbeddingBag(50, 24, mode="sum"), nn.Linear(24, 5)
+
+    def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
+        return self.head(self.words(ids, offsets))
+
+
+class HighWords(nn.Module):
+    """No made-up number will do."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = nn.Embedding(50, 24), nn.Linear(24, 5)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        if bool((ids < 20).any()):
+            raise ValueError("words begin at 20")
+        return self.head(self.words(ids).mean(1))
+
+
+class HighWordsTogether(HighWords):
+    """Their batch decides: an example must not hide it."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        if bool((ids < 20).any()):
+            raise ValueError("words begin at 20")
+        h = self.words(ids).mean(1)
+        return self.head(h + 0.01 * torch.roll(h, 1, 0))
+
+
 def images(count):
     return torch.randn(count, 3, 32, 32)
 
@@ -780,15 +992,58 @@ def extra_manifest():
     return {"pixels": {"preprocessing": preprocessing, "labels": [f"kind {number}" for number in range(10)]}}
 
 
+def bare_table():
+    """Models without a manifest, their inputs, whether they are compiled, and their example, if the file has one."""
+    def row(module, scripted=True):
+        return module, lambda n: [torch.randn(n, 8)], scripted, None
+
+    def high(n):
+        return [torch.randint(20, 50, (n, 6))]
+
+    return {
+        "dict-output": (DictOutput(), lambda n: [torch.randn(n, 4)], True, None),
+        "named-tuple": row(NamedTupleOutput()),
+        "filled-dict": row(FilledDict()),
+        "appended-list": row(AppendedList()),
+        "output-tree": row(Tree()),
+        "early-tuple": row(EarlyTuple()),
+        "chunked": row(Chunked()),
+        "traced-dict": row(TracedDict(), False),
+        "lengths": (
+            Lengths(), lambda n: [torch.randint(0, 50, (n, 11)), torch.randint(1, 12, (n,))], True, None),
+        "five-poolings": (FivePoolings(), lambda n: [torch.randn(n, 3, 40, 48)], True, None),
+        "bag": (Bag(), lambda n: [torch.randint(0, 50, (16,)), torch.arange(n) * 2], True, None),
+        "high-words": (HighWords(), high, True, None),
+        "high-words-example": (HighWords(), high, True, ["ids"]),
+        "high-words-together": (HighWordsTogether(), high, True, ["ids"]),
+    }
+
+
 def refused_table():
-    """Models that are refused, with what their message must say."""
-    return {"dict-output": (DictOutput(), [torch.randn(2, 4)]), "counter": (Counter(), [torch.randn(2, 4)])}
+    """Models that are refused."""
+    modules = {
+        "counter": Counter(), "keys-by-length": KeysByLength(), "keys-by-branch": KeysByBranch(), "list-by-length": ListByLength(),
+        "sometimes-none": SometimesNone(), "number-output": NumberOutput()}
+    return {name: (module, [torch.randn(2, 4)]) for name, module in modules.items()}
 
 
-def flat(value):
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [tensor for element in value for tensor in flat(element)]
+def write_bare(folder, name, module, batch, scripted, example):
+    """As `write`, without a manifest: the model's own names count."""
+    module.eval()
+    script = archive.script_of(module, batch(2), scripted, strict=False)
+    write_cases(folder, name, module, [batch(1), batch(3)])
+    kept = archive.example_bytes(example, batch(3)) if example else None
+    archive.save(script, None, os.path.join(folder, f"{name}.pt"), kept)
+
+
+def write_cases(folder, name, module, cases):
+    recorded = []
+    for inputs in cases:
+        with torch.no_grad():
+            outputs = flat(module(*fresh(inputs)))
+        recorded.append({"inputs": [described(t) for t in inputs], "outputs": [described(t) for t in outputs]})
+    with open(os.path.join(folder, f"{name}.json"), "w") as file:
+        json.dump({"cases": recorded}, file)
 
 
 def described(tensor):
@@ -809,12 +1064,11 @@ def write(folder, name, module, batch, input_shapes, output_shapes, scripted, si
         archive.calibrate(module, [batch(16) for _ in range(4)])
     module.eval()
     script = archive.script_of(module, fresh(batch(2)), scripted)
-    cases = []
-    for count in sizes:
-        inputs = batch(count)
-        with torch.no_grad():
-            outputs = flat(module(*fresh(inputs)))
-        cases.append({"inputs": [described(t) for t in inputs], "outputs": [described(t) for t in outputs]})
+    batches = [batch(count) for count in sizes]
+    write_cases(folder, name, module, batches)
+    inputs = batches[-1]
+    with torch.no_grad():
+        outputs = flat(module(*fresh(inputs)))
     manifest = {
         "name": name,
         "inputs": [archive.spec(n, t, shape) for (n, shape), t in zip(input_shapes, inputs)],
@@ -822,8 +1076,6 @@ def write(folder, name, module, batch, input_shapes, output_shapes, scripted, si
         **extra_manifest().get(name, {}),
     }
     archive.save(script, manifest, os.path.join(folder, f"{name}.pt"))
-    with open(os.path.join(folder, f"{name}.json"), "w") as file:
-        json.dump({"cases": cases}, file)
 
 
 def main(folder):
@@ -834,12 +1086,19 @@ def main(folder):
         write(folder, name, *entry)
     for name, entry in together_table().items():
         write(folder, name, *entry, sizes=(3,))
+    for name, entry in bare_table().items():
+        write_bare(folder, name, *entry)
+    gpu = ForAGPU().eval()
+    archive.save(archive.script_of(gpu, [], True), None, os.path.join(folder, "for-a-gpu.pt"))
+    gpu.device = "cpu"
+    write_cases(folder, "for-a-gpu", gpu, [[torch.randn(n, 8)] for n in (1, 3)])
+    torch.export.save(torch.export.export(nn.Linear(8, 3), (torch.randn(2, 8),)), os.path.join(folder, "program.pt2"))
     for name, (module, inputs) in refused_table().items():
         archive.save(archive.script_of(module, inputs, True), None, os.path.join(folder, f"{name}.pt"))
     # What people hand over by mistake.
     torch.save(Cnn().state_dict(), os.path.join(folder, "state-dict.pth"))
     torch.save(Cnn().state_dict(), os.path.join(folder, "pickle.pth"), _use_new_zipfile_serialization=False)
-    print(f"{len(model_table()) + len(together_table()) + len(refused_table()) + 2} test models in {folder}")
+    print(f"{len(model_table()) + len(together_table()) + len(bare_table()) + len(refused_table()) + 4} test models in {folder}")
 
 
 if __name__ == "__main__":

@@ -96,16 +96,23 @@ void amp_torch_bytes_release(amp_torch_bytes *bytes);
 typedef struct amp_torch_model amp_torch_model;
 
 /// Reads an archive, freezes it and finds its layers. `data` is only read during the call.
-/// `extra_name` names the extra file whose content `amp_torch_model_extra` gives.
-amp_torch_code amp_torch_model_open(const void *data, size_t count, const char *extra_name, amp_torch_model **model,
-                                    char **error);
+/// `extra_names` names the extra files whose contents `amp_torch_model_extra` gives.
+amp_torch_code amp_torch_model_open(const void *data, size_t count, const char *const *extra_names, size_t extra_count,
+                                    amp_torch_model **model, char **error);
 void amp_torch_model_release(amp_torch_model *model);
 
-/// The extra file's bytes, or NULL where the archive has none.
-const char *amp_torch_model_extra(const amp_torch_model *model, size_t *count);
+/// The bytes of an extra file, by its position among the names, or NULL where the archive has none.
+const char *amp_torch_model_extra(const amp_torch_model *model, size_t index, size_t *count);
 size_t amp_torch_model_input_count(const amp_torch_model *model);
 const char *amp_torch_model_input_name(const amp_torch_model *model, size_t index);
 size_t amp_torch_model_output_count(const amp_torch_model *model);
+/// How an output is reached in what forward returns: steps with AMP_TORCH_PATH_SEPARATOR between them, each an "n" and
+/// a key's or field's name, or a "p" and a position. "" for a model that returns a tensor.
+#define AMP_TORCH_PATH_SEPARATOR '\x1f'
+const char *amp_torch_model_output_path(const amp_torch_model *model, size_t index);
+/// Where forward returns None for every input: no output stands there.
+size_t amp_torch_model_omitted_count(const amp_torch_model *model);
+const char *amp_torch_model_omitted(const amp_torch_model *model, size_t index);
 size_t amp_torch_model_layer_count(const amp_torch_model *model);
 /// Bytes of all weights, each counted once.
 int64_t amp_torch_model_weight_bytes(const amp_torch_model *model);
