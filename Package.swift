@@ -121,7 +121,7 @@ let package = Package(
         pure("Gateway", ["Cluster", "Planning", "Shell", logging] + http),
 
         pure("History", ["Cluster", "Transport", "Wire", grdb]),
-        pure("Profiling", ["Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors", "CLinux"]),
+        pure("Profiling", ["Arrays", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors", "CLinux"]),
 
         // Products.
         .executableTarget(
@@ -184,7 +184,10 @@ let package = Package(
         tests("SimulationTests", ["Cluster", "TestKit"]),
         tests(
             "CoordinatorTests",
-            ["Coordinator", "Profiling", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology", arguments]),
+            [
+                "Coordinator", "Profiling", "Arrays", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology",
+                arguments,
+            ]),
         tests("GatewayTests", ["Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),

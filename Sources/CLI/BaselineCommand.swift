@@ -22,6 +22,12 @@ struct BaselineCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Input of a model without a manifest, once for each.", valueName: "spec"))
     var spec: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Inputs to measure the model with, where made-up ones will not do: .npz with one array for each input, of two items or more.",
+            valueName: "file"))
+    var example: String?
+
     @Option(help: "Items in each request.")
     var batch = 32
 
@@ -115,16 +121,18 @@ struct BaselineCommand: ParsableCommand {
         do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
-        let service = try ModelService(path: model, inputs: specs, level: optimize == "O1" ? .o1 : .o0, choices: .init())
+        let service = try ModelService(
+            path: model, inputs: specs, example: example, level: optimize == "O1" ? .o1 : .o0, choices: .init())
         let whole = try Self.bad {
             try TorchEngine().loadPartition(
                 archive: service.model.cut(0..<service.model.layerCount), optimized: optimize == "O1")
         }
         let loadMs = (clock.now - began) / .milliseconds(1)
         let requests = try Self.bad {
-            try (0..<distinct).map { index in
+            let samples = try service.settledSamples()
+            return try (0..<distinct).map { index in
                 try BaselineRun.parts(
-                    of: service.samples.make(batch: batch, seed: UInt64(index + 1)), service.manifest.inputs,
+                    of: samples.make(batch: batch, seed: UInt64(index + 1)), service.manifest.inputs,
                     size: microBatch ?? batch)
             }
         }

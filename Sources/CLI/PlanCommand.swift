@@ -23,6 +23,12 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Input of a model without a manifest, once for each.", valueName: "spec"))
     var spec: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Inputs to measure the model with, where made-up ones will not do: .npz with one array for each input, of two items or more.",
+            valueName: "file"))
+    var example: String?
+
     @Option(help: ArgumentHelp("Nodes as [NAME=]CORES:MEMORY, separated by commas.", valueName: "nodes"))
     var nodes: String?
 
@@ -90,12 +96,13 @@ struct PlanCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "\(error)")
         }
         let service = try ModelService(
-            path: model, inputs: specs, level: .o1,
+            path: model, inputs: specs, example: example, level: .o1,
             choices: .init(strategy: strategy, shape: shape, objective: objective, cost: cost, microBatch: microBatch),
             checking: .ownProgram)
         let prepared: ModelService.Prepared
         do { prepared = try service.prepare() } catch { throw CommandFailure(.badData, "\(model): \(error)") }
         request.profile = prepared.profile
+        ModelNotes.write(service)
         if microBatch == nil, prepared.served.batching == .splittable {
             let others = ModelService.microBatchChoices.filter { $0 != prepared.microBatch }
             request.otherProfiles = others.compactMap { try? service.profile(microBatch: $0) }

@@ -21,6 +21,12 @@ struct ReferenceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Input of a model without a manifest, once for each.", valueName: "spec"))
     var spec: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Inputs to measure the model with, where made-up ones will not do: .npz with one array for each input, of two items or more.",
+            valueName: "file"))
+    var example: String?
+
     @Argument(help: "JPEG and PNG files.")
     var images: [String] = []
 
@@ -58,11 +64,14 @@ struct ReferenceCommand: ParsableCommand {
         do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
-        let service = try ModelService(path: model, inputs: specs, level: .o0, choices: .init())
+        let service = try ModelService(path: model, inputs: specs, example: example, level: .o0, choices: .init())
+        ModelNotes.write(service)
         if let input, let output {
             let tensors = try ArrayInputs.read(input, as: service.manifest.inputs, of: service.manifest.name)
+            service.takeExample(tensors, from: input)
+            let whole = batch == nil ? try Self.bad { try service.runWhole(tensors) } : nil
             let declared = try Self.bad { try service.outputSpecs() }
-            let outputs = try Self.bad { try run(tensors, service, declared) }
+            let outputs = try whole ?? Self.bad { try run(tensors, service, declared) }
             try ArrayInputs.write(output, outputs, names: declared.map(\.name))
             return
         }

@@ -52,10 +52,17 @@ package struct CoordinatorOptions: ParsableArguments {
     package var model: String?
 
     @Option(
+        name: [.customLong("spec"), .customLong("input")],
         help: ArgumentHelp(
-            "Input of a model without a manifest, once for each: name:float32[N,3,224,224]. With forward's own names in any order, with others in forward's.",
+            "Input of a model without a manifest, once for each: name:float32[N,3,224,224]. With forward's own names in any order, with others in forward's. (--input is its old name.)",
             valueName: "spec"))
-    package var input: [String] = []
+    package var spec: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Inputs to measure the model with, where made-up ones will not do: .npz with one array for each input, of two items or more.",
+            valueName: "file"))
+    package var example: String?
 
     @Option(help: ArgumentHelp("Address for clients; port 0 takes a free one.", valueName: "addr"))
     package var listen = HostPort(host: nil, port: 9100)
@@ -141,7 +148,7 @@ package struct CoordinatorOptions: ParsableArguments {
     /// What a compose file's `x-amp4ec` and a `--config` file may set.
     package static let known: [KnownOption] = [
         KnownOption("topology", .pathOrDNS), KnownOption("env-file", .paths), KnownOption("workers"), KnownOption("model", .path),
-        KnownOption("input", .repeated),
+        KnownOption("spec", .repeated, oldName: "input"), KnownOption("example", .path),
         KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"),
         KnownOption("shape"), KnownOption("objective"),
         KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("batch"), KnownOption("compress"),
@@ -197,7 +204,7 @@ package struct CoordinatorSettings {
             throw CommandFailure(.usage, "no model: give --model FILE.pt, or model: under x-amp4ec in the compose file")
         }
         modelPath = model
-        do { inputs = try options.input.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
+        do { inputs = try options.spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
         guard let level = OptimizationLevel.allCases.first(where: { $0.name == options.optimize }) else {

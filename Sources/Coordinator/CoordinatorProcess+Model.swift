@@ -16,6 +16,14 @@ extension CoordinatorProcess {
         }
     }
 
+    func logOmittedOutputs() {
+        let omitted = service.model.omittedOutputs
+        guard !omitted.isEmpty else { return }
+        logger.info(
+            "outputs for which the model always returns None are left out",
+            metadata: ["outputs": "\(omitted.joined(separator: ", "))"])
+    }
+
     func logBatching(of prepared: ModelService.Prepared) {
         switch (prepared.served.batching, prepared.batch.reason) {
         case (.whole(let why), _): logger.warning("requests are not split", metadata: ["cause": "\(why)"])

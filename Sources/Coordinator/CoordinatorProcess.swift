@@ -113,7 +113,7 @@ final class CoordinatorProcess {
         var microBatch: Int?
         if case .items(let count) = options.microBatch { microBatch = count }
         service = try ModelService(
-            path: settings.modelPath, inputs: settings.inputs, level: settings.level,
+            path: settings.modelPath, inputs: settings.inputs, example: options.example, level: settings.level,
             choices: .init(
                 strategy: options.strategy, shape: options.shape, objective: options.objective, cost: options.cost,
                 maximumLoad: options.maximumLoad, microBatch: microBatch, batch: options.batch),
@@ -187,6 +187,7 @@ final class CoordinatorProcess {
         logger.warning(
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         logInputBinding()
+        logOmittedOutputs()
         startAnalysis()
         try startTopology()
         loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }

@@ -56,6 +56,7 @@ public struct BatchCheck {
     }
 
     struct Inconclusive: Error { let why: String }
+    static let remedy = "give real ones with --example FILE.npz"
     /// The outputs are not as they are declared, so that no parts of them can be joined.
     struct Undivided: Error { let why: String }
 
@@ -73,7 +74,7 @@ public struct BatchCheck {
                 guard (try? run(samples.make(batch: 1, seed: 7))) != nil else { break }
                 return rejected(size, error)
             }
-            throw Inconclusive(why: "the model refuses the inputs that were made up for it (\(error.message))")
+            throw Inconclusive(why: "the model refuses the inputs that were made up for it (\(error.message)); \(Self.remedy)")
         }
     }
 
@@ -118,21 +119,15 @@ public struct BatchCheck {
         var refusal = ""
         for (number, series) in Self.series.enumerated() {
             let seed = UInt64(number + 11)
-            let batch = try samples.make(forms: series.forms, seed: seed)
-            // The first run warms up, the second is what later ones must equal.
-            let reference: [Tensor]
-            do {
-                _ = try run(batch)
-                reference = try run(batch)
-            } catch let error as InferenceError {
-                refusal = error.message
-                continue
-            }
+            guard let (batch, reference, integers) = try firstTaken(series.forms, seed: seed, &refusal) else { continue }
             // Where nothing but NaN comes out, nothing can be seen.
             guard tellsSomething(reference) else { continue }
             for exchange in series.essential + series.others {
                 if clock.now - start > Self.patience, !series.essential.contains(exchange) { break }
-                let changed = try samples.replacing(exchange.item, of: batch, by: exchange.form, seed: seed)
+                let changed = try samples.replacing(
+                    exchange.item, of: batch, by: exchange.form, seed: seed, integers: integers)
+                // The same input shows nothing.
+                guard !equal(changed, batch) else { continue }
                 let got: [Tensor]
                 do { got = try run(changed) } catch is InferenceError { continue }
                 tried += 1
@@ -143,8 +138,8 @@ public struct BatchCheck {
             }
         }
         if tried == 0 {
-            let why = refusal.isEmpty ? "nothing but NaN comes out" : refusal
-            throw Inconclusive(why: "no input that was made up for the model shows anything (\(why))")
+            let why = refusal.isEmpty ? "nothing but NaN comes out, or no other input can be made up" : refusal
+            throw Inconclusive(why: "no input that was made up for the model shows anything (\(why)); \(Self.remedy)")
         }
         return nil
     }
@@ -172,6 +167,23 @@ public struct BatchCheck {
                     return
                         "items influence each other: where item \(item) of \(items) is exchanged, others change in output \"\(spec.name)\" by \(error) (relative)"
                 }
+            }
+        }
+        return nil
+    }
+
+    /// A batch that the model takes, and what it gives for it: of drawn integers, else of the example's.
+    private func firstTaken(
+        _ forms: [ItemForm], seed: UInt64, _ refusal: inout String
+    ) throws -> (batch: [Tensor], reference: [Tensor], integers: SampleInputs.Integers)? {
+        for integers in samples.kindsOfIntegers {
+            let batch = try samples.make(forms: forms, seed: seed, integers: integers)
+            do {
+                // The first run warms up, the second is what later ones must equal.
+                _ = try run(batch)
+                return (batch, try run(batch), integers)
+            } catch let error as InferenceError {
+                refusal = error.message
             }
         }
         return nil
@@ -221,7 +233,10 @@ public struct BatchCheck {
     }
 
     private func rejected(_ size: Int, _ error: InferenceError) -> String {
-        "a batch of \(size) is rejected (\(error.message)): was the batch size traced as a constant?"
+        let shapes = ["shape", "size", "view", "dimension", "expand"]
+        let isOfShapes = shapes.contains { error.message.lowercased().contains($0) }
+        return "a batch of \(size) is rejected (\(error.message))"
+            + (isOfShapes ? ": was the batch size traced as a constant?" : "; \(Self.remedy) if it takes such batches")
     }
 
     private func run(_ tensors: [Tensor]) throws -> [Tensor] {

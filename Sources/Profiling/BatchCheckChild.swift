@@ -21,8 +21,10 @@ public enum BatchCheckChild {
 
     struct Question: Codable {
         var path: String
-        /// What `--input` says; empty for the manifest's.
+        /// What `--spec` says; empty for the manifest's.
         var inputs: [TensorSpec]
+        /// What `--example` says.
+        var example: String?
         var microBatch: Int
     }
 
@@ -51,7 +53,8 @@ public enum BatchCheckChild {
 
     static func answer(to question: Question) throws -> Answer {
         let service = try ModelService(
-            path: question.path, inputs: question.inputs, level: .o0, choices: .init(microBatch: question.microBatch))
+            path: question.path, inputs: question.inputs, example: question.example, level: .o0,
+            choices: .init(microBatch: question.microBatch))
         return Answer(digest: service.digest, verdict: try service.checkHere(microBatch: question.microBatch))
     }
 

@@ -33,14 +33,16 @@ extension ModelService {
 
     /// Begins the check before the file is opened here, where no saved profile can have its verdict.
     static func earlyCheck(
-        _ path: String, _ inputs: [TensorSpec], _ choices: PlanChoices, _ profiles: ProfileFolder?, _ checking: BatchChecking
+        _ path: String, _ inputs: [TensorSpec], _ example: String?, _ choices: PlanChoices, _ profiles: ProfileFolder?,
+        _ checking: BatchChecking
     ) -> BatchCheckProcess? {
         guard case .process(let executable, let patience) = checking, let digest = try? SHA256.hexDigest(ofFile: path),
             profiles?.hasAny(of: digest) != true
         else { return nil }
         return try? BatchCheckProcess(
             executable: executable, patience: patience,
-            question: .init(path: path, inputs: inputs, microBatch: choices.microBatch ?? automaticMicroBatch))
+            question: .init(
+                path: path, inputs: inputs, example: example, microBatch: choices.microBatch ?? automaticMicroBatch))
     }
 
     /// The check's verdict: of the process that is under way, or of one that begins now.
@@ -53,7 +55,7 @@ extension ModelService {
                     try state.check
                     ?? BatchCheckProcess(
                         executable: executable, patience: patience,
-                        question: .init(path: path, inputs: givenInputs, microBatch: microBatch))
+                        question: .init(path: path, inputs: givenInputs, example: examplePath, microBatch: microBatch))
                 state.check = check
                 return check
             }
@@ -67,7 +69,9 @@ extension ModelService {
 
     /// In this process.
     func checkHere(microBatch: Int) throws -> BatchVerdict {
-        try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputSpecs(batch: microBatch)).verdict(
+        // They come first: whoever finds them out has settled what the model takes.
+        let outputs = try outputSpecs(batch: microBatch)
+        return try BatchCheck(model: model, samples: samples, inputs: manifest.inputs, outputs: outputs).verdict(
             microBatch: microBatch)
     }
 

@@ -23,7 +23,7 @@ extension ModelService {
         let batch = preparedBatch
         let key = profileKey(batch: batch)
         if let known = profiles?.read(key) {
-            let structure = try model.analyse(inputs: samples.make(batch: batch), repetitions: 0)
+            let structure = try trying { try model.analyse(inputs: $0.make(batch: batch), repetitions: 0) }
             if known.describes(structure) {
                 return adopt(checkedAgain(known), .read(file: profiles?.filePath(of: key) ?? ""))
             }
@@ -35,7 +35,7 @@ extension ModelService {
     }
 
     /// Items of a micro-batch; 1 for a model that declares no batch.
-    private var preparedBatch: Int {
+    var preparedBatch: Int {
         let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
         return declaresBatch ? choices.microBatch ?? Self.automaticMicroBatch : 1
     }
@@ -44,7 +44,8 @@ extension ModelService {
     public func profileKey(batch: Int) -> SavedProfile.Key {
         SavedProfile.Key(
             digest: digest, toolchain: engine.toolchain, level: level.name, microBatch: batch,
-            inputs: manifest.inputs.map(\.description), machine: ReferenceMachine.description)
+            inputs: manifest.inputs.map(\.description) + (example?.digest.map { ["example \($0)"] } ?? []),
+            machine: ReferenceMachine.description)
     }
 
     /// The file that keeps it; `nil` where none does.
@@ -54,8 +55,8 @@ extension ModelService {
 
     private func measureProfile(_ key: SavedProfile.Key) throws -> SavedProfile {
         let batch = key.microBatch
-        let smaller = smallerCrossings(than: batch)
         let outputs = try outputSpecs(batch: batch)
+        let smaller = smallerCrossings(than: batch)
         // What is timed has the machine to itself: the check, which ran beside what is not timed, is over before it.
         let verdict = try checked(microBatch: batch)
         // The planned size comes last, because the layout that it shows counts.

@@ -28,7 +28,10 @@ public final class ModelService: Sendable {
     public let digest: String
     public let level: OptimizationLevel
     public let manifest: ModelManifest
-    public let samples: SampleInputs
+    /// What somebody gave for the model to be measured with; without it inputs are made up.
+    public let example: ExampleInputs?
+    /// Inputs that the model has taken.
+    let settled = Mutex<SampleInputs?>(nil)
     let choices: PlanChoices
     /// Where profiles outlive the process; `nil` measures at each start.
     let profiles: ProfileFolder?
@@ -37,8 +40,10 @@ public final class ModelService: Sendable {
     /// How the declared inputs were told apart.
     public let inputBinding: InputBinding
     let path: String
-    /// What `--input` says.
+    /// What `--spec` says.
     let givenInputs: [TensorSpec]
+    /// What `--example` says.
+    let examplePath: String?
 
     struct State {
         /// Under way since the file was opened, or since the profile turned out not to be there.
@@ -97,19 +102,22 @@ public final class ModelService: Sendable {
 
     /// Opens and checks the file.
     /// - Parameters:
-    ///   - inputs: what `--input` says; goes before the manifest.
+    ///   - inputs: what `--spec` says; goes before the manifest.
+    ///   - example: what `--example` says; goes before what the model's file keeps.
     ///   - profiles: where what was measured is kept and looked for.
     ///   - checking: where the check runs whether requests may be cut.
     public init(
-        path: String, inputs: [TensorSpec], level: OptimizationLevel, choices: PlanChoices, profiles: ProfileFolder? = nil,
-        checking: BatchChecking = .inProcess
+        path: String, inputs: [TensorSpec], example: String? = nil, level: OptimizationLevel, choices: PlanChoices,
+        profiles: ProfileFolder? = nil, checking: BatchChecking = .inProcess
     ) throws {
         // While the file is opened and looked through here, it is checked there.
-        let check = Self.earlyCheck(path, inputs, choices, profiles, checking)
+        let check = Self.earlyCheck(path, inputs, example, choices, profiles, checking)
         do {
             do { model = try TorchModel(path: path) } catch { throw CommandFailure(.badData, error.message) }
             digest = try SHA256.hexDigest(ofFile: path)
             (manifest, inputBinding) = try Self.manifest(of: model, path: path, inputs: inputs)
+            self.example = try Self.example(
+                given: example, of: model, path: path, specs: manifest.inputs, areDeclaredAgain: !inputs.isEmpty)
         } catch {
             check?.stop()
             throw error
@@ -120,7 +128,7 @@ public final class ModelService: Sendable {
         self.checking = checking
         self.path = path
         givenInputs = inputs
-        samples = SampleInputs(specs: manifest.inputs)
+        examplePath = example
         state.withLock { $0.check = check }
     }
 
@@ -139,16 +147,29 @@ public final class ModelService: Sendable {
             throw CommandFailure(
                 .badData,
                 "\(path) has no \(ModelManifest.fileName) inside, so its inputs are unknown; export it with scripts/export-model, or say them: "
-                    + model.inputNames.map { "--input \($0):float32[N,…]" }.joined(separator: " "))
+                    + model.inputNames.map { "--spec \($0):float32[N,…]" }.joined(separator: " "))
         }
+        let binding: InputBinding
         do throws(CommandFailure) {
             let bound = try InputBinding.bind(manifest.inputs, to: model.inputNames)
             manifest.inputs = bound.specs
-            return (manifest, bound.binding)
+            binding = bound.binding
         } catch {
-            let place = inputs.isEmpty ? "its manifest; export it again" : "--input (amp4ec plan, reference, baseline: --spec)"
+            let place = inputs.isEmpty ? "its manifest; export it again" : "--spec"
             throw CommandFailure(.badData, "\(path): \(error.message), in \(place)")
         }
+        do throws(CommandFailure) { manifest.outputs = try OutputBinding.bind(manifest.outputs, to: model) } catch {
+            throw CommandFailure(.badData, "\(path): \(error.message)")
+        }
+        return (manifest, binding)
+    }
+
+    private static func example(
+        given: String?, of model: TorchModel, path: String, specs: [TensorSpec], areDeclaredAgain: Bool
+    ) throws(CommandFailure) -> ExampleInputs? {
+        if let given { return try ExampleInputs.read(given, specs: specs) }
+        guard let kept = model.example else { return nil }
+        return try ExampleInputs.kept(kept, in: path, specs: specs, areDeclaredAgain: areDeclaredAgain)
     }
 
     private static func stem(of path: String) -> String {
@@ -166,7 +187,9 @@ public final class ModelService: Sendable {
         let small = try run(batch: batch)
         if manifest.outputs.count == small.count { return manifest.outputs }
         guard manifest.inputs.contains(where: { $0.batchDimension != nil }) else {
-            return small.enumerated().map { TensorSpec(name: "output\($0)", dtype: $1.dtype, shape: $1.shape.map { .fixed($0) }) }
+            return zip(model.outputNames, small).map {
+                TensorSpec(name: $0, dtype: $1.dtype, shape: $1.shape.map { .fixed($0) })
+            }
         }
         let large = try? run(batch: batch * 2)
         return small.enumerated().map { index, tensor in
@@ -175,11 +198,11 @@ public final class ModelService: Sendable {
                 guard let grown, grown.count == tensor.shape.count, grown[position] != extent else { return .fixed(extent) }
                 return extent == batch && grown[position] == 2 * batch ? .batch : .free("d\(position)")
             }
-            return TensorSpec(name: "output\(index)", dtype: tensor.dtype, shape: shape)
+            return TensorSpec(name: model.outputNames[index], dtype: tensor.dtype, shape: shape)
         }
     }
 
-    private func run(batch: Int) throws -> [Tensor] { try runWhole(samples.make(batch: batch)) }
+    private func run(batch: Int) throws -> [Tensor] { try trying { try runWhole($0.make(batch: batch)) } }
 
     /// The whole model in this process, as saved.
     public func runWhole(_ inputs: [Tensor]) throws -> [Tensor] { try model.tensors(crossing: model.layerCount, inputs: inputs) }

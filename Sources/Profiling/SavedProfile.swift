@@ -24,7 +24,7 @@ public struct SavedProfile: Sendable, Hashable {
         public var toolchain: String
         public var level: String
         public var microBatch: Int
-        /// The declared inputs, `name:dtype[…]`: those of the manifest, or what `--input` says.
+        /// The declared inputs, `name:dtype[…]`: those of the manifest, or what `--spec` says.
         public var inputs: [String]
         /// The reference node of the times: processor and instruction set.
         public var machine: String

@@ -19,10 +19,13 @@ public struct KnownOption: Sendable, Hashable {
     /// Without the dashes.
     public let name: String
     public let kind: Kind
+    /// A name that it had before, which counts still.
+    public let oldName: String?
 
-    public init(_ name: String, _ kind: Kind = .value) {
+    public init(_ name: String, _ kind: Kind = .value, oldName: String? = nil) {
         self.name = name
         self.kind = kind
+        self.oldName = oldName
     }
 }
 
@@ -31,6 +34,8 @@ public struct OptionValues: Sendable, Hashable {
     /// For each option (without dashes) its values in order; a flag's is `true` or `false`; paths are absolute.
     public private(set) var values: [String: [String]] = [:]
     private var kinds: [String: KnownOption.Kind] = [:]
+    /// The present names of options that are called otherwise on the command line too.
+    private var newNames: [String: String] = [:]
     /// For each option where it stands, as messages begin: `compose.yaml:12:5: x-amp4ec.deadline`.
     public private(set) var places: [String: String] = [:]
 
@@ -42,7 +47,7 @@ public struct OptionValues: Sendable, Hashable {
 
     /// The values as arguments to put before the user's own, leaving out every option that the user gave: the command line wins.
     public func arguments(notGivenIn commandLine: [String]) -> [String] {
-        let given = Self.names(in: commandLine)
+        let given = names(in: commandLine)
         return values.keys.sorted().filter { !given.contains($0) }.flatMap { name -> [String] in
             let all = values[name] ?? []
             if kinds[name] == .flag { return all.last == "true" ? ["--\(name)"] : [] }
@@ -52,12 +57,15 @@ public struct OptionValues: Sendable, Hashable {
 
     /// ``places`` of those that ``arguments(notGivenIn:)`` has.
     public func places(notGivenIn commandLine: [String]) -> [String: String] {
-        let given = Self.names(in: commandLine)
+        let given = names(in: commandLine)
         return places.filter { !given.contains($0.key) }
     }
 
-    private static func names(in commandLine: [String]) -> Set<String> {
-        Set(commandLine.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { String($0.dropFirst(2).prefix { $0 != "=" }) })
+    private func names(in commandLine: [String]) -> Set<String> {
+        let written = commandLine.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map {
+            String($0.dropFirst(2).prefix { $0 != "=" })
+        }
+        return Set(written.map { newNames[$0] ?? $0 })
     }
 
     /// `self` where it has a value, else `other`'s: for a topology's options under those of a `--config` file.
@@ -65,6 +73,7 @@ public struct OptionValues: Sendable, Hashable {
         var merged = self
         merged.values.merge(other.values) { mine, _ in mine }
         merged.kinds.merge(other.kinds) { mine, _ in mine }
+        merged.newNames.merge(other.newNames) { mine, _ in mine }
         merged.places.merge(other.places) { mine, _ in mine }
         return merged
     }
@@ -83,7 +92,7 @@ public struct OptionValues: Sendable, Hashable {
         }
         for entry in entries {
             let field = prefix + entry.key
-            guard let option = knownOptions.first(where: { $0.name == entry.key }) else {
+            guard let option = knownOptions.first(where: { $0.name == entry.key || $0.oldName == entry.key }) else {
                 let nearest = NearestName.of(entry.key, among: knownOptions.map(\.name))
                 throw fields.refusal(
                     entry.value, field, "there is no option of that name",
@@ -100,6 +109,7 @@ public struct OptionValues: Sendable, Hashable {
                     })
             }
             kinds[option.name] = option.kind
+            if let oldName = option.oldName { newNames[oldName] = option.name }
             places[option.name] = fields.place(entry.value, field)
         }
     }

@@ -1,4 +1,6 @@
+import Arrays
 import Foundation
+import Tensors
 import Testing
 
 /// What is refused before anything runs: the exit status, and a message that names the file, the field and the fix.
@@ -52,7 +54,7 @@ struct CommandLineTests {
         model("a pickle", mentions: ["pickle", "export-model"]) { try Damage.read("pickle.pth") },
         model("a state_dict", mentions: ["state_dict", "export-model"]) { try Damage.read("state-dict.pth") },
         model("absurd declared sizes", mentions: ["declares", "2147483647"]) { try Damage.withAbsurdSizes(Damage.read("cnn.pt")) },
-        model("no manifest and no --input", mentions: ["amp4ec.json", "--input image:float32[N,"]) {
+        model("no manifest and no --spec", mentions: ["amp4ec.json", "--spec image:float32[N,"]) {
             try Damage.withoutManifest(Damage.read("cnn.pt"))
         },
         Case(
@@ -65,20 +67,34 @@ struct CommandLineTests {
         Case("an unknown word about the batch", .coordinator, exits: 64, mentions: ["checked", "independent"]) { _ in
             noWorkers + ["--model", try Places.testModel("cnn.pt"), "--batch", "maybe"]
         },
-        Case("an output that cannot travel", .coordinator, exits: 65, mentions: ["dict-output.pt"]) { _ in
-            noWorkers + ["--model", try Places.testModel("dict-output.pt"), "--input", "x:float32[N,4]"]
+        Case(
+            "outputs without a fixed structure", .coordinator, exits: 65,
+            mentions: ["sometimes-none.pt", "output \"aux\"", "return a tensor always, or never"]
+        ) { _ in
+            noWorkers + ["--model", try Places.testModel("sometimes-none.pt"), "--spec", "x:float32[N,4]"]
         },
-        Case("an --input that does not fit the model", .coordinator, exits: 65, mentions: ["cnn.pt"]) { _ in
+        Case(
+            "an --example without the model's arrays", .coordinator, exits: 65,
+            mentions: ["--example", "has no array \"features\"; it has other", "features, context"]
+        ) { folder in
+            let example = folder.path("example.npz")
+            try NPZ.write(example, [("other", Tensor(shape: [1], values: [Float(1)]))])
+            return noWorkers + ["--model", try Places.testModel("two-inputs.pt"), "--example", example]
+        },
+        Case("an --example that is not there", .coordinator, exits: 65, mentions: ["--example", "nowhere.npz"]) { _ in
+            noWorkers + ["--model", try Places.testModel("cnn.pt"), "--example", "nowhere.npz"]
+        },
+        Case("a --spec that does not fit the model", .coordinator, exits: 65, mentions: ["cnn.pt"]) { _ in
             noWorkers + ["--model", try Places.testModel("cnn.pt"), "--input", "image:float32[N,5,32,32]"]
         },
         Case(
-            "an --input too many", .coordinator, exits: 65, mentions: ["takes 1 inputs (image)", "but 2 are described", "--input"]
+            "a --spec too many", .coordinator, exits: 65, mentions: ["takes 1 inputs (image)", "but 2 are described", "--spec"]
         ) { _ in
             noWorkers + [
-                "--model", try Places.testModel("cnn.pt"), "--input", "image:float32[N,3,32,32]", "--input", "more:float32[N]",
+                "--model", try Places.testModel("cnn.pt"), "--spec", "image:float32[N,3,32,32]", "--spec", "more:float32[N]",
             ]
         },
-        Case("an --input that does not parse", .coordinator, exits: 64, mentions: ["image:float99"]) { _ in
+        Case("an --input (as --spec was called) that does not parse", .coordinator, exits: 64, mentions: ["image:float99"]) { _ in
             noWorkers + ["--model", try Places.testModel("cnn.pt"), "--input", "image:float99[N]"]
         },
     ]

@@ -195,6 +195,17 @@ import Wire
         #expect("\(error)".contains("modle") && "\(error)".contains("model"))
     }
 
+    @Test("--spec and --input, its old name, are one option in files and on the command line") func oldName() throws {
+        let files = try Files()
+        for (written, given) in [("spec", "--spec"), ("input", "--input"), ("spec", "--input"), ("input", "--spec")] {
+            let config = try files.write("\(written)\(given).yaml", "\(written): [\"a:float32[N]\", \"b:float32[N]\"]\n")
+            let alone = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config]).arguments)
+            #expect(alone.spec == ["a:float32[N]", "b:float32[N]"])
+            let both = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, given, "c:int64[N]"]).arguments)
+            #expect(both.spec == ["c:int64[N]"], "the command line wins")
+        }
+    }
+
     @Test func everyOptionOfAFileIsOneOfTheCommandLine() throws {
         let help = CoordinatorOptions.helpMessage()
         for option in CoordinatorOptions.known { #expect(help.contains("--\(option.name)"), "\(option.name)") }

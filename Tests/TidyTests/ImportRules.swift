@@ -24,7 +24,7 @@ enum ImportRules {
         "Resources": system,
         // Transport for the thread that logs.
         "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
-        "Profiling": system.union(["CLinux", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
+        "Profiling": system.union(["CLinux", "Arrays", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
         "History": system.union(["GRDB", "Cluster", "Transport", "Wire"]),
         "Arrays": system.union(["CZlib", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),
