@@ -148,8 +148,9 @@ class LocalCluster:
                 self.workers.append(self._start_worker(f"w{number}"))
             # All start at the same time; only then is each waited for.
             self._addresses = [worker.wait_for("listening on ") for worker in self.workers]
-        except BaseException:
-            self.__exit__(None, None, None)
+        except BaseException as error:
+            # With the error, or workers that end before they started would take its place.
+            self.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
