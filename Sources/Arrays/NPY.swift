@@ -68,14 +68,20 @@ public enum NPY {
 
     /// The same file with each element's bytes turned round.
     private static func littleEndian(_ storage: TensorStorage, _ header: NPYHeader) -> TensorStorage {
-        let width = header.dtype.byteWidth
         let turned = TensorStorage(byteCount: storage.byteCount)
+        func turn<Element: FixedWidthInteger>(_: Element.Type) {
+            for offset in stride(from: header.dataOffset, to: storage.byteCount, by: MemoryLayout<Element>.size) {
+                let element = storage.bytes.loadUnaligned(fromByteOffset: offset, as: Element.self)
+                turned.mutableBytes.storeBytes(of: element.byteSwapped, toByteOffset: offset, as: Element.self)
+            }
+        }
         withExtendedLifetime(storage) {
             turned.mutableBytes.copyMemory(from: storage.bytes)
-            for element in stride(from: header.dataOffset, to: storage.byteCount, by: width) {
-                for offset in 0..<width {
-                    turned.mutableBytes[element + offset] = storage.bytes[element + width - 1 - offset]
-                }
+            switch header.dtype.byteWidth {
+            case 2: turn(UInt16.self)
+            case 4: turn(UInt32.self)
+            case 8: turn(UInt64.self)
+            default: break
             }
         }
         return turned

@@ -6,16 +6,13 @@ public enum NPZ {
     public static let defaultLimit = Tensor.maximumByteCount
 
     /// Reads a file that `numpy.savez` or `numpy.savez_compressed` wrote, the arrays in the file's order.
-    /// - Parameters:
-    ///   - wanted: names of the arrays to read; the others are left alone, whatever they hold. All of them where it is `nil`.
-    ///   - limit: bytes of all arrays that are read together, uncompressed; checked before memory is taken.
-    public static func read(
-        _ path: String, wanting wanted: Set<String>? = nil, limit: Int = defaultLimit
-    ) throws(ArrayError) -> [(name: String, tensor: Tensor)] {
-        try decode(try WholeFile.read(path: path, limit: NPY.maximumFileByteCount), name: path, wanting: wanted, limit: limit)
+    /// - Parameter limit: bytes of all arrays together, uncompressed; checked before memory is taken.
+    public static func read(_ path: String, limit: Int = defaultLimit) throws(ArrayError) -> [(name: String, tensor: Tensor)] {
+        try decode(try WholeFile.read(path: path, limit: NPY.maximumFileByteCount), name: path, limit: limit)
     }
 
-    /// As ``read(_:wanting:limit:)`` for an archive in memory.
+    /// As ``read(_:limit:)`` for an archive in memory.
+    /// - Parameter wanted: names of the arrays to read; the others are left alone, whatever they hold. All of them where it is `nil`.
     public static func decode(
         _ storage: TensorStorage, name file: String, wanting wanted: Set<String>? = nil, limit: Int = defaultLimit
     ) throws(ArrayError) -> [(name: String, tensor: Tensor)] {
