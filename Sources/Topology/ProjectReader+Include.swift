@@ -17,6 +17,13 @@ extension ProjectReader {
                 "include them from one file")
         }
         for item in items {
+            includeCount += 1
+            guard includeCount <= ProjectReader.maximumIncludedProjects else {
+                throw fields.refusal(
+                    item, "include",
+                    "files that include the same ones again and again make more than \(ProjectReader.maximumIncludedProjects) projects",
+                    "include each file once")
+            }
             let included = try model(try project(item, layer, chain, fields), chain: chain)
             for entry in included["services"]?.entries ?? [] {
                 guard let own = table[entry.key] else {

@@ -5,6 +5,8 @@ internal import Shell
 final class ProjectReader {
     /// An include of an include of …: nobody goes deeper.
     static let maximumIncludes = 16
+    /// Of one project, each counted as often as it is included: sixteen levels of two each would be 65,536.
+    static let maximumIncludedProjects = 1_000
     /// A chain of `extends`.
     static let maximumExtends = 64
 
@@ -26,6 +28,7 @@ final class ProjectReader {
     var merge = ComposeMerge()
     /// Services that others of their file extend: patterns, which need not run themselves.
     var patterns: Set<String> = []
+    var includeCount = 0
     private var parsed: [Parsed: [ConfigNode]] = [:]
     private var tables: [Parsed: ServiceTable] = [:]
     /// Identifiers stay unique while these live.

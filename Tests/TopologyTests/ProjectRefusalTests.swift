@@ -84,6 +84,13 @@ struct ProjectRefusalTests {
             files: ["compose.yaml": "include: [a/b.yaml]", "a/b.yaml": "include: [../compose.yaml]"],
             says: ["a/b.yaml:1:11", "in a circle: compose.yaml → a/b.yaml → compose.yaml"]),
         Refused(name: "an include of itself", files: ["compose.yaml": "include: [./x/../compose.yaml]"], says: ["circle"]),
+        Refused(
+            name: "includes that double at each of fourteen levels",
+            files: Dictionary(
+                uniqueKeysWithValues: (0..<14).map { level in
+                    (level == 0 ? "compose.yaml" : "\(level).yaml", "include: [\(level + 1).yaml, \(level + 1).yaml]")
+                } + [("14.yaml", "services: {a: {image: x}}")]),
+            says: ["include", "more than 1000 projects"]),
         Refused(name: "an include as a text", files: ["compose.yaml": "include: a.yaml"], says: ["include", "must be a list"]),
         Refused(
             name: "an include of nothing", files: ["compose.yaml": "include: [{env_file: x}]"],
