@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Inference
 internal import Logging
 internal import Profiling
 internal import Tensors
