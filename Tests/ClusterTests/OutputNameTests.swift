@@ -1,5 +1,6 @@
 import AMP4ECClient
 import Arrays
+import Cluster
 import Foundation
 import Tensors
 import Testing
