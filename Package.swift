@@ -34,8 +34,10 @@ func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: swift)
 }
 
+/// What is tested is optimised; the tests themselves need not be, and take the compiler a third of the time so.
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+    .testTarget(
+        name: name, dependencies: dependencies, swiftSettings: swift + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
 }
 
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")

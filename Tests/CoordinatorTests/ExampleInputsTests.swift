@@ -1,10 +1,13 @@
 import Arrays
+import Cluster
 import Foundation
 import Inference
+import Planning
 import Profiling
 import Shell
 import Tensors
 import Testing
+import Wire
 
 /// The inputs that a model is measured with: made up in several forms, or an example's.
 @Suite(.serialized) struct ExampleInputsTests {
