@@ -145,19 +145,6 @@ package struct CoordinatorOptions: ParsableArguments {
 
     package init() {}
 
-    /// What a compose file's `x-amp4ec` and a `--config` file may set.
-    package static let known: [KnownOption] = [
-        KnownOption("topology", .pathOrDNS), KnownOption("env-file", .paths), KnownOption("workers"), KnownOption("model", .path),
-        KnownOption("spec", .repeated, oldName: "input"), KnownOption("example", .path),
-        KnownOption("listen"), KnownOption("http"), KnownOption("result-cache"), KnownOption("optimize"), KnownOption("strategy"),
-        KnownOption("shape"), KnownOption("objective"),
-        KnownOption("cost"), KnownOption("maximum-load"), KnownOption("micro-batch"), KnownOption("batch"), KnownOption("compress"),
-        KnownOption("heartbeat-timeout"),
-        KnownOption("join-timeout"), KnownOption("deadline"), KnownOption("drain-timeout"), KnownOption("state-dir", .path),
-        KnownOption("cluster-secret-file", .path),
-        KnownOption("insecure", .flag),
-        KnownOption("log-level"),
-    ]
 }
 
 /// The options, checked and read: what the process runs on.
@@ -204,24 +191,6 @@ package struct CoordinatorSettings {
             throw CommandFailure(.usage, "no model: give --model FILE.pt, or model: under x-amp4ec in the compose file")
         }
         modelPath = model
-        do { inputs = try options.spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
-            throw CommandFailure(.usage, "\(error)")
-        }
-        guard let level = OptimizationLevel.allCases.first(where: { $0.name == options.optimize }) else {
-            let known = OptimizationLevel.allCases.map(\.name).joined(separator: " or ")
-            let why = options.optimize == "O2" ? "O2 (int8) does not exist yet" : "there is no level \"\(options.optimize)\""
-            throw CommandFailure(.usage, "--optimize: \(why); use \(known)")
-        }
-        self.level = level
-        guard options.maximumLoad > 0, options.maximumLoad <= 1 else {
-            throw CommandFailure(
-                .usage, "--maximum-load is a share of a worker's cores: above 0, at most 1, not \(options.maximumLoad)")
-        }
-        guard options.deadline > .zero else {
-            throw CommandFailure(.usage, "--deadline is a time above 0, such as 60s")
-        }
-        guard options.heartbeatTimeout >= .milliseconds(500) else {
-            throw CommandFailure(.usage, "--heartbeat-timeout must be at least 500ms: heartbeats come every 250 ms")
-        }
+        (inputs, level) = try options.checkedValues()
     }
 }

@@ -40,28 +40,33 @@ struct CoordinatorCommand: ParsableCommand {
         EventLoop.blockSignals([SIGTERM, SIGINT])
         ProcessSurroundings.prepareServer()
         let own = Array(CommandLine.arguments.dropFirst())
-        let merged = (try? OptionFiles.merged(own)) ?? (arguments: own, places: [:])
-        runServer(CoordinatorCommand.self, arguments: merged.arguments, places: merged.places)
+        do {
+            let arguments = try OptionFiles.merged(own)
+            runServer(CoordinatorCommand.self, arguments: arguments)
+        } catch {
+            runServer(CoordinatorCommand.self, arguments: own, fileProblem: error)
+        }
     }
 }
 
 /// Options that stand in files, put before the user's own arguments.
 package enum OptionFiles {
-    /// - Throws: the file's problem; ``CoordinatorSettings`` reports it again once the arguments are parsed.
-    /// - Returns: all arguments, and where those of the files stand.
-    package static func merged(_ own: [String]) throws -> (arguments: [String], places: [String: String]) {
+    /// - Throws: the file's problem, with its place there.
+    package static func merged(_ own: [String]) throws -> [String] {
         var values = OptionValues()
         if let config = given("config", in: own)?.first {
             values = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known)
         }
         let topology = given("topology", in: own) ?? values.values["topology"] ?? []
-        if !topology.isEmpty, case .compose(let paths) = try TopologySource(parsing: topology) {
+        // With a list of workers beside it, it is not read but refused, by ``CoordinatorSettings``.
+        let isAlone = given("workers", in: own) == nil && values["workers"] == nil
+        if isAlone, !topology.isEmpty, case .compose(let paths) = try TopologySource(parsing: topology) {
             let project = ComposeProject(
                 paths: paths, envFiles: given("env-file", in: own) ?? values.values["env-file"] ?? [])
             let reading = project.read(environment: ProcessEnvironment.current, knownOptions: CoordinatorOptions.known)
             values = values.over(try reading.result.get().coordinatorOptions)
         }
-        return (values.arguments(notGivenIn: own) + own, values.places(notGivenIn: own))
+        return values.arguments(notGivenIn: own) + own
     }
 
     /// The option's values, where it is given.

@@ -11,8 +11,7 @@ public struct CommandOutcome: Sendable, Hashable {
     ///
     /// Help and version requests are no failure and go to stdout; wrong options are 64; an ``ExitStatusProviding`` error has its own
     /// status; an `ExitCode` is passed on silently; everything else is 1.
-    /// - Parameter places: for options (without dashes) that stand in a file, where; a wrong value is reported as standing there.
-    public init(of error: any Error, thrownBy command: (some ParsableArguments).Type, places: [String: String] = [:]) {
+    public init(of error: any Error, thrownBy command: (some ParsableArguments).Type) {
         if let failure = error as? any ExitStatusProviding {
             self.init(status: failure.exitStatus.rawValue, standardOutput: "", standardError: "error: \(failure)\n")
             return
@@ -24,7 +23,7 @@ public struct CommandOutcome: Sendable, Hashable {
             self.init(status: ExitStatus.success.rawValue, standardOutput: text.isEmpty ? "" : text + "\n", standardError: "")
         case .validationFailure:
             let text = command.fullMessage(for: error)
-            let message = UsageMessage(text, places: places).text
+            let message = UsageMessage(text).text
             self.init(
                 status: ExitStatus.usage.rawValue, standardOutput: "", standardError: message.isEmpty ? "" : message + "\n")
         default:
@@ -56,15 +55,17 @@ public struct CommandOutcome: Sendable, Hashable {
 /// SIGTERM ends the process whatever the other threads block.
 /// - Parameters:
 ///   - arguments: without the program's name; `nil` takes the process's own.
-///   - places: of those that come from a file, where they stand there; see ``CommandOutcome``.
+///   - fileProblem: why the files that hold further arguments cannot be used: thrown where the arguments themselves are right, for a wrong
+///     option and `--help` come first.
 public func runServer<Command: ParsableCommand>(
-    _ type: Command.Type, arguments: [String]? = nil, places: [String: String] = [:]
+    _ type: Command.Type, arguments: [String]? = nil, fileProblem: (any Error)? = nil
 ) -> Never {
     do {
         var command = try type.parseAsRoot(arguments)
+        if let fileProblem { throw fileProblem }
         try command.run()
     } catch {
-        CommandOutcome(of: error, thrownBy: type, places: places).finish()
+        CommandOutcome(of: error, thrownBy: type).finish()
     }
     StandardStream.flush()
     exit(ExitStatus.success.rawValue)

@@ -58,10 +58,8 @@ public struct ComposeProject: Sendable, Hashable {
         let fields = FieldReader(file: found[0], notes: notes)
         var options = OptionValues()
         if let node = model[ComposeFile.extensionKey] {
-            // The files of variables were read before this one.
             options = try OptionValues(
-                reading: node, prefix: "\(ComposeFile.extensionKey).", knownOptions: knownOptions.filter { $0.name != "env-file" },
-                fields: fields)
+                reading: node, prefix: "\(ComposeFile.extensionKey).", knownOptions: knownOptions, fields: fields, isTopology: true)
         }
         guard let services = model["services"] else {
             throw fields.refusal(nil, "services", "there are no services", "list the workers under services:")

@@ -86,9 +86,6 @@ struct FieldReader {
         return current
     }
 
-    /// As a refusal of the field begins.
-    func place(_ node: ConfigNode, _ field: String) -> String { "\(node.source.file):\(node.line):\(node.column): \(field)" }
-
     func refusal(_ node: ConfigNode?, _ field: String?, _ problem: String, _ fix: String) -> TopologyError {
         TopologyError(
             file: node?.source.file ?? file, line: node?.line, column: node?.column, service: service, field: field,

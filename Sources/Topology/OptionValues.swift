@@ -1,7 +1,7 @@
-internal import Shell
+public import Shell
 
 /// An option that a file may set, as the command line knows it.
-public struct KnownOption: Sendable, Hashable {
+public struct KnownOption: Sendable {
     public enum Kind: Sendable, Hashable {
         /// Takes no value on the command line; `true` or `false` in a file.
         case flag
@@ -21,11 +21,20 @@ public struct KnownOption: Sendable, Hashable {
     public let kind: Kind
     /// A name that it had before, which counts still.
     public let oldName: String?
+    /// It says which workers and files there are, so a topology file cannot say it of itself.
+    public let namesTopology: Bool
+    /// Why the command line would refuse a value; `nil` where it takes it.
+    public let refusal: @Sendable (_ value: String) -> ValueRefusal?
 
-    public init(_ name: String, _ kind: Kind = .value, oldName: String? = nil) {
+    public init(
+        _ name: String, _ kind: Kind = .value, oldName: String? = nil, namesTopology: Bool = false,
+        refusal: @escaping @Sendable (_ value: String) -> ValueRefusal? = { _ in nil }
+    ) {
         self.name = name
         self.kind = kind
         self.oldName = oldName
+        self.namesTopology = namesTopology
+        self.refusal = refusal
     }
 }
 
@@ -36,8 +45,6 @@ public struct OptionValues: Sendable, Hashable {
     private var kinds: [String: KnownOption.Kind] = [:]
     /// The present names of options that are called otherwise on the command line too.
     private var newNames: [String: String] = [:]
-    /// For each option where it stands, as messages begin: `compose.yaml:12:5: x-amp4ec.deadline`.
-    public private(set) var places: [String: String] = [:]
 
     public init() {}
 
@@ -47,7 +54,7 @@ public struct OptionValues: Sendable, Hashable {
 
     /// The values as arguments to put before the user's own, leaving out every option that the user gave: the command line wins.
     public func arguments(notGivenIn commandLine: [String]) -> [String] {
-        let given = names(in: commandLine)
+        let given = givenNames(commandLine)
         return values.keys.sorted().filter { !given.contains($0) }.flatMap { name -> [String] in
             let all = values[name] ?? []
             if kinds[name] == .flag { return all.last == "true" ? ["--\(name)"] : [] }
@@ -55,13 +62,7 @@ public struct OptionValues: Sendable, Hashable {
         }
     }
 
-    /// ``places`` of those that ``arguments(notGivenIn:)`` has.
-    public func places(notGivenIn commandLine: [String]) -> [String: String] {
-        let given = names(in: commandLine)
-        return places.filter { !given.contains($0.key) }
-    }
-
-    private func names(in commandLine: [String]) -> Set<String> {
+    private func givenNames(_ commandLine: [String]) -> Set<String> {
         let written = commandLine.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map {
             String($0.dropFirst(2).prefix { $0 != "=" })
         }
@@ -74,15 +75,15 @@ public struct OptionValues: Sendable, Hashable {
         merged.values.merge(other.values) { mine, _ in mine }
         merged.kinds.merge(other.kinds) { mine, _ in mine }
         merged.newNames.merge(other.newNames) { mine, _ in mine }
-        merged.places.merge(other.places) { mine, _ in mine }
         return merged
     }
 
     /// Reads a mapping of option names to values.
     /// - Parameters:
     ///   - prefix: what stands before the name in messages (`x-amp4ec.`).
+    ///   - isTopology: the mapping stands in a topology file.
     init(
-        reading node: ConfigNode, prefix: String, knownOptions: [KnownOption], fields: FieldReader
+        reading node: ConfigNode, prefix: String, knownOptions: [KnownOption], fields: FieldReader, isTopology: Bool = false
     ) throws(TopologyError) {
         guard let entries = node.entries else {
             throw fields.refusal(
@@ -93,24 +94,33 @@ public struct OptionValues: Sendable, Hashable {
         for entry in entries {
             let field = prefix + entry.key
             guard let option = knownOptions.first(where: { $0.name == entry.key || $0.oldName == entry.key }) else {
-                let nearest = NearestName.of(entry.key, among: knownOptions.map(\.name))
+                let names = knownOptions.filter { !isTopology || !$0.namesTopology }.map(\.name)
                 throw fields.refusal(
                     entry.value, field, "there is no option of that name",
-                    nearest.map { "did you mean \($0)?" }
-                        ?? "use one of \(knownOptions.map(\.name).sorted().joined(separator: ", "))")
+                    NearestName.of(entry.key, among: names).map { "did you mean \($0)?" }
+                        ?? "use one of \(names.sorted().joined(separator: ", "))")
+            }
+            guard !isTopology || !option.namesTopology else {
+                throw fields.refusal(
+                    entry.value, field, "a topology file cannot say which files and workers the topology is made of",
+                    "give it on the command line or in a --config file")
+            }
+            guard kinds[option.name] == nil else {
+                throw fields.refusal(
+                    entry.value, field, "it stands here twice: \(option.oldName ?? "") is the old name of \(option.name)",
+                    "leave one of them out")
             }
             let isRepeated = [.repeated, .paths, .pathOrDNS].contains(option.kind)
             let given: [ConfigNode] = if isRepeated, let items = entry.value.items { items } else { [entry.value] }
             for item in given {
-                let text = try fields.text(item, field)
-                values[option.name, default: []].append(
-                    try OptionValues.value(text, of: option, directory: item.source.directory) { why, fix in
-                        fields.refusal(item, field, why, fix)
-                    })
+                let value = try OptionValues.value(
+                    try fields.text(item, field), of: option, directory: item.source.directory
+                ) { why, fix in fields.refusal(item, field, why, fix) }
+                if let refused = option.refusal(value) { throw fields.refusal(item, field, refused.problem, refused.fix) }
+                values[option.name, default: []].append(value)
             }
             kinds[option.name] = option.kind
             if let oldName = option.oldName { newNames[oldName] = option.name }
-            places[option.name] = fields.place(entry.value, field)
         }
     }
 

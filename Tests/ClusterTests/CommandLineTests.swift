@@ -115,6 +115,13 @@ struct CommandLineTests {
         compose(
             "an unknown option", mentions: ["x-amp4ec.optimise", "did you mean optimize?"],
             "x-amp4ec: {optimise: O0}\nservices:\n  w1: {command: amp4ec-worker --listen 9000}\n"),
+        compose(
+            "a value that an option does not take",
+            mentions: ["compose.yaml:1:22: x-amp4ec.deadline: \"5\" is no value", "write a number"],
+            "x-amp4ec: {deadline: 5}\nservices:\n  w1: {command: amp4ec-worker --listen 9000}\n"),
+        compose(
+            "a value that cannot be", mentions: ["compose.yaml:1:22: x-amp4ec.optimize: O2"],
+            "x-amp4ec: {optimize: O2}\nservices:\n  w1: {command: amp4ec-worker --listen 9000}\n"),
         compose("YAML that does not parse", mentions: [":3:1: not valid YAML"], "services:\n  w1: {command: [amp4ec-worker\n"),
         compose(
             "two workers of one name", mentions: ["--name same", "w1"],
@@ -122,6 +129,9 @@ struct CommandLineTests {
         compose(
             "a worker's port out of range", mentions: ["w1", "99999"],
             "services:\n  w1: {command: amp4ec-worker --listen 99999}\n"),
+        Case("a settings file's topology is not there", .coordinator, exits: 65, mentions: ["absent.yaml", "No such file"]) {
+            ["--config", try $0.write("options.yaml", "topology: absent.yaml\n"), "--listen", "127.0.0.1:0"]
+        },
         Case("no such topology", .coordinator, exits: 65, mentions: ["absent.yaml", "No such file"]) {
             ["--topology", $0.path("absent.yaml"), "--listen", "127.0.0.1:0", "--model", try Places.testModel("cnn.pt")]
         },

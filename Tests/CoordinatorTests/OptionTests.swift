@@ -125,7 +125,7 @@ import Wire
     @Test func aComposeFileNamesModelAndWorkers() throws {
         let files = try Files()
         let path = try files.write("compose.yaml", files.compose)
-        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--topology", path]).arguments)
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--topology", path]))
         let settings = try CoordinatorSettings(options)
         #expect(
             settings.modelPath == "\(files.folder)/models/m.pt" && options.microBatch == .items(2) && options.compress == .always)
@@ -145,11 +145,11 @@ import Wire
         let files = try Files()
         let compose = try files.write("compose.yaml", files.compose)
         let config = try files.write("options.yaml", "topology: compose.yaml\nmicro-batch: 4\ncompress: never\ndeadline: 5s\n")
-        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, "--micro-batch", "16"]).arguments)
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, "--micro-batch", "16"]))
         #expect(options.topology == [compose])
         #expect(options.microBatch == .items(16) && options.compress == .never && options.deadline == .seconds(5))
         #expect(options.model == "\(files.folder)/models/m.pt")
-        let equals = try CoordinatorOptions.parse(OptionFiles.merged(["--config=\(config)", "--compress=auto"]).arguments)
+        let equals = try CoordinatorOptions.parse(OptionFiles.merged(["--config=\(config)", "--compress=auto"]))
         #expect(equals.compress == .auto && equals.microBatch == .items(4))
     }
 
@@ -159,32 +159,121 @@ import Wire
         let more = try files.write("more.yaml", "services: {w3: {command: amp4ec-worker}, w1: {x-amp4ec: {exclude: true}}}")
         let variables = try files.write("site.env", "PORT=9500\n")
         let arguments = ["--topology", compose, "--topology=\(more)", "--env-file", variables]
-        let settings = try CoordinatorSettings(try CoordinatorOptions.parse(OptionFiles.merged(arguments).arguments))
+        let settings = try CoordinatorSettings(try CoordinatorOptions.parse(OptionFiles.merged(arguments)))
         #expect(settings.topology.workers.map(\.port) == [9_500, 9_001, 9_000] && settings.topology.warnings.isEmpty)
         #expect(
             settings.projectFiles.filter { !$0.hasSuffix(".env") } == [compose, more] && settings.projectFiles.contains(variables))
         let config = try files.write("options.yaml", "topology: [compose.yaml, more.yaml]\nenv-file: site.env\n")
-        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config]).arguments)
+        let options = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config]))
         #expect(options.topology == [compose, more] && options.envFile == [variables])
         // A name's addresses cannot be laid over a file.
         #expect(throws: (any Error).self) { try TopologySource(parsing: [compose, "dns:worker:9000"]) }
     }
 
-    @Test func whereAnOptionStandsIsKnown() throws {
+    struct BadEntry: Sendable, CustomTestStringConvertible {
+        let text: String
+        let line: Int
+        let column: Int
+        /// What stands before the message where the entry is read at all.
+        let key: String?
+        let says: String
+        var testDescription: String { text }
+
+        init(_ text: String, at line: Int = 2, _ column: Int, _ key: String?, _ says: String) {
+            (self.text, self.line, self.column, self.key, self.says) = (text, line, column, key, says)
+        }
+    }
+
+    static let badEntries = [
+        BadEntry("deadline: 5", 11, "deadline", "\"5\" is no value of this option; write a number with a unit"),
+        BadEntry("deadline: 0s", 11, "deadline", "it is a time above 0"),
+        BadEntry("deadline: [5s, 6s]", 11, "deadline", "a single value must stand here"),
+        BadEntry("deadline:", 10, "deadline", "a single value must stand here"),
+        BadEntry("heartbeat-timeout: 100ms", 20, "heartbeat-timeout", "it must be at least 500ms"),
+        BadEntry("strategy: best", 11, "strategy", "\"best\" is no value of this option; write one of 'optimal' and 'ralos'"),
+        BadEntry("optimize: O2", 11, "optimize", "O2 (int8) does not exist yet; use O0 or O1"),
+        BadEntry("micro-batch: many", 14, "micro-batch", "\"many\" is no number of items; write auto, or 1 to 4096"),
+        BadEntry("maximum-load: 1.5", 15, "maximum-load", "it is a share"),
+        BadEntry("maximum-load: high", 15, "maximum-load", "\"high\" is no share"),
+        BadEntry("listen: a:b", 9, "listen", "\"a:b\" is no value of this option; write host:port"),
+        BadEntry("result-cache: 5M", 15, "result-cache", "\"5M\" is no value of this option; write it like 512MiB"),
+        BadEntry("log-level: loud", 12, "log-level", "\"loud\" is no value of this option; write one of"),
+        BadEntry("insecure: 1", 11, "insecure", "\"1\" is neither true nor false"),
+        BadEntry("spec: [\"a:float32[N]\", b]", 24, "spec", "input \"b\": there is no name before a colon; write it like"),
+        BadEntry("spec: \"a:uint8[N]\"\n  input: \"b:uint8[N]\"", at: 3, 8, "input", "it stands here twice"),
+        BadEntry("model: \"\"", 8, "model", "the path is empty"),
+        BadEntry("micro_batch: 4", 14, "micro_batch", "there is no option of that name; did you mean micro-batch?"),
+        BadEntry("deadline: 5s\n  deadline: 6s", at: 3, 1, nil, "not valid YAML: the key \"deadline\" stands twice"),
+    ]
+
+    @Test("a bad entry of a file is refused with line and key", arguments: badEntries) func badEntry(_ row: BadEntry) throws {
         let files = try Files()
-        let compose = try files.write("compose.yaml", files.compose)
-        let config = try files.write("options.yaml", "topology: compose.yaml\ndeadline: 5\n")
-        let places = try OptionFiles.merged(["--config", config, "--compress=auto"]).places
-        #expect(places["deadline"] == "\(config):2:11: deadline")
-        #expect(
-            places["micro-batch"]?.hasPrefix("\(compose):") == true
-                && places["micro-batch"]?.hasSuffix("x-amp4ec.micro-batch") == true)
-        #expect(places["compress"] == nil)
+        let compose = try files.write(
+            "compose.yaml", "x-amp4ec:\n  \(row.text)\nservices: {w1: {command: amp4ec-worker}}\n")
+        let config = try files.write("options.yaml", "# options\n\(row.text.replacingOccurrences(of: "\n  ", with: "\n"))\n")
+        for (option, path, prefix, indent) in [("--topology", compose, "x-amp4ec.", 2), ("--config", config, "", 0)] {
+            let error = try #require(throws: TopologyError.self) { try OptionFiles.merged([option, path]) }
+            let key = row.key.map { "\(prefix)\($0): " } ?? ""
+            let expected = "\(path):\(row.line):\(row.column + indent): \(key)\(row.says)"
+            #expect("\(error)".hasPrefix(expected) && error.exitStatus == .badData, "\(error)")
+        }
+    }
+
+    @Test(
+        "what says which files there are cannot stand in one of them",
+        arguments: ["topology: b.yaml", "env-file: a.env", "workers: a:1"])
+    func selfReference(_ line: String) throws {
+        let files = try Files()
+        let compose = try files.write("compose.yaml", "x-amp4ec:\n  \(line)\nservices: {w1: {command: amp4ec-worker}}\n")
+        let error = try #require(throws: TopologyError.self) { try OptionFiles.merged(["--topology", compose]) }
+        #expect(error.line == 2 && "\(error)".contains("x-amp4ec.\(line.prefix { $0 != ":" })"), "\(error)")
+        let config = try files.write("options.yaml", "workers: a:1\n")
+        #expect(try OptionFiles.merged(["--config", config]) == ["--workers=a:1"])
+    }
+
+    @Test("a topology that a settings file names and that cannot be read is what is wrong") func topologyOfSettings() throws {
+        let files = try Files()
+        let config = try files.write("options.yaml", "topology: absent.yaml\nmodel: m.pt\n")
+        let error = try #require(throws: TopologyError.self) { try OptionFiles.merged(["--config", config]) }
+        #expect("\(error)".hasPrefix("\(files.folder)/absent.yaml: the file cannot be read"), "\(error)")
+    }
+
+    @Test("what is right in a file is taken as the command line takes it") func goodEntries() throws {
+        let files = try Files()
+        let config = try files.write(
+            "options.yaml",
+            """
+            model: m.pt
+            workers: a:1
+            spec: ["x:float32[N,2]", "y:int64[N]"]
+            listen: 9200
+            http: "127.0.0.1:9101"
+            result-cache: 64MiB
+            optimize: O0
+            strategy: ralos
+            shape: auto
+            objective: latency
+            cost: macs
+            maximum-load: 1
+            micro-batch: auto
+            batch: independent
+            compress: never
+            heartbeat-timeout: 500ms
+            join-timeout: 1s
+            deadline: 1m
+            drain-timeout: 2s
+            state-dir: state
+            insecure: yes
+            log-level: debug
+            """)
+        let settings = try CoordinatorSettings(try CoordinatorOptions.parse(OptionFiles.merged(["--config", config])))
+        #expect(settings.inputs.count == 2 && settings.level == .o0 && settings.options.deadline == .seconds(60))
+        #expect(settings.options.stateDir == "\(files.folder)/state" && settings.options.insecure)
     }
 
     @Test func aDeadlineIsAboveZero() throws {
         let options = try CoordinatorOptions.parse(["--model", "m.pt", "--deadline", "0s"])
-        let error = try #require(throws: CommandFailure.self) { try CoordinatorSettings(options) }
+        let error = try #require(throws: CoordinatorOptions.BadOption.self) { try CoordinatorSettings(options) }
         #expect(error.exitStatus == .usage && "\(error)".contains("--deadline"))
     }
 
@@ -199,9 +288,9 @@ import Wire
         let files = try Files()
         for (written, given) in [("spec", "--spec"), ("input", "--input"), ("spec", "--input"), ("input", "--spec")] {
             let config = try files.write("\(written)\(given).yaml", "\(written): [\"a:float32[N]\", \"b:float32[N]\"]\n")
-            let alone = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config]).arguments)
+            let alone = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config]))
             #expect(alone.spec == ["a:float32[N]", "b:float32[N]"])
-            let both = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, given, "c:int64[N]"]).arguments)
+            let both = try CoordinatorOptions.parse(OptionFiles.merged(["--config", config, given, "c:int64[N]"]))
             #expect(both.spec == ["c:int64[N]"], "the command line wins")
         }
     }

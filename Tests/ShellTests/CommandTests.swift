@@ -42,15 +42,18 @@ struct CommandTests {
         #expect(status == 0 || printed.hasPrefix("error: "))
     }
 
-    @Test func aWrongValueFromAFileIsReportedWhereItStands() throws {
-        let error = try #require(throws: (any Error).self) { try Sample.parseAsRoot(["--wait=5", "--log-level=info"]) }
-        let places = ["wait": "options.yaml:3:7: wait", "listen": "options.yaml:4:9: listen"]
-        let outcome = CommandOutcome(of: error, thrownBy: Sample.self, places: places)
-        #expect(outcome.status == 64)
+    @Test(
+        "a wrong value in the words of a file",
+        arguments: [
+            ("wait", "5", "write a number with a unit, like 250ms, 2s or 1m"),
+            ("listen", "a:b", "write host:port, [v6]:port, :port or port"),
+            ("log-level", "loud", "write one of trace, debug, info, notice, warning, error, critical"),
+        ])
+    func valueRefusal(_ option: String, _ value: String, _ fix: String) throws {
+        let error = try #require(throws: (any Error).self) { try Sample.parseAsRoot(["--\(option)=\(value)"]) }
         #expect(
-            outcome.standardError.hasPrefix("error: options.yaml:3:7: wait: The value '5' is invalid for '--wait <time>'; write"))
-        let elsewhere = CommandOutcome(of: error, thrownBy: Sample.self, places: ["listen": "options.yaml:4:9: listen"])
-        #expect(elsewhere.standardError.hasPrefix("error: The value '5'"))
+            ValueRefusal(error, thrownBy: Sample.self) == ValueRefusal(problem: "\"\(value)\" is no value of this option", fix: fix)
+        )
     }
 
     @Test func theHelpShowsDefaultsAsTheyAreWritten() {

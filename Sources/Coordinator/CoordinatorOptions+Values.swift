@@ -1,0 +1,90 @@
+internal import ArgumentParser
+package import Shell
+internal import Tensors
+package import Topology
+internal import Wire
+
+extension CoordinatorOptions {
+    /// What a compose file's `x-amp4ec` and a `--config` file may set.
+    package static let known: [KnownOption] = [
+        option("topology", .pathOrDNS, namesTopology: true), option("env-file", .paths, namesTopology: true),
+        option("workers", namesTopology: true), option("model", .path), option("spec", .repeated, oldName: "input"),
+        option("example", .path), option("listen"), option("http"), option("result-cache"), option("optimize"), option("strategy"),
+        option("shape"), option("objective"), option("cost"), option("maximum-load"), option("micro-batch"), option("batch"),
+        option("compress"), option("heartbeat-timeout"), option("join-timeout"), option("deadline"), option("drain-timeout"),
+        option("state-dir", .path), option("cluster-secret-file", .path), option("insecure", .flag), option("log-level"),
+    ]
+
+    private static func option(
+        _ name: String, _ kind: KnownOption.Kind = .value, oldName: String? = nil, namesTopology: Bool = false
+    ) -> KnownOption {
+        KnownOption(name, kind, oldName: oldName, namesTopology: namesTopology) { value in
+            kind == .flag ? nil : refusal(ofOption: name, value: value)
+        }
+    }
+
+    /// Why a value would be refused on the command line, in the words of a file; `nil` where it is taken.
+    private static func refusal(ofOption name: String, value: String) -> ValueRefusal? {
+        do {
+            let options = try parse(["--\(name)=\(value)"])
+            _ = try options.checkedValues()
+            if let list = options.workers { _ = try WorkerList.parse(list) }
+            if !options.topology.isEmpty { _ = try TopologySource(parsing: options.topology) }
+            return nil
+        } catch let error as BadOption {
+            return ValueRefusal(problem: error.problem, fix: error.fix)
+        } catch let error as TopologyError {
+            return ValueRefusal(problem: error.problem, fix: error.fix)
+        } catch {
+            switch name {
+            case "micro-batch": return ValueRefusal(problem: "\"\(value)\" is no number of items", fix: "write auto, or 1 to 4096")
+            case "maximum-load": return ValueRefusal(problem: "\"\(value)\" is no share", fix: "write a number above 0, at most 1")
+            default: return ValueRefusal(error, thrownBy: Self.self)
+            }
+        }
+    }
+
+    /// A single value that the parser takes and that cannot be.
+    package struct BadOption: ExitStatusProviding, Hashable, CustomStringConvertible {
+        let option: String
+        let problem: String
+        let fix: String
+        package var exitStatus: ExitStatus { .usage }
+        package var description: String { "--\(option): \(problem); \(fix)" }
+    }
+
+    /// Checks each value by itself, as far as the parser cannot.
+    func checkedValues() throws(BadOption) -> (inputs: [TensorSpec], level: OptimizationLevel) {
+        guard let level = OptimizationLevel.allCases.first(where: { $0.name == optimize }) else {
+            throw BadOption(
+                option: "optimize",
+                problem: optimize == "O2" ? "O2 (int8) does not exist yet" : "there is no level \"\(optimize)\"",
+                fix: "use \(OptimizationLevel.allCases.map(\.name).joined(separator: " or "))")
+        }
+        guard maximumLoad > 0, maximumLoad <= 1 else {
+            throw BadOption(
+                option: "maximum-load", problem: "it is a share of a worker's cores, above 0 and at most 1, not \(maximumLoad)",
+                fix: "write 0.8")
+        }
+        guard deadline > .zero else {
+            throw BadOption(option: "deadline", problem: "it is a time above 0", fix: "write it like 60s")
+        }
+        guard heartbeatTimeout >= .milliseconds(500) else {
+            throw BadOption(
+                option: "heartbeat-timeout", problem: "it must be at least 500ms, for heartbeats come every 250 ms", fix: "write 2s"
+            )
+        }
+        var inputs: [TensorSpec] = []
+        for text in spec {
+            do { inputs.append(try TensorSpec(parsing: text)) } catch {
+                // Its message ends with how to write one.
+                let message = "\(error)"
+                let end = message.ranges(of: "; ").last
+                throw BadOption(
+                    option: "spec", problem: String(message[..<(end?.lowerBound ?? message.endIndex)]),
+                    fix: end.map { String(message[$0.upperBound...]) } ?? "see --help")
+            }
+        }
+        return (inputs, level)
+    }
+}
