@@ -190,6 +190,8 @@ let package = Package(
                 "Coordinator", "Profiling", "Arrays", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology",
                 arguments,
             ]),
+        // What the commands print, against docs/json.md.
+        tests("CLITests", ["CLI", "Check", "Planning", "Shell", arguments]),
         tests("GatewayTests", ["Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),

@@ -61,7 +61,7 @@ struct BaselineCommand: ParsableCommand {
     @Flag(help: "Print the report as JSON.")
     var json = false
 
-    private struct Report: Encodable {
+    struct Report: Codable {
         var model: String
         var batch: Int
         var microBatch: Int

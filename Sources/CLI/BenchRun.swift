@@ -4,8 +4,8 @@ internal import Tensors
 internal import Wire
 
 /// What `amp4ec bench` reports. Field names are the contract of `--json`.
-struct BenchReport: Encodable, Sendable {
-    struct Latency: Encodable, Sendable {
+struct BenchReport: Codable, Sendable {
+    struct Latency: Codable, Sendable {
         var p50: Double
         var p95: Double
         var p99: Double
@@ -49,10 +49,10 @@ struct BenchReport: Encodable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case requests, errors, retries, mismatches, tolerance, cached
-        case cachedItemsPerSecond = "cached_items_per_second"
-        case cachedLatency = "cached_latency_ms"
         case itemsPerSecond = "items_per_second"
         case latency = "latency_ms"
+        case cachedItemsPerSecond = "cached_items_per_second"
+        case cachedLatency = "cached_latency_ms"
         case longestGapMs = "longest_gap_ms"
         case distinctInputs = "distinct_inputs"
         case largestRelativeError = "largest_relative_error"

@@ -4,14 +4,14 @@ internal import Shell
 internal import Tensors
 
 /// One class that a picture was given.
-struct Classification: Encodable, Sendable {
+struct Classification: Codable, Sendable {
     var label: String
     var index: Int
     var score: Double
 }
 
 /// What a picture was recognised as, for people and for `--json`.
-struct ImageResult: Encodable, Sendable {
+struct ImageResult: Codable, Sendable {
     var file: String
     var labels: [Classification]
 

@@ -29,7 +29,7 @@ struct DrainCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    private struct Report: Encodable {
+    struct Report: Codable {
         var node: String
         var outcome: String
     }

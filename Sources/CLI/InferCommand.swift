@@ -72,16 +72,7 @@ struct InferCommand: AsyncParsableCommand {
             case nil: break
             }
         }
-        if json {
-            try JSONOutput.print(Report(model: manifest.name, results: results))
-        } else {
-            for result in results { StandardStream.output.writeLine(result.line) }
-        }
-    }
-
-    private struct Report: Encodable {
-        var model: String
-        var results: [ImageResult]
+        try PictureReport(model: manifest.name, results: results).write(asJSON: json)
     }
 
     private func runArrays(_ path: String, _ client: AMP4ECClient, _ manifest: ModelManifest) async throws {
@@ -89,24 +80,6 @@ struct InferCommand: AsyncParsableCommand {
         let names = manifest.inputs.map(\.name)
         let result = try await reporting { () throws(ClientError) in try await client.infer(tensors, names: names) }
         if let output { try ArrayInputs.write(output, result.outputs, names: result.names) }
-        let described = zip(result.names, result.outputs).map { OutputDescription(name: $0, dtype: $1.dtype.name, shape: $1.shape) }
-        if json {
-            try JSONOutput.print(ArrayReport(model: manifest.name, outputs: described, file: output))
-        } else {
-            for item in described { StandardStream.output.writeLine("\(item.name): \(item.dtype)\(item.shape)") }
-            if let output { StandardStream.output.writeLine("written to \(output)") }
-        }
-    }
-
-    private struct OutputDescription: Encodable {
-        var name: String
-        var dtype: String
-        var shape: [Int]
-    }
-
-    private struct ArrayReport: Encodable {
-        var model: String
-        var outputs: [OutputDescription]
-        var file: String?
+        try ArrayReport(model: manifest.name, names: result.names, outputs: result.outputs, file: output).write(asJSON: json)
     }
 }

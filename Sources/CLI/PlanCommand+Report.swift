@@ -9,7 +9,7 @@ struct PlanReport {
     let alternatives: [PlanComparison.Row]?
 
     /// What `--json` prints; `plans[0]` is the plan that was asked for.
-    struct Document: Encodable {
+    struct Document: Codable {
         var model: String
         var plans: [Plan]
         var layers: [PlanLayers.Row]?
@@ -77,7 +77,7 @@ struct PlanReport {
 
 /// The layers of a model with each cost model's shares, the cuts, and the plan's stages.
 struct PlanLayers {
-    struct Row: Encodable {
+    struct Row: Codable {
         var layer: Int
         var name: String
         var `operator`: String
@@ -129,7 +129,7 @@ struct PlanLayers {
 /// Each strategy, shape and cost model on the same nodes. What each predicts of itself stands beside what the measured layer times
 /// say of its assignment: a cost model that is wrong about the layers is wrong about its own plan as well.
 struct PlanComparison {
-    struct Row: Encodable {
+    struct Row: Codable {
         var strategy: String
         var shape: String
         var cost: String

@@ -53,11 +53,6 @@ struct ReferenceCommand: ParsableCommand {
         guard (1...4_096).contains(batch ?? 1) else { throw ValidationError("--batch takes 1 to 4096, not \(batch ?? 1)") }
     }
 
-    private struct Report: Encodable {
-        var model: String
-        var results: [ImageResult]
-    }
-
     func run() throws {
         do { try TorchEngine.configure(threads: 1) } catch { throw CommandFailure(.failure, error.message) }
         let specs: [TensorSpec]
@@ -72,19 +67,16 @@ struct ReferenceCommand: ParsableCommand {
             let whole = batch == nil ? try Self.bad { try service.runWhole(tensors) } : nil
             let declared = try Self.bad { try service.outputSpecs() }
             let outputs = try whole ?? Self.bad { try run(tensors, service, declared) }
-            try ArrayInputs.write(output, outputs, names: declared.map(\.name))
-            return
+            let names = declared.map(\.name)
+            try ArrayInputs.write(output, outputs, names: names)
+            return try ArrayReport(model: service.manifest.name, names: names, outputs: outputs, file: output).write(asJSON: json)
         }
         let classifier = try ImageClassifier(manifest: service.manifest, top: top)
         let results = try images.map { path in
             let tensor = try classifier.tensor(ofFile: path)
             return try classifier.result(file: path, Self.bad { try service.runWhole([tensor]) })
         }
-        if json {
-            try JSONOutput.print(Report(model: service.manifest.name, results: results))
-        } else {
-            for result in results { StandardStream.output.writeLine(result.line) }
-        }
+        try PictureReport(model: service.manifest.name, results: results).write(asJSON: json)
     }
 
     private func run(_ tensors: [Tensor], _ service: ModelService, _ outputs: [TensorSpec]) throws -> [Tensor] {

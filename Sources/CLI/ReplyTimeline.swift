@@ -9,7 +9,7 @@ internal import Shell
 /// Owned by the ``BenchRun`` actor.
 final class ReplyTimeline {
     /// The first line: what ties the monotonic times to the times in the logs.
-    private struct Start: Encodable {
+    struct Start: Codable {
         var startedUnixMs: Double
         var concurrency: Int
         enum CodingKeys: String, CodingKey {
@@ -18,7 +18,7 @@ final class ReplyTimeline {
         }
     }
 
-    struct Entry: Encodable {
+    struct Entry: Codable {
         /// Milliseconds from the start to the reply, on a clock that is never set.
         var atMs: Double
         /// A right reply; otherwise `problem` says what came instead.

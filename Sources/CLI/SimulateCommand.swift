@@ -60,7 +60,7 @@ struct SimulateCommand: ParsableCommand {
         let isShown = seeds == nil && duration == nil
         let first = seed ?? UInt64(truncatingIfNeeded: RandomBits.next128())
         let summary = isShown ? show(first) : runMany(from: first)
-        if json { try JSONOutput.print(summary) } else { StandardStream.output.write(summary.text) }
+        if json { try JSONOutput.print(summary.document, convertsKeys: true) } else { StandardStream.output.write(summary.text) }
         guard summary.failures.isEmpty else {
             throw CommandFailure(.failure, "\(summary.failures.count) of \(summary.seeds) seeds failed")
         }
@@ -109,11 +109,11 @@ struct SimulateCommand: ParsableCommand {
 extension Simulation.Profile: ExpressibleByArgument {}
 
 /// What runs gave together.
-struct SimulationSummary: Encodable {
+struct SimulationSummary {
     /// More failures than this say nothing new.
     static let failureLimit = 10
 
-    struct Failure: Encodable {
+    struct Failure: Codable {
         var seed: UInt64
         var message: String
         var again: String
@@ -169,42 +169,43 @@ struct SimulationSummary: Encodable {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    enum CodingKeys: String, CodingKey {
-        case computedSeconds = "cpu_seconds"
-        case first, seeds, seconds, failures, requests, replies, cancelled, expired, resent, replayed, plans, archives, repeated
-        case takeovers, faults, observed
-        case poisonKills = "poison_kills"
-        case givenUp = "given_up"
-        case rejectedInputs = "rejected_inputs"
-        case seedsPerMinute = "seeds_per_minute"
-        case longestWaitMs = "longest_wait_ms"
-        case longestSettlingMs = "longest_settling_ms"
+    var document: Document {
+        Document(
+            first: first, seeds: seeds, seconds: seconds, cpuSeconds: computedSeconds, seedsPerMinute: seedsPerMinute,
+            failures: failures, requests: report.requests, replies: report.replies, rejectedInputs: report.rejectedInputs,
+            cancelled: report.cancelled, expired: report.expired, resent: report.resent, replayed: report.replayed,
+            plans: report.plans, archives: report.archives, repeated: report.repeated, takeovers: report.takeovers,
+            poisonKills: report.poisonKills, givenUp: report.givenUp,
+            faults: Dictionary(
+                report.faults.map { (String($0.key.map { $0 == " " ? "_" : $0 }), $0.value) }, uniquingKeysWith: +),
+            observed: report.observed, longestWaitMs: report.longestWait.milliseconds,
+            longestSettlingMs: report.longestSettling.milliseconds)
     }
 
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(first, forKey: .first)
-        try container.encode(seeds, forKey: .seeds)
-        try container.encode(seconds, forKey: .seconds)
-        try container.encode(computedSeconds, forKey: .computedSeconds)
-        try container.encode(seedsPerMinute, forKey: .seedsPerMinute)
-        try container.encode(failures, forKey: .failures)
-        try container.encode(report.requests, forKey: .requests)
-        try container.encode(report.replies, forKey: .replies)
-        try container.encode(report.rejectedInputs, forKey: .rejectedInputs)
-        try container.encode(report.cancelled, forKey: .cancelled)
-        try container.encode(report.expired, forKey: .expired)
-        try container.encode(report.resent, forKey: .resent)
-        try container.encode(report.replayed, forKey: .replayed)
-        try container.encode(report.plans, forKey: .plans)
-        try container.encode(report.archives, forKey: .archives)
-        try container.encode(report.repeated, forKey: .repeated)
-        try container.encode(report.takeovers, forKey: .takeovers)
-        try container.encode(report.poisonKills, forKey: .poisonKills)
-        try container.encode(report.givenUp, forKey: .givenUp)
-        try container.encode(report.faults, forKey: .faults)
-        try container.encode(report.observed, forKey: .observed)
-        try container.encode(report.longestWait.milliseconds, forKey: .longestWaitMs)
-        try container.encode(report.longestSettling.milliseconds, forKey: .longestSettlingMs)
+    /// What `--json` prints.
+    struct Document: Codable {
+        var first: UInt64
+        var seeds: Int
+        var seconds: Double
+        var cpuSeconds: Double
+        var seedsPerMinute: Double
+        var failures: [Failure]
+        var requests: Int
+        var replies: Int
+        var rejectedInputs: Int
+        var cancelled: Int
+        var expired: Int
+        var resent: UInt64
+        var replayed: UInt64
+        var plans: UInt64
+        var archives: Int
+        var repeated: Int
+        var takeovers: Int
+        var poisonKills: Int
+        var givenUp: Int
+        var faults: [String: Int]
+        var observed: Int
+        var longestWaitMs: Double
+        var longestSettlingMs: Double
     }
 }

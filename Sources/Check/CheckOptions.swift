@@ -13,6 +13,9 @@ package struct CheckOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Time that each may take to answer.", valueName: "time"))
     package var deadline = HealthCheck.usualDeadline
 
+    @Flag(help: "Print one JSON object.")
+    package var json = false
+
     package init() {}
 
     package func validate() throws {

@@ -22,18 +22,27 @@ struct CheckCommand: ParsableCommand {
         if let coordinator = options.coordinator {
             checks.append(HealthCheck(.coordinator, at: coordinator, deadline: options.deadline))
         }
-        guard checks.isEmpty else { return try checks.forEach(report) }
-        do { try report(HealthCheck(.worker, at: HostPort(host: nil, port: 9000), deadline: options.deadline)) } catch let noWorker
-        {
-            do { try report(HealthCheck(.coordinator, at: HostPort(host: nil, port: 9100), deadline: options.deadline)) } catch {
-                throw CommandFailure(.unreachable, "\(noWorker); \(error)")
+        var answers: [CheckReport.Answer] = []
+        for check in checks { answers.append(try answer(check)) }
+        if checks.isEmpty {
+            do {
+                answers.append(try answer(HealthCheck(.worker, at: HostPort(host: nil, port: 9000), deadline: options.deadline)))
+            } catch let noWorker {
+                do {
+                    let check = HealthCheck(.coordinator, at: HostPort(host: nil, port: 9100), deadline: options.deadline)
+                    answers.append(try answer(check))
+                } catch {
+                    throw CommandFailure(.unreachable, "\(noWorker); \(error)")
+                }
             }
         }
+        if options.json { try JSONOutput.print(CheckReport(answers: answers)) }
     }
 
-    private func report(_ check: HealthCheck) throws(CommandFailure) {
+    private func answer(_ check: HealthCheck) throws(CommandFailure) -> CheckReport.Answer {
         let name = try check.run()
-        StandardStream.output.writeLine("\(check.subject.rawValue) \(name) at \(check.address) answers")
+        if !options.json { StandardStream.output.writeLine("\(check.subject.rawValue) \(name) at \(check.address) answers") }
+        return CheckReport.Answer(subject: check.subject.rawValue, name: name, address: "\(check.address)")
     }
 
     static func main() {

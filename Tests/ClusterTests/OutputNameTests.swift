@@ -33,15 +33,18 @@ struct OutputNameTests {
                 cluster.folder.path("in.npz"), cluster.folder.path("served.npz"), cluster.folder.path("right.npz")
             )
             try NPZ.write(input, [("x", Tensor(shape: [5, 8], values: (0..<40).map { Float($0 % 11) - 5 }))])
-            let infer = try await cluster.command("infer", "--input", input, "--output", served)
+            let infer = try await cluster.command("infer", "--input", input, "--output", served, "--json")
             #expect(infer.ending == .exited(0), "\(infer)")
             let reference = try await CommandRun.run(
                 .command,
                 [
                     "reference", "--model", Places.testModel("\(row.model).pt"), "--spec", "x:float32[N,8]", "--input", input,
-                    "--output", right,
+                    "--output", right, "--json",
                 ], in: cluster.folder)
             #expect(reference.ending == .exited(0), "\(reference)")
+            // They say the same of what they wrote.
+            #expect(infer.output.replacingOccurrences(of: served, with: right) == reference.output, "\(reference)")
+            #expect(reference.output.contains("\"file\":\"\(right)\""), "\(reference)")
             let (ours, theirs) = (try NPZ.read(served), try NPZ.read(right))
             #expect(ours.map(\.name) == row.outputs && theirs.map(\.name) == row.outputs)
             #expect(Comparison.relativeError(ours.map(\.tensor), theirs.map(\.tensor)) <= HonestTraffic.tolerance)
