@@ -158,7 +158,7 @@ enum ArrayInputs {
                 try NPZ.write(path, zip(names, outputs).map { (name: $0, tensor: $1) })
             }
         } catch {
-            throw CommandFailure(.failure, "\(error)")
+            throw CommandFailure(.badData, "\(error)")
         }
     }
 }

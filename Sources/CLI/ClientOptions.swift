@@ -30,7 +30,9 @@ struct ClientOptions: ParsableArguments {
         options.deadline = deadline
         options.maximumConnectFailures = patience
         options.allowsPublicPlainText = insecure
-        do { return try AMP4ECClient(coordinator: coordinator.description, options: options) } catch { throw CommandFailure(error) }
+        do { return try AMP4ECClient(coordinator: coordinator.description, options: options) } catch {
+            throw CommandFailure(error, invalidArgument: .usage)
+        }
     }
 
     /// What is served, from a coordinator that must be there.
@@ -44,13 +46,7 @@ struct ClientOptions: ParsableArguments {
 extension CommandFailure {
     /// - Parameter invalidArgument: `.usage` where what was refused is an argument of the command, not a file.
     init(_ error: ClientError, invalidArgument: ExitStatus = .badData) {
-        let status: ExitStatus =
-            switch error.code {
-            case .unavailable, .unauthenticated: .unreachable
-            case .invalidArgument: invalidArgument
-            default: .failure
-            }
-        self.init(status, error.message)
+        self.init(ExitStatus(error.code, invalidArgument: invalidArgument), error.message)
     }
 }
 

@@ -67,7 +67,7 @@ final class ReplyTimeline {
         guard failure == nil else { return }
         do {
             guard let problem = FileBytes.write(try JSONOutput.text(line) + "\n", to: descriptor) else { return }
-            failure = CommandFailure(.failure, "--timeline: \(path) cannot be written: \(String(cString: strerror(problem)))")
+            failure = CommandFailure(.badData, "--timeline: \(path) cannot be written: \(String(cString: strerror(problem)))")
         } catch {
             failure = CommandFailure(.failure, "--timeline: \(error)")
         }

@@ -38,8 +38,16 @@ struct DrainTests {
     @Test("what drain refuses: a node that is not known, the last one, and the undoing of nothing; --force drains the last one")
     func refusals() async throws {
         try await withCluster("cnn", workers: 1, coordinatorOptions: LooseProcesses.steady) { cluster in
-            let unknown = try await cluster.command("drain", "nobody")
-            #expect(unknown.ending == .exited(64) && unknown.errors.contains("the nodes are: w1"), "\(unknown)")
+            for arguments in [
+                ["drain", "nobody"], ["drain", "nobody", "--undo"], ["drain", "nobody", "--force"], ["drain", "nobody", "--json"],
+                ["status", "--history", "nobody"], ["plan", "--without", "nobody", "--model", try Places.testModel("cnn.pt")],
+                ["plan", "--pin", "nobody=0", "--model", try Places.testModel("cnn.pt")],
+            ] {
+                let unknown = try await CommandRun.run(
+                    .command, arguments + ["--coordinator", cluster.address], in: cluster.folder)
+                #expect(unknown.ending == .exited(64) && unknown.output.isEmpty, "\(unknown)")
+                #expect(unknown.errors.contains("\"nobody") && unknown.errors.contains("w1"), "\(unknown)")
+            }
             let last = try await cluster.command("drain", "w1")
             #expect(last.ending == .exited(1) && last.errors.contains("--force"), "\(last)")
             let undo = try await cluster.command("drain", "w1", "--undo")

@@ -3,6 +3,7 @@ import Logging
 import Shell
 import Synchronization
 import Testing
+import Wire
 
 private struct Sample: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "sample", version: ProductVersion.current)
@@ -76,6 +77,17 @@ struct CommandTests {
 
     @Test func theStatusNumbersAreTheContract() {
         #expect(ExitStatus.allCases.map(\.rawValue) == [0, 1, 64, 65, 69])
+    }
+
+    @Test("what a peer answers ends each command alike", arguments: StatusCode.allCases) func peersCodes(_ code: StatusCode) {
+        let expected: [StatusCode: ExitStatus] = [
+            .internalError: .failure, .resourceExhausted: .failure, .deadlineExceeded: .failure, .cancelled: .failure,
+            .failedPrecondition: .failure, .superseded: .failure, .unavailable: .unreachable, .unauthenticated: .unreachable,
+            .incompatible: .unreachable,
+        ]
+        for invalid in [ExitStatus.badData, .usage] {
+            #expect(ExitStatus(code, invalidArgument: invalid) == (code == .invalidArgument ? invalid : expected[code]))
+        }
     }
 }
 
