@@ -35,9 +35,10 @@ func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 }
 
 /// What is tested is optimised; the tests themselves need not be, and take the compiler a third of the time so.
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(
-        name: name, dependencies: dependencies, swiftSettings: swift + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
+/// - Parameter computes: they do much work of their own: made-up data, exhaustive search.
+func tests(_ name: String, _ dependencies: [Target.Dependency], computes: Bool = false) -> Target {
+    let plain: [SwiftSetting] = computes ? [] : [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+    return .testTarget(name: name, dependencies: dependencies, swiftSettings: swift + plain)
 }
 
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -178,8 +179,8 @@ let package = Package(
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Shell", "Transport", "Wire", arguments, logging]),
         tests("TopologyTests", ["Topology", "Shell"]),
-        tests("PlanningTests", ["Planning"]),
-        tests("WireTests", ["Wire", "Tensors", "CZstd"]),
+        tests("PlanningTests", ["Planning"], computes: true),
+        tests("WireTests", ["Wire", "Tensors", "CZstd"], computes: true),
         tests("TransportTests", ["Transport", "Shell", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),

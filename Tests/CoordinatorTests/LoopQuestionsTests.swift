@@ -1,4 +1,5 @@
 import Coordinator
+import Dispatch
 import Synchronization
 import Testing
 import Transport
@@ -40,11 +41,11 @@ import Transport
     func hangs() async throws {
         let subject = Subject()
         let (thread, mailbox) = try Self.turning(subject)
-        let release = Mutex(false)
+        let release = DispatchSemaphore(value: 0)
         let isHanging = Mutex(false)
         thread.execute { _ in
             isHanging.withLock { $0 = true }
-            while !release.withLock({ $0 }) {}
+            release.wait()
         }
         while !isHanging.withLock({ $0 }) { await Task.yield() }
         let patient = LoopQuestions(mailbox: mailbox, limit: .milliseconds(20))
@@ -53,7 +54,7 @@ import Transport
         let start = ContinuousClock.now
         #expect(await LoopQuestions(mailbox: mailbox, limit: .seconds(60)).ask { _ in 1 } == nil)
         #expect(ContinuousClock.now - start < .seconds(60))
-        release.withLock { $0 = true }
+        release.signal()
         // The first ones are still refused, until the loop has taken what waits.
         var count: Int?
         let end = ContinuousClock.now + .seconds(30)
