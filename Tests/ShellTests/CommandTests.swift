@@ -80,13 +80,13 @@ struct CommandTests {
     }
 
     @Test("what a peer answers ends each command alike", arguments: StatusCode.allCases) func peersCodes(_ code: StatusCode) {
-        let expected: [StatusCode: ExitStatus] = [
+        let expected: [StatusCode: Shell.ExitStatus] = [
             .internalError: .failure, .resourceExhausted: .failure, .deadlineExceeded: .failure, .cancelled: .failure,
             .failedPrecondition: .failure, .superseded: .failure, .unavailable: .unreachable, .unauthenticated: .unreachable,
             .incompatible: .unreachable,
         ]
-        for invalid in [ExitStatus.badData, .usage] {
-            #expect(ExitStatus(code, invalidArgument: invalid) == (code == .invalidArgument ? invalid : expected[code]))
+        for invalid in [Shell.ExitStatus.badData, .usage] {
+            #expect(Shell.ExitStatus(code, invalidArgument: invalid) == (code == .invalidArgument ? invalid : expected[code]))
         }
     }
 }
