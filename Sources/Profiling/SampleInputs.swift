@@ -48,8 +48,14 @@ public struct SampleInputs: Sendable {
                 }
             }
             func integers<T: FixedWidthInteger>(_ type: T.Type) -> [T] {
-                let drawn = values { T(truncatingIfNeeded: range.lowerBound + Int($0 % UInt64(range.count))) }
-                return rises ? (0..<count).map { T(truncatingIfNeeded: $0) } : drawn
+                var drawn = values { T(truncatingIfNeeded: range.lowerBound + Int($0 % UInt64(range.count))) }
+                guard !rises else { return (0..<count).map { T(truncatingIfNeeded: $0) } }
+                // The range's ends are always among them: that a model takes a form is no matter of luck.
+                if let last = drawn.indices.last {
+                    drawn[last] = T(truncatingIfNeeded: range.lowerBound)
+                    drawn[0] = T(truncatingIfNeeded: range.upperBound)
+                }
+                return drawn
             }
             switch spec.dtype {
             case .float32: tensors.append(try Tensor(shape: shape, values: values { Float($0 & 0xFFFF) / 65_536 }))

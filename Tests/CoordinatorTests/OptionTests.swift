@@ -228,7 +228,7 @@ import Wire
         let error = try #require(throws: TopologyError.self) { try OptionFiles.merged(["--topology", compose]) }
         #expect(error.line == 2 && "\(error)".contains("x-amp4ec.\(line.prefix { $0 != ":" })"), "\(error)")
         let config = try files.write("options.yaml", "workers: a:1\n")
-        #expect(try OptionFiles.merged(["--config", config]) == ["--workers=a:1"])
+        #expect(try OptionFiles.merged(["--config", config]) == ["--workers=a:1", "--config", config])
     }
 
     @Test("a topology that a settings file names and that cannot be read is what is wrong") func topologyOfSettings() throws {
