@@ -49,7 +49,7 @@ enum StatusReport {
             let partitions = node.partitions.filter(\.isLoaded)
             table.add([
                 node.name.description, ([node.address] + (node.aliases ?? [])).joined(separator: " "),
-                node.state == "ready" ? node.state : "\(node.state): \(node.cause)",
+                node.state == "ready" ? node.state + (node.unused.map { ", unused: \($0)" } ?? "") : "\(node.state): \(node.cause)",
                 decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes),
                 size(node.memory.processBytes), rate(node.network?.receivedBytesPerSecond), rate(node.network?.sentBytesPerSecond),
                 "\(node.load)", partitions.map(\.layers).joined(separator: " "),

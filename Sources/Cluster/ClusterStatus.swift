@@ -101,6 +101,8 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var address: String
         public var state: String
         public var cause: String
+        /// Why the plan that serves does not use it, though it is ready.
+        public var unused: String?
         public var capability: Double
         public var cpu: CPU
         public var memory: Memory
@@ -122,7 +124,8 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var tables: [String: Int]?
 
         enum CodingKeys: String, CodingKey {
-            case name, address, state, cause, capability, cpu, memory, network, load, queued, executing, completed, aliases, tables
+            case name, address, state, cause, unused, capability, cpu, memory, network, load, queued, executing, completed, aliases,
+                tables
             case roundTripMs = "round_trip_ms"
             case timing, partitions
             case pinnedStage = "pinned_stage"

@@ -118,7 +118,8 @@ struct OptimalStrategy {
             let layers = LayerRange(model.boundaryLayers[step.block.from], model.boundaryLayers[step.block.to])
             shortages.append(
                 PlanningError.Shortage(
-                    node: model.nodes[node].id, layers: layers, needed: ByteCount(needed), available: model.nodes[node].freeMemory))
+                    node: model.nodes[node].id, layers: layers, needed: ByteCount(needed), available: model.nodes[node].freeMemory,
+                    smallestPiece: model.smallestPieceTooLarge(for: node)))
         }
         guard !shortages.isEmpty else {
             return .invalidPins("with every pin kept, no plan fits the nodes' memory; unpin a node")

@@ -4,15 +4,18 @@
 /// with a reason; health and figures never are. Memory is the strategies' constraint.
 struct ParticipantSelection {
     let nodes: [PlanningNode]
+    let leftOut: [Plan.LeftOut]
     var reasons: [String]
 
     init(_ request: PlanRequest) throws(PlanningError) {
+        var leftOut: [Plan.LeftOut] = []
         var reasons: [String] = []
         var usable: [PlanningNode] = []
         var names: Set<NodeID> = []
         for node in request.nodes.sorted(by: { $0.id < $1.id }) {
-            if let reason = Self.unusable(node) {
-                reasons.append("\(node.id) is left out: \(reason)")
+            if let cause = Self.unusable(node) {
+                leftOut.append(Plan.LeftOut(node: node.id, cause: cause))
+                reasons.append(leftOut[leftOut.count - 1].description)
             } else if !names.insert(node.id).inserted {
                 reasons.append("a second node named \(node.id) is left out: names must differ")
             } else {
@@ -29,17 +32,17 @@ struct ParticipantSelection {
         } else {
             let kept = Set(quiet.map(\.id))
             for node in usable where !kept.contains(node.id) {
-                let isLoaded = node.load > settings.maximumLoad
-                reasons.append(
-                    "\(node.id) is left out: its "
-                        + (isLoaded
-                            ? "load \(node.load.text(digits: 2)) is over \(settings.maximumLoad)"
-                            : "latency \(node.latencyMs.text(digits: 1)) ms is over \(settings.maximumLatencyMs.text(digits: 0)) ms")
-                )
+                let cause =
+                    node.load > settings.maximumLoad
+                    ? "its load \(node.load.text(digits: 2)) is over \(settings.maximumLoad)"
+                    : "its latency \(node.latencyMs.text(digits: 1)) ms is over \(settings.maximumLatencyMs.text(digits: 0)) ms"
+                leftOut.append(Plan.LeftOut(node: node.id, cause: cause))
+                reasons.append(leftOut[leftOut.count - 1].description)
             }
             usable = quiet
         }
         self.nodes = usable.sorted { ($1.capability, $0.id) < ($0.capability, $1.id) }
+        self.leftOut = leftOut
         self.reasons = reasons
     }
 

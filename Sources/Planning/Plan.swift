@@ -35,6 +35,14 @@ public struct Plan: Sendable, Hashable, Codable {
         public var latencyMilliseconds: Double
     }
 
+    /// A node that no plan of this model may use as things are.
+    public struct LeftOut: Sendable, Hashable, Codable, CustomStringConvertible {
+        public var node: NodeID
+        public var cause: String
+
+        public var description: String { "\(node) is left out: \(cause)" }
+    }
+
     public var strategy: PlanStrategy
     public var shape: PlanShape
     public var costModel: CostModel
@@ -55,6 +63,8 @@ public struct Plan: Sendable, Hashable, Codable {
     public var exactness: Exactness
     /// Nodes that take no part.
     public var unusedNodes: [NodeID]
+    /// Those of them that cannot, each with why.
+    public var leftOut: [LeftOut] = []
     /// Why the plan is as it is, for a reader.
     public var reasons: [String]
 

@@ -4,7 +4,10 @@ struct PlanReasons {
     let request: PlanRequest
     let selection: ParticipantSelection
 
-    var lines: [String] { selection.reasons + shape + single + [exactness] }
+    var lines: [String] {
+        let tooSmall = plan.leftOut.dropFirst(selection.leftOut.count).map(\.description)
+        return selection.reasons + tooSmall + shape + single + [exactness]
+    }
 
     private var shape: [String] {
         let candidates = selection.nodes.count

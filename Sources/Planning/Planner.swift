@@ -133,6 +133,9 @@ public enum Planner {
                 ? .heuristic : LowerBound(model: model, shape: request.shape).exactness(of: outcome.bottleneckMs)
         var plan = outcome.plan(
             request: request, singleBestNode: singleBestNode(request: request, model: model), unused: unused, exactness: exactness)
+        let tooSmall = model.nodes.indices.filter { !used.contains(model.nodes[$0].id) }.compactMap(
+            model.smallestPieceTooLarge(for:))
+        plan.leftOut = selection.leftOut + tooSmall.map(\.leftOut)
         plan.reasons = PlanReasons(plan: plan, request: request, selection: selection).lines
         return plan
     }

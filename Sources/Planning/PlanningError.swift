@@ -6,6 +6,8 @@ public enum PlanningError: Error, Sendable, Hashable, CustomStringConvertible {
         public var layers: LayerRange
         public var needed: ByteCount
         public var available: ByteCount
+        /// Where no piece of the model fits into the node.
+        public var smallestPiece: SmallestPiece?
         public var lacking: ByteCount { needed - available }
     }
 
@@ -34,6 +36,7 @@ public enum PlanningError: Error, Sendable, Hashable, CustomStringConvertible {
         case .insufficientMemory(let shortages):
             let details = shortages.map {
                 "\($0.node) lacks \($0.lacking) for layers \($0.layers) (needs \($0.needed), has \($0.available))"
+                    + ($0.smallestPiece.map { "; \($0.node): \($0.problem)" } ?? "")
             }
             let changes = shortages.map { "\($0.node) by \($0.lacking)" }
             return "no plan fits the nodes' memory: \(details.joined(separator: "; ")). "

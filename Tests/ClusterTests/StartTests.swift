@@ -124,6 +124,26 @@ struct StartTests {
         }
     }
 
+    @Test("a worker too small for any piece stands by, and status and log say so")
+    func tooSmallWorker() async throws {
+        let folder = try TemporaryFolder()
+        let workers = try [
+            TestCluster.startWorker("w1", in: folder), TestCluster.startWorker("w2", ["--memory-limit", "1MiB"], in: folder),
+        ]
+        var addresses: [String] = []
+        for worker in workers { addresses.append(try await TestCluster.listeningAddress(worker)) }
+        let coordinator = try startCoordinator(addresses, [], in: folder)
+        _ = try await coordinator.line("ready", on: .stdout) { $0 == "ready: 1 stages on 1 nodes" }
+        let line = try await coordinator.line("who is unused", on: .stderr) { $0.contains("leaves workers unused") }
+        #expect(line.contains("unused=w2") && line.contains("w2 is left out: it"), "\(line)")
+        let client = try AMP4ECClient(coordinator: try await TestCluster.listeningAddress(coordinator))
+        defer { client.close() }
+        let nodes = try await client.status().nodes
+        #expect(nodes.first { $0.name == "w2" }?.unused?.contains("memory") == true, "\(nodes)")
+        #expect(nodes.first { $0.name == "w1" }.map { $0.unused == nil } == true, "\(nodes)")
+        for process in [coordinator] + workers { #expect(await process.terminate() == .exited(0), "\(process.report)") }
+    }
+
     @Test("a model without a manifest works with --input")
     func withoutManifest() async throws {
         try await withWorkers(2) { folder, _, addresses in

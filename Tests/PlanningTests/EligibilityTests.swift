@@ -85,6 +85,25 @@ struct EligibilityTests {
         #expect(plan.reasons.contains { $0.contains("no plan with more than 1 stages fits the nodes' memory and links") })
     }
 
+    @Test("a node too small for any piece is named, with its memory and what the smallest piece needs")
+    func tooSmallForAnyPiece() throws {
+        // At O0 weights count twice, plus 110 MB: the pieces need 310, 150 and 210 MB; layers 1 and 2 cannot be parted.
+        let profile = Samples.profile(
+            [1, 1, 1, 1], cuts: [1, 3], parameterBytes: [100_000_000, 10_000_000, 10_000_000, 50_000_000])
+        let cause = "its memory of 133.5 MiB is too small for any piece of the model: the smallest, layers 1..<3, needs 143.1 MiB"
+        var nodes = Samples.nodes([1, 1, 1], memory: [ByteCount(140_000_000), Samples.plentiful, ByteCount(150_000_000)])
+        let plan = try Planner.plan(Samples.request(profile, nodes))
+        #expect(plan.leftOut.map(\.node) == ["w0"] && plan.leftOut.map(\.cause) == [cause])
+        #expect(plan.reasons.contains("w0 is left out: \(cause)"), "\(plan.reasons)")
+        #expect(plan.unusedNodes.contains("w0"))
+        nodes.removeLast(2)
+        let error = #expect(throws: PlanningError.self) { try Planner.plan(Samples.request(profile, nodes)) }
+        #expect(error?.message.contains("w0: \(cause)") == true, "\(error?.message ?? "")")
+        nodes[0].freeMemory = ByteCount(150_000_000)
+        let fits = #expect(throws: PlanningError.self) { try Planner.plan(Samples.request(profile, nodes)) }
+        #expect(fits?.message.contains("any piece") == false, "\(fits?.message ?? "")")
+    }
+
     @Test("no plan fits: which node lacks how many bytes for which stage, and the smallest change")
     func insufficientMemory() {
         // Both halves need 310 MB. w1 has 300: 10 MB short; w0 is 60 short.

@@ -12,7 +12,7 @@ extension CoordinatorMachine {
         return ClusterStatus(
             state: isDraining ? "draining" : active != nil ? "serving" : "waiting",
             cause: active == nil ? waitingCause : planFailure.map { "no newer plan: \($0)" },
-            model: model.map(Self.describe), nodes: known.map { Self.describe($0, aliases[$0.id]) }, plan: active.map(describe),
+            model: model.map(Self.describe), nodes: known.map { describe($0, aliases[$0.id]) }, plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
             heldBytes: heldBytes, counters: counters, latencies: latencies,
             standby: standby.plans.sorted { $0.key < $1.key }.map(describe), tables: tables)
@@ -38,11 +38,11 @@ extension CoordinatorMachine {
             outputs: model.outputs.map(\.description), batching: batching)
     }
 
-    private static func describe(_ node: Node, _ aliases: [String]?) -> ClusterStatus.Node {
+    private func describe(_ node: Node, _ aliases: [String]?) -> ClusterStatus.Node {
         let beat = node.heartbeat
         let cores = node.profile?.cores ?? 0
         return ClusterStatus.Node(
-            name: node.id, address: node.addresses.first ?? "", state: node.state.name, cause: node.cause,
+            name: node.id, address: node.addresses.first ?? "", state: node.state.name, cause: node.cause, unused: whyUnused(node),
             capability: (cores * (node.profile?.speed ?? 0)).finite,
             cpu: .init(
                 usedCores: (beat?.cpuUsedCores ?? 0).finite, quotaCores: (beat?.cpuQuotaCores ?? cores).finite,
@@ -50,10 +50,16 @@ extension CoordinatorMachine {
             memory: .init(
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
-            network: beat.map { network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
+            network: beat.map { Self.network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
             executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
-            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: partitions(of: node),
-            pinnedStage: node.pinnedStage, aliases: aliases, tables: beat?.tables.map(entries))
+            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: Self.partitions(of: node),
+            pinnedStage: node.pinnedStage, aliases: aliases, tables: beat?.tables.map(Self.entries))
+    }
+
+    /// Why the plan that serves leaves a node out that is ready.
+    private func whyUnused(_ node: Node) -> String? {
+        guard let deployment = active?.deployment, node.state == .ready, !deployment.nodes.contains(node.id) else { return nil }
+        return deployment.plan.leftOut.first { $0.node == node.id }?.cause ?? "the plan has no stage for it (its reasons say why)"
     }
 
     private static func entries(_ tables: WorkerTables) -> [String: Int] {
