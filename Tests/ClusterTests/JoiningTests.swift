@@ -127,4 +127,46 @@ struct JoiningTests {
             #expect(status.counters.microBatchesReplayed == 0 && status.counters.nodesLost == 0, "\(status.counters)")
         }
     }
+
+    @Test("an included file is read again when it changes, and a worker that it renames serves on under its new name")
+    func renamed() async throws {
+        try await withProcesses { processes in
+            var workers: [ProcessUnderTest] = []
+            var ports: [String] = []
+            for index in 1...3 {
+                // Without a name of its own each is called as the topology calls it.
+                workers.append(
+                    try ProcessUnderTest(.worker, ["--listen", "127.0.0.1:0"], name: "worker-\(index)", in: processes.folder))
+                ports.append(TestCluster.port(try await TestCluster.listeningAddress(workers[index - 1])))
+            }
+            func services(_ names: [(name: String, port: String)]) -> String {
+                "services:\n"
+                    + names.map { name, port in
+                        "  \(name).invalid: {command: amp4ec-worker --listen 9000, ports: [\"127.0.0.1:\(port):9000\"]}\n"
+                    }.joined()
+            }
+            let more = try processes.folder.write("more.yaml", services([("b", ports[1])]))
+            let file = try processes.folder.write("compose.yaml", "include: [more.yaml]\n" + services([("a", ports[0])]))
+            let (_, address) = try await processes.coordinator(["--topology", file] + LooseProcesses.steady)
+            let client = try processes.client(address)
+            defer { client.close() }
+            func serve(_ names: [String]) async throws {
+                try await processes.status(client, "\(names) serve") {
+                    $0.serves(stages: names.count) && $0.nodes.map(\.name.description) == names.map { "\($0).invalid" }
+                }
+            }
+            try await serve(["a", "b"])
+            let counts = try await Load.during(client) { load in
+                try Data(services([("c", ports[1])]).utf8).write(to: URL(fileURLWithPath: more))
+                try await serve(["a", "c"])
+                try await load.answersGoOn()
+                try Data(services([("c", ports[1]), ("d", ports[2])]).utf8).write(to: URL(fileURLWithPath: more))
+                try await serve(["a", "c", "d"])
+            }
+            #expect(counts.isClean, "\(counts)")
+            let status = try await processes.status(client, "nothing held") { $0.heldBytes == 0 && $0.microBatchesInFlight == 0 }
+            #expect(status.counters.nodesLost == 0, "\(status.counters)")
+            for worker in workers { #expect(await worker.terminate() == .exited(0), "\(worker.report)") }
+        }
+    }
 }

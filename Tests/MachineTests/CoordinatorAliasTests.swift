@@ -115,6 +115,34 @@ import Wire
             driver.wait(.seconds(40))
             #expect(names(driver) == ["w"] && driver.machine.state(of: "w") == .ready)
         },
+        Case(
+            "a worker that is called by its target is renamed with it: what it had is run again, and nothing of the old name stays"
+        ) {
+            var driver = D.serving([["a"], ["b"]])
+            let work = try #require(driver.submit(1).dispatched.first)
+            let renamed = [
+                CoordinatorMachine.Target(name: "c", addresses: ["a:9000"]), .init(name: "b", addresses: ["b:9000"]),
+            ]
+            #expect(driver.step(.targets(renamed)).dials == ["c"])
+            var out = meets(&driver, "c", "a")
+            #expect(out.closes.count >= 2 && out.errors.isEmpty)
+            #expect(names(driver) == ["b", "c"] && driver.machine.counters.nodesLost == 0)
+            #expect(driver.logs.contains { $0.message == "a worker is renamed" && $0.metadata == ["node": "c", "was": "a"] })
+            driver.forget("a")
+            #expect(driver.finish(work).replies.isEmpty, "that attempt is over")
+            driver.join("c", incarnation: D.incarnation(of: "a"))
+            driver.wait(.milliseconds(300))
+            // What was asked for while nobody was called "c".
+            driver.answerPlan([["b"]])
+            driver.wait(.milliseconds(300))
+            out = driver.deploy([["c"], ["b"]])
+            let again = try #require(out.dispatched.first)
+            #expect(again.key.request == work.key.request && again.route.map(\.node) == ["c", "b"])
+            #expect(driver.finish(again).replies == [1])
+            driver.wait(.seconds(40))
+            #expect(names(driver) == ["b", "c"] && driver.machine.tableSizes.aliases == 0)
+            #expect(driver.machine.status().nodes.allSatisfy { $0.state == "ready" } && driver.machine.counters.nodesLost == 0)
+        },
         Case("listed and registered: whichever comes second is the alias") {
             var driver = D(["x:1"])
             driver.join("x:1", incarnation: 9)

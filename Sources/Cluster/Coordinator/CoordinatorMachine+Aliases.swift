@@ -29,7 +29,7 @@ extension CoordinatorMachine {
 
     /// The node's target leads to the process that is connected as `main`.
     mutating func becomeAlias(_ id: NodeID, of main: NodeID, _ now: Instant, _ out: inout [Directive]) {
-        guard let node = nodes[id], node.control == nil else { return }
+        guard let node = nodes[id], node.control == nil, nodes[main] != nil else { return }
         let isNew = node.aliasOf != main
         remove(id, because: "it is \(main) at another address", now, &out)
         aliases[node.target] = Alias(node: main, addresses: node.addresses, pinnedStage: node.pinnedStage)
@@ -78,11 +78,33 @@ extension CoordinatorMachine {
             }
             aliases[target] = nil
             nodeOfTarget[node.target] = nil
+            guard node.id != node.target else {
+                rename(node, by: target, alias, now, &out)
+                continue
+            }
             nodeOfTarget[target] = node.id
             nodes[node.id]?.target = target
             nodes[node.id]?.addresses = alias.addresses
             if node.departure?.cause == .unlisted { _ = comeBack(node.id, now, &out) }
         }
+    }
+
+    /// The topology gives another name to a worker that is called by it (it has no `--name`): the same process under a new name.
+    ///
+    /// Routes, reservations and the other workers' links know it by the old one, so it leaves under that and is dialled at once by the new:
+    /// what was under way on it is run again, its partitions stay loaded, and nothing of the old name stays.
+    private mutating func rename(_ old: Node, by target: NodeID, _ alias: Alias, _ now: Instant, _ out: inout [Directive]) {
+        let why = "the topology calls it \(target) now"
+        log(.info, "a worker is renamed", ["node": target.description, "was": old.id.description], &out)
+        lose(old.id, why, as: .departure, now, &out)
+        remove(old.id, because: why, now, &out)
+        guard nodes[target] == nil else { return }
+        var node = makeNode(target, alias.addresses, now)
+        node.pinnedStage = alias.pinnedStage
+        node.cause = "it was called \(old.id)"
+        nodeOfTarget[target] = target
+        nodes[target] = node
+        rearm(target)
     }
 
     /// Why a worker cannot have the name that it says; `nil` where it can.

@@ -32,7 +32,7 @@ extension CoordinatorMachine {
         case connection
         /// Nothing was heard: more likely the network or a stopped process.
         case silence
-        /// It left the topology.
+        /// It left the topology, or has another name there: nobody is lost.
         case departure
     }
 

@@ -375,7 +375,7 @@ extension CoordinatorMachine {
         rearm(id)
         releaseAliases(of: id, now)
         guard wasMember else { return }
-        count { $0.nodesLost += 1 }
+        if kind != .departure { count { $0.nodesLost += 1 } }
         if node.state != .draining {
             if kind != .departure { noteLoss(of: id, now, &out) }
             if kind == .process { suspectInputs(on: id, now, &out) }
