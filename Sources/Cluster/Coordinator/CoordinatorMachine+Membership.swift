@@ -208,6 +208,7 @@ extension CoordinatorMachine {
         nodes[id]?.lastHeard = now
         nodes[id]?.lastPing = now
         nodes[id]?.heartbeat = nil
+        nodes[id]?.heldSince = nil
         nodes[id]?.pausedUntil = nil
         nodes[id]?.progress = Progress(lastAt: now)
         nodes[id]?.pace = NodePace()
@@ -309,17 +310,7 @@ extension CoordinatorMachine {
             node.backoff = min(
                 node.backoff * 2, isUnansweredRegistration(node) ? Self.unansweredPause : configuration.redialLongest)
         }
-        if node.cause != failure.message {
-            let particulars = ["node": id.description, "cause": failure.message]
-            switch failure.refusal {
-            case .some(let refusal) where refusal.incarnation != nil: break
-            case .some(let refusal) where refusal.code == .superseded && refusal.isHeld:
-                log(.error, "another coordinator has this worker", particulars, &out)
-            case .some(let refusal) where refusal.code == .superseded:
-                log(.info, "taking over a worker of an earlier coordinator", particulars, &out)
-            default: log(.warning, "node cannot be reached", particulars, &out)
-            }
-        }
+        say(failure, of: &node, now, &out)
         node.cause = failure.message
         nodes[id] = node
         rearm(id)

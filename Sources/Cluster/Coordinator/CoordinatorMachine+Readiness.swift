@@ -79,7 +79,8 @@ extension CoordinatorMachine {
         return "no living node for stage \(dead.map(String.init).joined(separator: ", ")) of plan \(active.generation)"
     }
 
-    /// The first plan waits for all listed workers, at most the join timeout.
+    /// The first plan waits for all listed workers, at most the join timeout, and for those that the coordinator before may still hold until
+    /// they must have let go of it.
     mutating func openStartGate(_ now: Instant, _ out: inout [Directive]) {
         guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
         guard nodes.values.contains(where: { $0.state != .ready }) else {
@@ -87,7 +88,10 @@ extension CoordinatorMachine {
             if planDueAt != nil { planDueAt = now }
             return
         }
-        guard now - startedAt >= configuration.joinTimeout else { return }
+        var due = startedAt + configuration.joinTimeout
+        if now >= due { due = nodes.values.lazy.compactMap(\.mayBeHeldUntil).reduce(due, max) }
+        startGateDueAt = due
+        guard now >= due else { return }
         isStartGateOpen = true
         let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
         let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")

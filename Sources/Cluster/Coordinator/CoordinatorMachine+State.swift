@@ -44,6 +44,9 @@ extension CoordinatorMachine {
         var holder: HolderToken
         /// The process that answered a dial which came to nothing: once it is connected as another node, this one leads to it.
         var met: IncarnationID?
+        /// Since when its worker says that another coordinator holds it.
+        var heldSince: Instant?
+        var isHoldSaid = false
         /// The node that it was an alias of.
         var aliasOf: NodeID?
         var profile: WorkerProfile?

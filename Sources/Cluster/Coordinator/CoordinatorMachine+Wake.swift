@@ -25,7 +25,7 @@ extension CoordinatorMachine {
         consider(drainWake)
         if canPrepareStandbys { consider(standby.dueAt) }
         if standby.order == nil || drift.order != nil { consider(driftWake) }
-        if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startedAt + configuration.joinTimeout) }
+        if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startGateDueAt ?? startedAt + configuration.joinTimeout) }
         return wake
     }
 }

@@ -39,6 +39,8 @@ public struct CoordinatorMachine: Sendable {
     var linkWakeAt: Instant?
     var startedAt: Instant?
     var isStartGateOpen = false
+    /// Where that is later than the join timeout.
+    var startGateDueAt: Instant?
     /// What the topology lists; other targets have registered themselves.
     var listedTargets: Set<NodeID> = []
     var registrations: [NodeID: Registration] = [:]
