@@ -121,8 +121,12 @@ struct BaselineCommand: ParsableCommand {
         do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
+        let progress = ProgressLine()
+        defer { progress.end() }
         let service = try ModelService(
-            path: model, inputs: specs, example: example, level: optimize == "O1" ? .o1 : .o0, choices: .init())
+            path: model, inputs: specs, example: example, level: optimize == "O1" ? .o1 : .o0, choices: .init(),
+            progress: { progress.show($0) })
+        progress.show("loading the model")
         let whole = try Self.bad {
             try TorchEngine().loadPartition(
                 archive: service.model.cut(0..<service.model.layerCount), optimized: optimize == "O1")
@@ -141,6 +145,7 @@ struct BaselineCommand: ParsableCommand {
         // In any case: a module's first runs make its plan of execution.
         for _ in 0..<3 { _ = try Self.bad { try run.next() } }
         let ready = clock.now
+        progress.show("warming up for \(warmUp.optionText)")
         while clock.now - ready < warmUp { _ = try Self.bad { try run.next() } }
 
         timeline?.start(concurrency: 1)
@@ -149,6 +154,8 @@ struct BaselineCommand: ParsableCommand {
         while clock.now - start < duration {
             let took = try Self.bad { try run.next() } / .milliseconds(1)
             latencies.append(took)
+            progress.update(
+                "measuring: \(latencies.count) requests, \((clock.now - start).components.seconds) s of \(duration.optionText)")
             timeline?.add(
                 ReplyTimeline.Entry(
                     atMs: (clock.now - start) / .milliseconds(1), ok: true, items: batch, latencyMs: took, queueMs: 0, receiveMs: 0,
@@ -156,6 +163,7 @@ struct BaselineCommand: ParsableCommand {
                     retries: 0))
         }
         let seconds = (clock.now - start) / .seconds(1)
+        progress.end()
         if let failure = timeline?.failure { throw failure }
         let report = Report(
             model: service.manifest.name, batch: batch, microBatch: microBatch ?? batch, executors: executors, threads: threads,

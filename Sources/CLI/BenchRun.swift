@@ -124,6 +124,7 @@ actor BenchRun {
     private var lastReply: ContinuousClock.Instant
     private var longestGap: Duration = .zero
     private let timeline: ReplyTimeline?
+    private let progress = ProgressLine()
     private var start: ContinuousClock.Instant
     private var isStopped = false
 
@@ -153,6 +154,7 @@ actor BenchRun {
             for _ in 0..<concurrency { group.addTask { await self.worker(until: end, limit: requests) } }
         }
         let elapsed = clock.now - start
+        progress.end()
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
         let count = Double(max(1, latencies.count))
         func rate(_ replies: Int) -> Double { Double(replies * workload.batchSize) / max(seconds, 1e-9) }
@@ -183,6 +185,8 @@ actor BenchRun {
 
     /// Writes the reply into the timeline where there is one.
     private func note(_ arrival: ContinuousClock.Instant, took: Duration, timing: RequestTiming?, _ problem: String?) async {
+        let seconds = (arrival - start).components.seconds
+        progress.update("\(issued) requests sent, \(errors) errors, \(mismatches) mismatches, \(seconds) s")
         guard let timeline else { return }
         let retries = await client.retries()
         timeline.add(

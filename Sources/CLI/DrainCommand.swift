@@ -41,9 +41,13 @@ struct DrainCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try connection.makeClient()
         defer { client.close() }
+        let progress = ProgressLine()
+        defer { progress.end() }
+        progress.show(undo ? "taking \(node) back" : "waiting until nothing runs on \(node)")
         let outcome = try await reporting(invalidArgument: .usage) { () throws(ClientError) in
             try await client.drain(node, undo: undo, force: force)
         }
+        progress.end()
         if json {
             try JSONOutput.print(Report(node: node, outcome: outcome))
         } else {

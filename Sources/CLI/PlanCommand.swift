@@ -95,19 +95,24 @@ struct PlanCommand: AsyncParsableCommand {
         do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
+        let progress = ProgressLine()
+        defer { progress.end() }
         let service = try ModelService(
             path: model, inputs: specs, example: example, level: .o1,
             choices: .init(strategy: strategy, shape: shape, objective: objective, cost: cost, microBatch: microBatch),
-            checking: .ownProgram)
+            checking: .ownProgram, progress: { progress.show($0) })
         let prepared: ModelService.Prepared
         do { prepared = try service.prepare() } catch { throw CommandFailure(.badData, "\(model): \(error)") }
         request.profile = prepared.profile
+        progress.end()
         ModelNotes.write(service)
         if microBatch == nil, prepared.served.batching == .splittable {
             let others = ModelService.microBatchChoices.filter { $0 != prepared.microBatch }
             request.otherProfiles = others.compactMap { try? service.profile(microBatch: $0) }
         }
-        try report(planned(request, service), name: service.manifest.name)
+        let planned = try planned(request, service)
+        progress.end()
+        try report(planned, name: service.manifest.name)
     }
 
     /// What was asked for, planned: the size of the micro-batch first, since measurements are made at it.

@@ -59,34 +59,45 @@ struct ReferenceCommand: ParsableCommand {
         do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
             throw CommandFailure(.usage, "\(error)")
         }
-        let service = try ModelService(path: model, inputs: specs, example: example, level: .o0, choices: .init())
+        let progress = ProgressLine()
+        defer { progress.end() }
+        let service = try ModelService(
+            path: model, inputs: specs, example: example, level: .o0, choices: .init(), progress: { progress.show($0) })
+        progress.end()
         ModelNotes.write(service)
         if let input, let output {
             let tensors = try ArrayInputs.read(input, as: service.manifest.inputs, of: service.manifest.name)
             service.takeExample(tensors, from: input)
+            progress.show("running the model")
             let whole = batch == nil ? try Self.bad { try service.runWhole(tensors) } : nil
             let declared = try Self.bad { try service.outputSpecs() }
-            let outputs = try whole ?? Self.bad { try run(tensors, service, declared) }
+            let outputs = try whole ?? Self.bad { try run(tensors, service, declared, progress) }
+            progress.end()
             let names = declared.map(\.name)
             try ArrayInputs.write(output, outputs, names: names)
             return try ArrayReport(model: service.manifest.name, names: names, outputs: outputs, file: output).write(asJSON: json)
         }
         let classifier = try ImageClassifier(manifest: service.manifest, top: top)
-        let results = try images.map { path in
+        let results = try images.enumerated().map { index, path in
+            progress.update("picture \(index + 1) of \(images.count)")
             let tensor = try classifier.tensor(ofFile: path)
             return try classifier.result(file: path, Self.bad { try service.runWhole([tensor]) })
         }
+        progress.end()
         try PictureReport(model: service.manifest.name, results: results).write(asJSON: json)
     }
 
-    private func run(_ tensors: [Tensor], _ service: ModelService, _ outputs: [TensorSpec]) throws -> [Tensor] {
+    private func run(
+        _ tensors: [Tensor], _ service: ModelService, _ outputs: [TensorSpec], _ progress: ProgressLine
+    ) throws -> [Tensor] {
         let specs = service.manifest.inputs
         guard let batch, let first = specs.firstIndex(where: { $0.batchDimension != nil }),
             let dimension = specs[first].batchDimension
         else { return try service.runWhole(tensors) }
         let items = tensors[first].shape[dimension]
         let parts = try stride(from: 0, to: items, by: batch).map { start in
-            try service.runWhole(Batching.slice(tensors, specs, start..<min(start + batch, items)))
+            progress.update("\(start) of \(items) items")
+            return try service.runWhole(Batching.slice(tensors, specs, start..<min(start + batch, items)))
         }
         return try Batching.join(parts, outputs)
     }

@@ -84,12 +84,18 @@ struct SimulateCommand: ParsableCommand {
         var summary = SimulationSummary(first: first)
         let options = options
         var seed = first
+        let progress = ProgressLine()
+        defer { progress.end() }
         while seeds.map({ summary.seeds < $0 }) ?? true, duration.map({ clock.now - began < $0 }) ?? true,
             summary.failures.count < SimulationSummary.failureLimit
         {
             var simulation = Simulation(seed: seed, options: options)
             summary.count(seed, again: commandLine(seed), &simulation)
-            if let failure = summary.failures.last, failure.seed == seed { StandardStream.error.writeLine(failure.text) }
+            if let failure = summary.failures.last, failure.seed == seed {
+                progress.end()
+                StandardStream.error.writeLine(failure.text)
+            }
+            progress.update("\(summary.seeds) seeds, \(summary.failures.count) failed")
             seed &+= 1
         }
         summary.seconds = (clock.now - began).milliseconds / 1_000

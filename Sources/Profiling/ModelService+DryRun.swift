@@ -9,6 +9,7 @@ extension ModelService {
 
     /// The model's profile at another size of micro-batch, analysed now.
     public func profile(microBatch: Int) throws -> ModelProfile {
+        progress("timing the layers in micro-batches of \(microBatch)")
         let analysis = try model.analyse(
             inputs: samples.make(batch: microBatch), repetitions: Self.repetitions, optimized: level == .o1)
         return profile(of: analysis, batch: microBatch)

@@ -55,9 +55,11 @@ extension ModelService {
 
     private func measureProfile(_ key: SavedProfile.Key) throws -> SavedProfile {
         let batch = key.microBatch
+        progress("running the model")
         let outputs = try outputSpecs(batch: batch)
         let smaller = smallerCrossings(than: batch)
         // What is timed has the machine to itself: the check, which ran beside what is not timed, is over before it.
+        progress("checking whether requests may be cut")
         let verdict = try checked(microBatch: batch)
         // The planned size comes last, because the layout that it shows counts.
         let analysis = try analysed(batch)
@@ -99,7 +101,8 @@ extension ModelService {
     }
 
     private func analysed(_ batch: Int) throws -> ModelAnalysis {
-        try model.analyse(inputs: samples.make(batch: batch), repetitions: Self.repetitions, optimized: level == .o1)
+        progress("timing the layers in micro-batches of \(batch)")
+        return try model.analyse(inputs: samples.make(batch: batch), repetitions: Self.repetitions, optimized: level == .o1)
     }
 
     /// What crosses each cut at the sizes that a request's last micro-batch may have.
@@ -145,6 +148,7 @@ extension ModelService {
     /// Ranges side by side, in turns. Where one cannot be timed the others are timed alone.
     private func time(_ ranges: [LayerRange], batch: Int) -> [RangeMeasurement] {
         guard !ranges.isEmpty, let inputs = try? samples.make(batch: batch) else { return [] }
+        progress("timing \(ranges.count) partitions")
         guard
             let times = try? model.time(
                 parts: ranges.map(\.indices), inputs: inputs, optimized: level == .o1, repetitions: Self.partitionRepetitions,

@@ -44,6 +44,8 @@ public final class ModelService: Sendable {
     let givenInputs: [TensorSpec]
     /// What `--example` says.
     let examplePath: String?
+    /// Told each longer piece of work as it begins.
+    let progress: @Sendable (String) -> Void
 
     struct State {
         /// Under way since the file was opened, or since the profile turned out not to be there.
@@ -106,10 +108,13 @@ public final class ModelService: Sendable {
     ///   - example: what `--example` says; goes before what the model's file keeps.
     ///   - profiles: where what was measured is kept and looked for.
     ///   - checking: where the check runs whether requests may be cut.
+    ///   - progress: is told each longer piece of work as it begins.
     public init(
         path: String, inputs: [TensorSpec], example: String? = nil, level: OptimizationLevel, choices: PlanChoices,
-        profiles: ProfileFolder? = nil, checking: BatchChecking = .inProcess
+        profiles: ProfileFolder? = nil, checking: BatchChecking = .inProcess,
+        progress: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
+        progress("opening \(path)")
         // While the file is opened and looked through here, it is checked there.
         let check = Self.earlyCheck(path, inputs, example, choices, profiles, checking)
         do {
@@ -129,6 +134,7 @@ public final class ModelService: Sendable {
         self.path = path
         givenInputs = inputs
         examplePath = example
+        self.progress = progress
         state.withLock { $0.check = check }
     }
 

@@ -46,6 +46,7 @@ struct BenchTests {
             ] {
                 #expect(people.output.contains(words), "\(people)")
             }
+            #expect(!people.errors.contains("\u{1B}"), "progress is for terminals: \(people)")
             let both = try await cluster.command("bench", "--json", "--verbose", "--batch", "2", "--requests", "9")
             #expect(try JSONDecoder().decode(Report.self, from: Data(both.output.utf8)).requests == 9)
             #expect(both.errors.contains("9 requests in"), "\(both)")

@@ -82,7 +82,7 @@ struct OutputNameTests {
         let with = try await CommandRun.run(
             .command, ["plan", "--model", model, "--spec", "ids:int64[N,T]", "--nodes", "1:1GiB,1:1GiB", "--example", example],
             in: folder)
-        #expect(with.ending == .exited(0), "\(with)")
+        #expect(with.ending == .exited(0) && !with.errors.contains("\u{1B}"), "progress is for terminals: \(with)")
         try await withCluster(
             "high-words", workers: 2, coordinatorOptions: ["--spec", "ids:int64[N,T]", "--example", example]
         ) { cluster in

@@ -67,5 +67,11 @@ def shown_path(path):
     return path.rsplit("/site-packages/", 1)[-1]
 
 
+def progress(text):
+    """What takes long, for who sits before a terminal; nothing in logs and pipes."""
+    if sys.stderr.isatty():
+        say(f"{text} ...")
+
+
 def say(text):
     print(f"export-model: {text}", file=sys.stderr)

@@ -7,7 +7,7 @@ import time
 import torch
 
 import archive
-from errors import Unfit, own_place, reason, say
+from errors import Unfit, own_place, progress, reason, say
 from examine import check_repeats, compare, in_training, one_item, run, same
 from given import check_declared, derived_outputs, from_function, in_order, input_names, on_the_cpu
 from structure import Outputs, flat
@@ -183,11 +183,13 @@ def export():
     path = options.arguments[-1]
     start = time.monotonic()
     check_place(path)
+    progress("building the network")
     module, inputs, manifest = from_function(options.function) if options.function else known(options.arguments[0], options.cache)
     module, inputs = on_the_cpu(module, inputs)
     module = set_to_evaluation(module)
     manifest, outputs = declared(module, inputs, manifest)
     how = "trace" if options.trace else "script" if options.script else None
+    progress("recording it")
     script = exported(module, inputs, manifest["inputs"], how, outputs.is_plain)
     if training := in_training(script):
         raise Unfit(
@@ -196,6 +198,7 @@ def export():
     unfinished = f"{path}.unverified"
     try:
         archive.save(script, manifest, unfinished, None if options.no_example else example(inputs, manifest))
+        progress("comparing the file with the network")
         check_saved(unfinished, module, inputs, manifest)
         os.replace(unfinished, path)
     finally:

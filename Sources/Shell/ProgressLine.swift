@@ -1,0 +1,61 @@
+internal import Glibc
+internal import Synchronization
+
+/// How far long work is, in the last line of a terminal; nothing at all where stderr is a file or a pipe.
+///
+/// Whoever writes something else calls ``end()`` before.
+///
+/// ## Concurrency model
+/// Several threads may show; the line's state is under a mutex.
+public final class ProgressLine: Sendable {
+    /// More often nobody reads it, and work that is measured shall not write.
+    static let interval: Duration = .milliseconds(200)
+    /// A line that a terminal breaks is not erased whole.
+    static let width = 79
+    /// To the line's start, and nothing right of it.
+    static let erase = "\r\u{1B}[K"
+
+    private struct State {
+        var shownAt: ContinuousClock.Instant?
+        var isShown = false
+    }
+
+    private let state = Mutex(State())
+    private let descriptor: Int32
+    private let isTerminal: Bool
+
+    public init(descriptor: Int32 = 2) {
+        self.descriptor = descriptor
+        isTerminal = isatty(descriptor) == 1
+    }
+
+    /// The next piece of the work.
+    public func show(_ text: String) { write(text, isUrgent: true) }
+
+    /// How far it is; left out where something was shown a moment ago.
+    public func update(_ text: @autoclosure () -> String) {
+        guard isTerminal else { return }
+        let isDue = state.withLock { state in state.shownAt.map { ContinuousClock().now - $0 >= Self.interval } ?? true }
+        if isDue { write(text(), isUrgent: false) }
+    }
+
+    /// Takes the line away.
+    public func end() {
+        guard isTerminal else { return }
+        state.withLock { state in
+            if state.isShown { StandardStream(descriptor: descriptor).write(Self.erase) }
+            state = State()
+        }
+    }
+
+    private func write(_ text: String, isUrgent: Bool) {
+        guard isTerminal else { return }
+        state.withLock { state in
+            let now = ContinuousClock().now
+            if !isUrgent, let shown = state.shownAt, now - shown < Self.interval { return }
+            state.shownAt = now
+            state.isShown = true
+            StandardStream(descriptor: descriptor).write(Self.erase + String(text.prefix(Self.width)))
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import Glibc
+import Shell
+import Testing
+
+@Suite("Progress of long work")
+struct ProgressTests {
+    /// What comes out at the other end.
+    private func text(_ descriptor: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        let count = read(descriptor, &bytes, bytes.count)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    @Test("a terminal has a line that is written over, and erased in the end") func terminal() throws {
+        let master = posix_openpt(O_RDWR | O_NOCTTY)
+        try #require(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
+        defer { close(master) }
+        let name = try #require(ptsname(master))
+        let slave = open(name, O_RDWR | O_NOCTTY)
+        try #require(slave >= 0)
+        defer { close(slave) }
+        let progress = ProgressLine(descriptor: slave)
+        progress.end()
+        progress.show("timing the layers")
+        progress.update("1 of 2, a moment later")
+        progress.show(String(repeating: "x", count: 200))
+        progress.end()
+        progress.end()
+        let erase = "\r\u{1B}[K"
+        #expect(text(master) == "\(erase)timing the layers\(erase)\(String(repeating: "x", count: 79))\(erase)")
+    }
+
+    @Test("a pipe has nothing") func pipeline() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let progress = ProgressLine(descriptor: ends[1])
+        progress.show("timing the layers")
+        progress.update("1 of 2")
+        progress.end()
+        close(ends[1])
+        #expect(text(ends[0]).isEmpty)
+        close(ends[0])
+    }
+}
