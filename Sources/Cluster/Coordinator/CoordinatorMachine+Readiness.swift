@@ -89,7 +89,8 @@ extension CoordinatorMachine {
             return
         }
         var due = startedAt + configuration.joinTimeout
-        if now >= due { due = nodes.values.lazy.compactMap(\.mayBeHeldUntil).reduce(due, max) }
+        // Once: a worker that says so again and again puts nothing off.
+        if now >= due { due = min(nodes.values.lazy.compactMap(\.mayBeHeldUntil).reduce(due, max), due + Self.holdPatience) }
         startGateDueAt = due
         guard now >= due else { return }
         isStartGateOpen = true
