@@ -211,6 +211,17 @@ import Wire
             #expect(driver.lastOrder?.nodes.map(\.id) == ["a"])
             #expect(driver.logs.count { $0.message == "another coordinator has this worker" } == 1)
         },
+        Case("one that is held now and unreachable then puts the first plan off once") {
+            var driver = CoordinatorDriver(["a", "b"]) { $0.joinTimeout = .seconds(1) }
+            driver.step(.modelReady(D.model()))
+            driver.join("a")
+            for _ in 0..<9 {
+                driver.step(.dialFailed("b", .init(channel: .control, message: "refused", refusal: nil)))
+                driver.step(.dialFailed("b", .init(channel: .control, message: held.message, refusal: held)))
+                driver.wait(.seconds(1))
+            }
+            #expect(driver.lastOrder?.nodes.map(\.id) == ["a"])
+        },
         Case("when the holder has gone it takes over, one term later than any that the workers saw") {
             var driver = CoordinatorDriver(["a"])
             driver.step(.dialFailed("a", .init(channel: .control, message: held.message, refusal: held)))
