@@ -1,6 +1,7 @@
 import Cluster
 import Planning
 import Testing
+import Wire
 
 /// Workers that are ready and that the plan does not use: the status says why, for each.
 @Suite("coordinator: unused workers")
