@@ -1,0 +1,19 @@
+"""Compose files with one mistake each, from topologies.py."""
+
+import topologies
+
+#: Those that are no mistake.
+RIGHT = ("right",)
+
+COMMANDS = "\n".join(
+    f"amp4ec-coordinator --model two.pt --topology topology/{name}.yaml" for name in topologies.COMPOSE if name not in RIGHT) + """
+amp4ec-coordinator --model two.pt --topology topology/latin.yaml
+amp4ec-coordinator --model two.pt --topology nosuch.yaml
+amp4ec-coordinator --model two.pt --topology a-folder
+amp4ec-coordinator --model two.pt --topology right.png
+amp4ec-coordinator --model two.pt --topology topology/right.yaml --topology nosuch.yaml
+amp4ec-coordinator --model two.pt --topology topology/right.yaml --env-file nosuch.env
+amp4ec-coordinator --model two.pt --topology topology/right.yaml --env-file bad.env
+amp4ec-coordinator --model two.pt --topology topology/right.yaml --env-file open.env
+amp4ec-coordinator --topology topology/right.yaml
+"""
