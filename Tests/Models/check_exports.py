@@ -55,7 +55,7 @@ CASES = [
     ("weights on the meta device", "on_meta", [], False, ["meta device", "no values"]),
     ("a module for a GPU", "on_a_gpu", [], False, ["CPU"]),
     ("a library's long message", "long_message", [], False, ["aten::empty.memory_format needs the CUDA device"]),
-    ("a tensor in the manifest", "tensor_in_manifest", [], False, ["texts, numbers, lists and dicts"]),
+    ("a tensor in the manifest", "tensor_in_manifest", [], False, ['"labels" in the manifest must be a list of texts, not a Tensor']),
     ("a shape that is none", "bad_shape", [], False, ["has the shape 'N,8'"]),
     ("a type that is no text", "type_object", [], False, ["x is declared torch.float32; AMP4EC carries float32"]),
     ("a function that ends the program", "exits", [], False, ["the weights are missing"]),

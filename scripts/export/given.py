@@ -17,12 +17,19 @@ CARRIED = ", ".join(archive.DTYPES.values())
 
 
 def from_function(target):
-    if target.count(":") != 1:
-        raise Unfit(f"--function {target}: write MODULE:FUNCTION")
     module_name, function_name = target.split(":")
     sys.path.insert(0, os.getcwd())
     try:
-        result = getattr(importlib.import_module(module_name), function_name)()
+        module = importlib.import_module(module_name)
+        if not hasattr(module, function_name):
+            raise Unfit(f"--function {target}: {module.__file__ or module_name} has no function {function_name}")
+        result = getattr(module, function_name)()
+    except Unfit:
+        raise
+    except ModuleNotFoundError as error:
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise Unfit(f"--function {target}: {reason(error)}{own_place(error)}; install it for {sys.executable}") from None
+        raise Unfit(f"--function {target}: there is no module {error.name} in {os.getcwd()} or on PYTHONPATH") from None
     except Exception as error:
         raise Unfit(f"--function {target}: {reason(error)}{own_place(error)}") from None
     if not isinstance(result, tuple) or len(result) != 3:
@@ -31,7 +38,7 @@ def from_function(target):
     if isinstance(module, torch.export.ExportedProgram):
         raise Unfit(f"--function {target} returns an ExportedProgram (torch.export, .pt2); return its module: program.module()")
     if not isinstance(module, torch.nn.Module):
-        raise Unfit(f"--function {target} must return a torch module first, not a {type(module).__name__}")
+        raise Unfit(f"--function {target} must return a torch module first, not {kind_of(module)}")
     inputs = [inputs] if isinstance(inputs, torch.Tensor) else inputs
     if not isinstance(inputs, (list, tuple)) or not inputs or not all(isinstance(t, torch.Tensor) for t in inputs):
         raise Unfit(f"--function {target}: the example inputs must be a list of tensors, one for each argument of forward")
@@ -39,9 +46,17 @@ def from_function(target):
     return module, list(inputs), manifest
 
 
+def kind_of(value):
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def shape_text(shape):
+    return f"[{', '.join(map(str, shape))}]"
+
+
 def check_manifest(manifest):
     if not isinstance(manifest, dict):
-        raise Unfit(f"the manifest must be a dict, not a {type(manifest).__name__}")
+        raise Unfit(f"the manifest must be a dict, not {kind_of(manifest)}")
     for key in ("name", "inputs"):
         if key not in manifest:
             raise Unfit(f'the manifest has no "{key}"')
@@ -52,10 +67,38 @@ def check_manifest(manifest):
             check_specs(kind, manifest[kind])
     if manifest.get("batch", "checked") not in ("checked", "independent"):
         raise Unfit(f'"batch" in the manifest is "independent", or left to the check; not {manifest["batch"]!r}')
+    check_pictures(manifest)
     try:
         json.dumps(manifest)
     except (TypeError, ValueError) as error:
         raise Unfit(f"the manifest must hold texts, numbers, lists and dicts only ({error})") from None
+
+
+#: What "preprocessing" may hold, and what each must be.
+PREPROCESSING = {
+    "resizeShorterSide": "a number of pixels", "cropSize": "a number of pixels", "interpolation": '"bilinear" or "bicubic"',
+    "layout": '"HWC" or "CHW"', "mean": "a list of three numbers", "std": "a list of three numbers"}
+
+
+def check_pictures(manifest):
+    """The labels and the preprocessing, which the programs would refuse later."""
+    labels = manifest.get("labels")
+    if labels is not None and not (isinstance(labels, (list, tuple)) and all(isinstance(label, str) for label in labels)):
+        raise Unfit(f'"labels" in the manifest must be a list of texts, not {kind_of(labels)}')
+    steps = manifest.get("preprocessing")
+    if steps is None:
+        return
+    if not isinstance(steps, dict):
+        raise Unfit(f'"preprocessing" in the manifest must be a dict of {", ".join(PREPROCESSING)}, not {kind_of(steps)}')
+    for key, what in PREPROCESSING.items():
+        value = steps.get(key)
+        if value is None and key in ("mean", "std"):
+            continue
+        fits = type(value) is int and value > 0 if what.endswith("pixels") else \
+            isinstance(value, (list, tuple)) and len(value) == 3 and all(isinstance(v, (int, float)) for v in value) \
+            if key in ("mean", "std") else isinstance(value, str) and f'"{value}"' in what
+        if not fits:
+            raise Unfit(f'"{key}" under "preprocessing" in the manifest must be {what}, not {value!r}')
 
 
 def check_specs(kind, specs):
@@ -88,7 +131,8 @@ def check_carried(what, tensor):
 
 def check_declared(kind, specs, tensors):
     if len(specs) != len(tensors):
-        raise Unfit(f"the manifest declares {len(specs)} {kind}, but the model has {len(tensors)}")
+        what = "example inputs are given" if kind == "inputs" else "are returned"
+        raise Unfit(f'"{kind}" in the manifest has {len(specs)}, but {len(tensors)} {what}')
     batches = set()
     for declared, tensor in zip(specs, tensors):
         name, shape = declared["name"], declared["shape"]
@@ -97,7 +141,7 @@ def check_declared(kind, specs, tensors):
             raise Unfit(f"{kind}: {name} is declared {declared['dtype']}, but is {actual}")
         fits = len(shape) == tensor.dim() and all(isinstance(d, str) or d == e for d, e in zip(shape, tensor.shape))
         if not fits:
-            raise Unfit(f"{kind}: {name} is declared {shape}, but has shape {list(tensor.shape)}")
+            raise Unfit(f"{kind}: {name} is declared {shape_text(shape)}, but has the shape {shape_text(tensor.shape)}")
         batches.update(e for d, e in zip(shape, tensor.shape) if d == "N")
     if kind == "inputs" and len(batches) > 1:
         raise Unfit(f"inputs: N is {' and '.join(map(str, sorted(batches)))} in the example inputs; give each the same number of items")

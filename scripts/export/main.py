@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import tempfile
 import time
 
 import torch
@@ -100,7 +101,7 @@ class Parser(argparse.ArgumentParser):
 
 def parsed():
     parser = Parser(
-        prog="scripts/export-model", add_help=False,
+        prog="export-model", add_help=False,
         usage="scripts/export-model (NAME | --function MODULE:FUNCTION) [--trace | --script] [--no-example] OUT.pt (see --help)")
     parser.add_argument("arguments", nargs="+", metavar="NAME, OUT.pt")
     parser.add_argument("--function", metavar="MODULE:FUNCTION")
@@ -112,6 +113,8 @@ def parsed():
     options = parser.parse_args()
     if len(options.arguments) != (1 if options.function else 2):
         parser.error("give a known name or --function, and one output file")
+    if options.function and not all(options.function.partition(":")[::2]) or (options.function or "").count(":") > 1:
+        parser.error(f"--function {options.function}: write MODULE:FUNCTION")
     if not options.function and options.arguments[0] not in KNOWN:
         parser.error(f"{options.arguments[0]} is none of {', '.join(KNOWN)}; use --function for a model of your own")
     return options
@@ -125,9 +128,15 @@ def check_place(path):
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
+        if os.path.exists(folder):
+            raise Unfit(f"{folder} is a file, not a folder; name another place for {os.path.basename(path)}") from None
         raise Unfit(f"{folder} cannot be made: {error.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise Unfit(f"{folder} cannot be written to")
+    try:
+        # Some folders say that they can be written to and cannot.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Unfit(f"{folder} cannot be written to: {error.strerror}") from None
 
 
 def set_to_evaluation(module):
@@ -150,12 +159,16 @@ def declared(module, inputs, manifest):
     if outputs.omitted:
         say(f"note: the model returns None for {', '.join(outputs.omitted)}; left out")
     if "outputs" not in manifest:
-        manifest["outputs"] = derived_outputs(module, outputs, one_item(manifest["inputs"], inputs))
+        single = one_item(manifest["inputs"], inputs)
+        if single is None and any("N" in spec["shape"] for spec in manifest["inputs"]):
+            raise Unfit(
+                'the example inputs hold one item, so how the outputs follow N cannot be seen; give two items or more, or declare "outputs"')
+        manifest["outputs"] = derived_outputs(module, outputs, single)
         shapes = ", ".join(f"{s['name']}:{s['dtype']}[{','.join(map(str, s['shape']))}]" for s in manifest["outputs"])
         say(f"note: the outputs are {shapes}")
     if len(manifest["outputs"]) != len(outputs.names):
         raise Unfit(
-            f"the manifest declares {len(manifest['outputs'])} outputs, but the model returns {len(outputs.names)}: "
+            f"\"outputs\" in the manifest has {len(manifest['outputs'])}, but the model returns {len(outputs.names)}: "
             f"{', '.join(outputs.names)}")
     if outputs.are_named:
         manifest["outputs"] = in_order("outputs", manifest["outputs"], outputs.names)
