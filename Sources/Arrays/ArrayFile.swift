@@ -23,7 +23,15 @@ public enum ArrayFile: Sendable {
         // Local header, or the end record of an archive without entries.
         if start.starts(with: [0x50, 0x4b, 3, 4]) || start.starts(with: [0x50, 0x4b, 5, 6]) {
             let contents = try NPZ.contents(of: storage, name: name, wanting: wanted, limit: limit)
+            if contents.arrays.isEmpty, contents.others.contains(where: { $0.hasSuffix("/data.pkl") }) {
+                throw ArrayError(
+                    .unsupported, file: name, problem: "it is a file of torch.save",
+                    fix: "write arrays instead: numpy.savez(FILE, name=tensor.numpy())")
+            }
             return .named(contents.arrays, others: contents.others)
+        }
+        guard !start.isEmpty else {
+            throw ArrayError(.malformed, file: name, problem: "the file is empty", fix: "write it with numpy.save or numpy.savez")
         }
         throw ArrayError(
             .malformed, file: name, problem: "it is neither a .npy nor a .npz file", fix: "write it with numpy.save or numpy.savez")

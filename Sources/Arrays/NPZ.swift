@@ -40,15 +40,17 @@ public enum NPZ {
                 }
                 guard isArray else {
                     throw ArrayError(
-                        .unsupported, file: file, field: entry.name, problem: "it is not an array",
+                        .unsupported, file: file, field: "entry \"\(entry.name)\"", problem: "it is not an array",
                         fix: "write the file with numpy.savez")
                 }
                 guard seen.insert(name).inserted else {
-                    throw ArrayError(.malformed, file: file, field: name, problem: "it stands twice", fix: "write each array once")
+                    throw ArrayError(
+                        .malformed, file: file, field: "array \"\(name)\"", problem: "it stands twice", fix: "write each array once"
+                    )
                 }
                 guard entry.uncompressedByteCount <= remaining else {
                     throw ArrayError(
-                        .tooLarge, file: file, field: name,
+                        .tooLarge, file: file, field: "array \"\(name)\"",
                         problem:
                             "it declares \(entry.uncompressedByteCount) bytes, and the arrays of one file may have \(limit) together",
                         fix: "split the file")
@@ -64,10 +66,13 @@ public enum NPZ {
         -> TensorStorage
     {
         func damaged(_ problem: String) -> ArrayError {
-            ArrayError(.malformed, file: file, field: entry.name, problem: problem, fix: "copy the file again, or write it again")
+            ArrayError(
+                .malformed, file: file, field: "array \"\(entry.arrayName)\"", problem: problem,
+                fix: "copy the file again, or write it again")
         }
         if let obstacle = entry.obstacle {
-            throw ArrayError(.unsupported, file: file, field: entry.name, problem: obstacle.problem, fix: obstacle.fix)
+            throw ArrayError(
+                .unsupported, file: file, field: "array \"\(entry.arrayName)\"", problem: obstacle.problem, fix: obstacle.fix)
         }
         let source = UnsafeRawBufferPointer(rebasing: archive.bytes[entry.data])
         let count = entry.uncompressedByteCount
@@ -103,4 +108,9 @@ public enum NPZ {
         }
         try WholeFile.write(path: path, pieces: writer.finish())
     }
+}
+
+extension ZipDirectory.Entry {
+    /// What messages call it.
+    fileprivate var arrayName: String { name.hasSuffix(".npy") ? String(name.dropLast(4)) : name }
 }

@@ -8,10 +8,10 @@ enum WholeFile {
 
     static func read(path: String, limit: Int) throws(ArrayError) -> TensorStorage {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure(path, "cannot be opened") }
+        guard descriptor >= 0 else { throw unreadable(path, "cannot be opened") }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw failure(path, "cannot be read") }
+        guard fstat(descriptor, &status) == 0 else { throw unreadable(path, "cannot be read") }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw ArrayError(
                 .unreadable, file: path, problem: "it is not a regular file", fix: "give the path of a .npy or .npz file")
@@ -27,7 +27,10 @@ enum WholeFile {
         while position < size {
             let count = Glibc.read(descriptor, storage.pointer + position, min(size - position, maximumTransfer))
             if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw failure(path, count == 0 ? "became shorter while it was read" : "cannot be read") }
+            guard count != 0 else {
+                throw ArrayError(.unreadable, file: path, problem: "it became shorter while it was read", fix: "try again")
+            }
+            guard count > 0 else { throw unreadable(path, "cannot be read") }
             position += count
         }
         return storage
@@ -40,9 +43,9 @@ enum WholeFile {
         let exists = stat(path, &status) == 0
         if exists && status.st_mode & S_IFMT != S_IFREG {
             let descriptor = open(path, O_WRONLY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw failure(path, "cannot be written") }
+            guard descriptor >= 0 else { throw unwritable(path) }
             defer { close(descriptor) }
-            guard writeAll(descriptor, pieces) else { throw failure(path, "cannot be written") }
+            guard writeAll(descriptor, pieces) else { throw unwritable(path) }
             return
         }
         var target = path
@@ -53,11 +56,11 @@ enum WholeFile {
         let temporary = "\(target).\(getpid())-\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
         let mode = exists ? status.st_mode & 0o777 : 0o666
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw failure(path, "cannot be written") }
+        guard descriptor >= 0 else { throw unwritable(path) }
         let isWritten = writeAll(descriptor, pieces) && fsync(descriptor) == 0
         let isClosed = close(descriptor) == 0
         guard isWritten, isClosed, rename(temporary, target) == 0 else {
-            let error = failure(path, "cannot be written")
+            let error = unwritable(path)
             unlink(temporary)
             throw error
         }
@@ -91,9 +94,15 @@ enum WholeFile {
         }
     }
 
-    private static func failure(_ path: String, _ what: String) -> ArrayError {
+    private static func unreadable(_ path: String, _ what: String) -> ArrayError {
         ArrayError(
             .unreadable, file: path, problem: "it \(what) (\(String(cString: strerror(errno))))",
-            fix: "check the path, its permissions and the free space")
+            fix: "check the path and its permissions")
+    }
+
+    private static func unwritable(_ path: String) -> ArrayError {
+        ArrayError(
+            .unreadable, file: path, problem: "it cannot be written (\(String(cString: strerror(errno))))",
+            fix: "check the folder, its permissions and the free space")
     }
 }

@@ -123,15 +123,25 @@ enum ArrayInputs {
                 tensors.append(found.tensor)
             }
         }
+        var count: Int?
         for (spec, tensor) in zip(specs, tensors) {
             guard role == .output else {
-                do { try spec.check(tensor) } catch { throw CommandFailure(.badData, "\(path): \(error.message)") }
+                let items: Int?
+                do { items = try spec.check(tensor) } catch { throw CommandFailure(.badData, "\(path): \(error.message)") }
+                if let items, let count, items != count {
+                    throw CommandFailure(
+                        .badData,
+                        "\(path): the inputs disagree about the batch: \"\(spec.name)\" has \(items) items, another has \(count); "
+                            + "give each as many")
+                }
+                count = count ?? items
                 continue
             }
             guard spec.dtype == tensor.dtype else {
                 throw CommandFailure(
                     .badData,
-                    "\(path): output \"\(spec.name)\" of model \"\(model)\" is \(spec.dtype.name), but the file has \(tensor.dtype.name)"
+                    "\(path): output \"\(spec.name)\" of model \"\(model)\" is \(spec.dtype.name), but the file has "
+                        + "\(tensor.dtype.name); make the reference with amp4ec reference"
                 )
             }
         }

@@ -90,6 +90,12 @@ std::string shortened(const std::string &line) {
         return name + " does not run on " + line.substr(device, line.find('\'', device) - device) +
                " tensors here: the model must run on the CPU with dense tensors";
     }
+    static const std::string unknown = "Unknown builtin op: ";
+    if (line.rfind(unknown, 0) == 0) {
+        const std::string name = line.substr(unknown.size(), line.find_last_not_of(" .") + 1 - unknown.size());
+        return "it calls " + name + ", an operator of " + name.substr(0, name.find("::")) +
+               "'s that libtorch does not have; export the model without that step, and do it on the model's outputs";
+    }
     if (line.size() <= maximumByteCount) return line;
     const size_t sentence = line.rfind(". ", maximumByteCount);
     if (sentence != std::string::npos && sentence > 40) return line.substr(0, sentence);

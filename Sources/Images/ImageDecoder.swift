@@ -17,7 +17,8 @@ public enum ImageDecoder {
         case .png: return try PNGDecoder.decode(bytes, name: name)
         case .other(let looks):
             throw ImageError(
-                .notAnImage, file: name, problem: "it is neither a JPEG nor a PNG image: \(looks)", fix: "convert it to JPEG or PNG"
+                .notAnImage, file: name, problem: "it is neither a JPEG nor a PNG image: \(looks)",
+                fix: bytes.isEmpty ? "copy the file again" : "convert it to JPEG or PNG"
             )
         }
     }

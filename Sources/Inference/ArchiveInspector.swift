@@ -34,18 +34,19 @@ package struct ArchiveInspector {
         if entries.contains(where: { $0.name.hasSuffix("/archive_format") || $0.name == "serialized_exported_program.json" }) {
             throw InferenceError(
                 .notTorchScript,
-                "is a program of torch.export (.pt2), not TorchScript; give torch.export.load(FILE).module() to scripts/export-model"
+                "it is a program of torch.export (.pt2), not TorchScript; give torch.export.load(FILE).module() to scripts/export-model"
             )
         }
         guard let pickle = entries.first(where: { $0.isRecord("data.pkl") }) else {
             throw InferenceError(
-                .notTorchScript, "is a zip archive of \(entries.count) entries, but not one that torch saved; \(Self.exportHint)")
+                .notTorchScript, "it is a zip archive of \(entries.count) entries, but not one that torch saved; \(Self.exportHint)"
+            )
         }
         let root = pickle.name.dropLast("data.pkl".count)
         if let version = try version(entries, root: root), version > amp_torch_runtime_archive_format() {
             throw InferenceError(
                 .newerArchive,
-                "has archive format \(version), but this libtorch (\(TorchEngine.libtorchVersion)) reads up to \(amp_torch_runtime_archive_format()); \(Self.exportHint) and the same torch version"
+                "it has archive format \(version), but this libtorch (\(TorchEngine.libtorchVersion)) reads up to \(amp_torch_runtime_archive_format()); \(Self.exportHint) and the same torch version"
             )
         }
         guard entries.contains(where: { $0.name.hasPrefix("\(root)code/") }),
@@ -53,7 +54,7 @@ package struct ArchiveInspector {
         else {
             throw InferenceError(
                 .notTorchScript,
-                "holds a state_dict or an eager module, which is no TorchScript and has no graph; \(Self.exportHint)")
+                "it holds a state_dict or an eager module, which is no TorchScript and has no graph; \(Self.exportHint)")
         }
     }
 
@@ -144,7 +145,7 @@ package struct ArchiveInspector {
     private func directory() throws(InferenceError) -> [Entry] {
         guard bytes.count >= Zip.endByteCount, read32(0) == Zip.localHeaderSignature else { throw notAnArchive() }
         guard let end = findEnd() else {
-            throw InferenceError(.truncated, "ends after \(bytes.count) bytes without its directory; copy or download it again")
+            throw InferenceError(.truncated, "it ends after \(bytes.count) bytes without its directory; copy or download it again")
         }
         var count = read16(end + 10)
         var size = read32(end + 12)
@@ -219,16 +220,25 @@ package struct ArchiveInspector {
         return stride(from: last, through: first, by: -1).first { read32($0) == Zip.endSignature }
     }
 
+    /// What people take for a model's file.
+    private static let known: [(beginning: String, what: String, fix: String)] = [
+        ("version https://git-lfs", "a pointer of Git LFS", "fetch the file itself: git lfs pull"),
+        ("<", "a web page", "download the file again"),
+    ]
+
     private func notAnArchive() -> InferenceError {
         // Protocol 2 and later pickles begin with 0x80 and the protocol's number.
         if bytes.count >= 2, bytes[0] == 0x80, (2...5).contains(bytes[1]) {
             return InferenceError(
-                .notAnArchive, "is a pickle (an old torch.save), which is no TorchScript archive; \(Self.exportHint)")
+                .notAnArchive, "it is a pickle (an old torch.save), which is no TorchScript archive; \(Self.exportHint)")
         }
         if bytes.count < Zip.endByteCount, bytes.starts(with: [0x50, 0x4b, 0x03, 0x04]) {
-            return InferenceError(.truncated, "ends after \(bytes.count) bytes; copy or download it again")
+            return InferenceError(.truncated, "it ends after \(bytes.count) bytes; copy or download it again")
         }
-        return InferenceError(.notAnArchive, "is no TorchScript archive (it does not begin like a zip file); \(Self.exportHint)")
+        if let other = Self.known.first(where: { bytes.starts(with: $0.beginning.utf8) }) {
+            return InferenceError(.notAnArchive, "it is \(other.what), not a TorchScript archive; \(other.fix)")
+        }
+        return InferenceError(.notAnArchive, "it is no TorchScript archive (it does not begin like a zip file); \(Self.exportHint)")
     }
 
     private func read16(_ position: Int) -> Int {

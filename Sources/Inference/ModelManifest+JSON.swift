@@ -12,11 +12,11 @@ extension ModelManifest {
         do {
             self = try JSONDecoder().decode(ModelManifest.self, from: Data(json))
         } catch {
-            throw InferenceError(.unsupported, "\(Self.fileName) in the archive: \(Self.explain(error)); export the model anew")
+            throw InferenceError(.unsupported, "\(Self.fileName) in the archive: \(Self.explain(error)); export the model again")
         }
         guard !inputs.isEmpty, !outputs.isEmpty else {
             throw InferenceError(
-                .unsupported, "\(Self.fileName) in the archive declares no inputs or no outputs; export the model anew")
+                .unsupported, "\(Self.fileName) in the archive declares no inputs or no outputs; export the model again")
         }
     }
 
@@ -30,18 +30,37 @@ extension ModelManifest {
     }
 
     private static func explain(_ error: any Error) -> String {
-        func path(_ context: DecodingError.Context) -> String {
-            context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
-        }
         switch error {
         case DecodingError.keyNotFound(let key, let context):
-            return "field \"\(key.stringValue)\" is missing in \"\(path(context))\""
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            return "field \"\(path(context))\": \(context.debugDescription)"
+            "\(place(context))\"\(key.stringValue)\" is missing"
+        case DecodingError.typeMismatch(let type, let context), DecodingError.valueNotFound(let type, let context):
+            "\(place(context))it must be \(words(for: type))"
         case DecodingError.dataCorrupted(let context):
-            return "field \"\(path(context))\": \(context.debugDescription)"
-        case let error as TensorError: return error.message
-        default: return "\(error)"
+            if context.codingPath.isEmpty {
+                "it is not JSON"
+            } else if let value = context.debugDescription.firstRange(of: "invalid String value ") {
+                "\(place(context))\"\(context.debugDescription[value.upperBound...])\" is none of its values"
+            } else {
+                "\(place(context))\(context.debugDescription)"
+            }
+        case let error as TensorError: error.message
+        default: "\(error)"
         }
+    }
+
+    /// `inputs[0].shape: `; nothing for the whole.
+    private static func place(_ context: DecodingError.Context) -> String {
+        var path = ""
+        for key in context.codingPath {
+            if let index = key.intValue { path += "[\(index)]" } else { path += (path.isEmpty ? "" : ".") + key.stringValue }
+        }
+        return path.isEmpty ? "" : "\(path): "
+    }
+
+    private static func words(for type: any Any.Type) -> String {
+        if type is String.Type { return "a text" }
+        if type is any BinaryInteger.Type { return "a whole number" }
+        if type is any BinaryFloatingPoint.Type { return "a number" }
+        return "\(type)".hasPrefix("Array") ? "a list" : "an object of names and values"
     }
 }

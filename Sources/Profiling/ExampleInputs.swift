@@ -31,7 +31,9 @@ public struct ExampleInputs: Sendable {
                 guard let items = try spec.check(tensor) else { continue }
                 guard items == count ?? items else {
                     throw CommandFailure(
-                        .badData, "\(source): input \"\(spec.name)\" has \(items) items along N, the one before it \(count ?? 0)")
+                        .badData,
+                        "\(source): the inputs disagree about the batch: \"\(spec.name)\" has \(items) items, another has \(count ?? 0); "
+                            + "give each as many")
                 }
                 count = items
             } catch let error as TensorError {
@@ -55,12 +57,13 @@ public struct ExampleInputs: Sendable {
             let unnamed = specs.indices.map { "arr_\($0)" }
             file = try ArrayFile.read(path, wanting: Set(specs.map(\.name) + unnamed), limit: maximumByteCount)
             digest = try SHA256.hexDigest(ofFile: path)
-        } catch { throw CommandFailure(.badData, "--example: \(error)") }
+        } catch { throw CommandFailure(.badData, "--example \(error)") }
         switch file {
         case .single(let tensor):
             guard specs.count == 1 else {
                 throw CommandFailure(
-                    .badData, "\(source) holds one array, but the model takes \(Self.names(specs)): write a .npz")
+                    .badData,
+                    "\(source) holds one array, but the model takes \(Self.names(specs)); write a .npz with an array for each")
             }
             return try ExampleInputs(specs: specs, tensors: [tensor], source: source, digest: digest)
         case .named(let arrays, let others):
@@ -101,7 +104,7 @@ public struct ExampleInputs: Sendable {
                 let there = (arrays.map(\.name) + others).prefix(8).joined(separator: ", ")
                 throw CommandFailure(
                     .badData,
-                    "\(source) has no array \"\(spec.name)\"; it has \(there.isEmpty ? "none" : there), the model takes \(names(specs))"
+                    "\(source) has no array \"\(spec.name)\"; it has \(there.isEmpty ? "none" : there), the model takes \(names(specs)): write one array for each"
                 )
             }
             tensors.append(array.tensor)

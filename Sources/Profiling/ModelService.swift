@@ -161,8 +161,8 @@ public final class ModelService: Sendable {
             manifest.inputs = bound.specs
             binding = bound.binding
         } catch {
-            let place = inputs.isEmpty ? "its manifest; export it again" : "--spec"
-            throw CommandFailure(.badData, "\(path): \(error.message), in \(place)")
+            let (place, fix) = inputs.isEmpty ? ("its manifest", "; export the model again") : ("--spec", "")
+            throw CommandFailure(.badData, "\(path): \(place): \(error.message)\(fix)")
         }
         do throws(CommandFailure) { manifest.outputs = try OutputBinding.bind(manifest.outputs, to: model) } catch {
             throw CommandFailure(.badData, "\(path): \(error.message)")

@@ -139,7 +139,9 @@ public struct TensorSpec: Sendable, Hashable, Codable, CustomStringConvertible {
         guard fits else {
             throw TensorError(
                 .specMismatch,
-                "input \"\(name)\" takes shape [\(shape.map(\.description).joined(separator: ","))], but \(actual) was given")
+                "input \"\(name)\" takes shape [\(shape.map(\.description).joined(separator: ","))], but "
+                    + "[\(actual.map(\.description).joined(separator: ","))] was given; bring it into that shape"
+                    + (batchDimension == nil ? "" : " (N: the number of items)"))
         }
         guard let position = batchDimension else { return nil }
         guard actual[position] > 0 else {

@@ -132,7 +132,7 @@ struct PartitionTests {
     @Test(
         "a broken manifest names the field",
         arguments: [
-            ("{", "not valid JSON"), ("{\"name\":\"x\",\"inputs\":[]}", "\"outputs\" is missing"),
+            ("{", "it is not JSON"), ("{\"name\":\"x\",\"inputs\":[]}", "\"outputs\" is missing"),
             ("{\"name\":\"x\",\"inputs\":[],\"outputs\":[]}", "declares no inputs"),
             ("{\"name\":\"x\",\"inputs\":[{\"name\":\"a\",\"dtype\":\"float64\",\"shape\":[1]}],\"outputs\":[]}", "float64"),
             ("{\"name\":\"x\",\"inputs\":[{\"name\":\"a\",\"dtype\":\"bool\",\"shape\":[-1]}],\"outputs\":[]}", "-1"),

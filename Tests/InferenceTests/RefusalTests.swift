@@ -90,9 +90,11 @@ struct RefusalTests {
     @Test("a missing file and a folder are named")
     func missingFile() throws {
         let missing = #expect(throws: InferenceError.self) { try TorchModel(path: "/nowhere/model.pt") }
-        #expect(missing?.message == "/nowhere/model.pt: cannot be opened: No such file or directory")
+        #expect(
+            missing?.message
+                == "/nowhere/model.pt: it cannot be opened (No such file or directory); check the path and its permissions")
         let folder = #expect(throws: InferenceError.self) { try TorchModel(path: FileManager.default.temporaryDirectory.path) }
-        #expect(folder?.message.hasSuffix("is not a file") == true)
+        #expect(folder?.message.contains("it is not a regular file") == true)
     }
 
     @Test("a partition archive that is damaged is refused before libtorch reads it")

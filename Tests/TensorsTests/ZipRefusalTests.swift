@@ -101,7 +101,7 @@ struct ZipRefusalTests {
             let total = 428 + 144
             #expect(try decode(fixture.bytes, limit: total).count == 2)
             let error = try #require(throws: ArrayError.self) { try decode(fixture.bytes, limit: total - 1) }
-            #expect(error.code == .tooLarge && error.field == "ids")
+            #expect(error.code == .tooLarge && error.field == "array \"ids\"")
         }
     }
 

@@ -261,7 +261,9 @@ extension ServedModel {
             guard let count = try spec.check(dtype: header.dtype, shape: header.shape) else { continue }
             if let items, items != count {
                 throw TensorError(
-                    .specMismatch, "the inputs disagree about the batch: \"\(spec.name)\" has \(count) items, another has \(items)")
+                    .specMismatch,
+                    "the inputs disagree about the batch: \"\(spec.name)\" has \(count) items, another has \(items); give each as many"
+                )
             }
             items = count
         }
