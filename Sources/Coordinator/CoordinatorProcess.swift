@@ -211,8 +211,12 @@ final class CoordinatorProcess {
     /// Where to listen: on all addresses where no host was named.
     func address(of place: HostPort, option: String) throws -> SocketAddress {
         guard let host = place.host else { return .any(port: place.port) }
-        guard let address = try Resolver.lookUp(Endpoint(host: host, port: place.port)).first else {
-            throw CommandFailure(.failure, "\(option): \(host) has no address")
+        let found: [SocketAddress]
+        do { found = try Resolver.lookUp(Endpoint(host: host, port: place.port)) } catch {
+            throw CommandFailure(.failure, "\(option): \(error.message)")
+        }
+        guard let address = found.first else {
+            throw CommandFailure(.failure, "\(option): \(host) has no address; name one of this machine's, or :\(place.port)")
         }
         return address
     }

@@ -45,7 +45,7 @@ public struct ComposeProject: Sendable, Hashable {
     ) throws(TopologyError) -> Topology {
         let notes = ReadingNotes()
         let reader = ProjectReader(files: files, notes: notes)
-        guard let first = paths.first else { throw TopologySource.usage("--topology is empty", "give a compose file") }
+        guard let first = paths.first else { throw TopologySource.usage("--topology", "it is empty", "give a compose file") }
         let isFolder = paths.count == 1 && files.kind(FilePath.normalized(first), isNoted: false) == .folder
         let folder = isFolder ? FilePath.normalized(first) : FilePath.folder(of: FilePath.normalized(first))
         let variables = try variables(reader, folder, environment)

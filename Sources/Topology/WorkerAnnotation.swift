@@ -47,7 +47,9 @@ extension WorkerAnnotation {
             case "address":
                 let text = try fields.text(entry.value, field)
                 let fix = "write HOST:PORT, such as box:9000"
-                do { address = try HostPort(parsing: text) } catch { throw fields.refusal(entry.value, field, error.message, fix) }
+                do { address = try HostPort(parsing: text) } catch {
+                    throw fields.refusal(entry.value, field, "\"\(text)\" is not a host and a port", fix)
+                }
                 guard address?.host != nil, address?.port != 0 else {
                     throw fields.refusal(entry.value, field, "\"\(text)\" lacks a host or a port", fix)
                 }

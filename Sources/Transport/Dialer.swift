@@ -31,7 +31,9 @@ public final class Dialer: ConnectionHandler {
     private var completion: ((Result<(Connection, Welcome), Failure>) -> Void)?
     private var endpoints: [Endpoint]
     private var addresses: [SocketAddress] = []
-    private var failures: [String] = []
+    /// What came of each address, and which it was where the words do not say it.
+    private var failures: [(place: String?, why: String)] = []
+    private let given: [String]
     private var refusal: Refused?
     private var welcomeTimer: Timer?
     private var current: Connection?
@@ -52,9 +54,10 @@ public final class Dialer: ConnectionHandler {
         self.settings = settings
         self.isRight = isRight
         self.completion = completion
+        given = addresses
         endpoints = []
         for text in addresses {
-            do { endpoints.append(try Endpoint(text)) } catch { failures.append(error.message) }
+            do { endpoints.append(try Endpoint(text)) } catch { failures.append((nil, error.message)) }
         }
         // From a fresh stack, so that `completion` never runs inside the call.
         loop.defer { self.next() }
@@ -69,21 +72,39 @@ public final class Dialer: ConnectionHandler {
             Resolver.resolve(endpoint, on: loop) { result in
                 switch result {
                 case .success(let found): self.addresses = found
-                case .failure(let error): self.failures.append(error.message)
+                case .failure(let error): self.failures.append((nil, error.message))
                 }
                 self.next()
             }
         } else {
-            finish(
-                .failure(
-                    Failure(message: failures.isEmpty ? "there is no address" : failures.joined(separator: "; "), refusal: refusal))
-            )
+            finish(.failure(Failure(message: summary, refusal: refusal)))
+        }
+    }
+
+    /// One clause for each address; who dialled only one names it already.
+    private var summary: String {
+        if failures.isEmpty { return "there is no address" }
+        if failures.count == 1, given.count == 1, failures[0].place ?? given[0] == given[0] { return failures[0].why }
+        return failures.map { failure in failure.place.map { "\($0): \(failure.why)" } ?? failure.why }.joined(separator: "; ")
+    }
+
+    /// Why one address did not do, in words that need no address.
+    private static func words(for reason: CloseReason) -> String {
+        switch reason {
+        case .connectFailed(let error) where error.code == .connectionRefused:
+            "nobody listens there (\(Syscall.describe(error.systemError)))"
+        case .connectFailed(let error) where error.code == .timedOut:
+            "no answer in time; check the address and the network between"
+        case .connectFailed(let error) where error.systemError != 0: Syscall.describe(error.systemError)
+        case .peerClosed, .peerClosedInMessage: "the peer ends the connection at once; check the port"
+        case .failed(let error) where error.code == .connectionLost: "the peer ends the connection at once; check the port"
+        default: "\(reason)"
         }
     }
 
     private func connect(to address: SocketAddress) {
         if let objection = settings.objection(address) {
-            failures.append("\(address): \(objection)")
+            failures.append(("\(address)", objection))
             next()
             return
         }
@@ -105,7 +126,8 @@ public final class Dialer: ConnectionHandler {
 
     public func connectionOpened(_ connection: Connection) {
         welcomeTimer = loop.schedule(after: settings.welcomeTimeout) { [settings] in
-            connection.close(.requested("no answer to the hello within \(settings.welcomeTimeout)"))
+            connection.close(
+                .requested("something takes connections there and says nothing within \(settings.welcomeTimeout); check the port"))
         }
     }
 
@@ -133,7 +155,7 @@ public final class Dialer: ConnectionHandler {
         guard connection === current else { return }
         welcomeTimer?.cancel()
         current = nil
-        failures.append("\(connection.peerAddress): \(reason)")
+        failures.append(("\(connection.peerAddress)", Self.words(for: reason)))
         next()
     }
 }

@@ -129,8 +129,13 @@ final class WorkerProcess {
 
     private func listenAddress() throws -> SocketAddress {
         guard let host = options.listen.host else { return .any(port: options.listen.port) }
-        guard let address = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)).first else {
-            throw CommandFailure(.failure, "--listen: \(host) has no address")
+        let found: [SocketAddress]
+        do { found = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)) } catch {
+            throw CommandFailure(.failure, "--listen: \(error.message)")
+        }
+        guard let address = found.first else {
+            throw CommandFailure(
+                .failure, "--listen: \(host) has no address; name one of this machine's, or :\(options.listen.port)")
         }
         return address
     }

@@ -159,7 +159,7 @@ import Wire
             driver.step(.disconnected("no coordinator at x:1: refused"))
             let out = driver.wake()
             #expect(
-                out.contains { if case .fail(1, .deadlineExceeded, let why) = $0 { why.contains("x:1: refused") } else { false } })
+                out.contains { if case .fail(1, .unavailable, let why) = $0 { why.contains("x:1: refused") } else { false } })
         },
         Case("each request has its own deadline") {
             var driver = Driver.connected()

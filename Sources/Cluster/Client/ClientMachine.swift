@@ -74,8 +74,9 @@ public struct ClientMachine: Sendable {
     var link: Link = .idle
     var backoff: Duration
     var connectFailures = 0
+    var hasConnected = false
     var isClosed = false
-    var lastFailure = "not connected yet"
+    var lastFailure = "it has not answered yet"
     /// Requests that were sent more than once.
     public private(set) var retries: UInt64 = 0
 
@@ -126,6 +127,7 @@ public struct ClientMachine: Sendable {
             return
         }
         link = .connected
+        hasConnected = true
         backoff = configuration.reconnectFirst
         connectFailures = 0
     }
@@ -198,9 +200,13 @@ public struct ClientMachine: Sendable {
         if giveUpAt <= now {
             outstanding[id] = nil
             takeBack(id, request, &out)
-            let why =
-                request.phase == .sent ? "no answer came in time" : "the coordinator could not be reached in time: \(lastFailure)"
-            out.append(.fail(id, .deadlineExceeded, why))
+            if request.phase == .sent {
+                out.append(.fail(id, .deadlineExceeded, "no answer came in time"))
+            } else {
+                // Where nobody has ever answered, a longer deadline would not help.
+                let code = hasConnected ? StatusCode.deadlineExceeded : .unavailable
+                out.append(.fail(id, code, "the coordinator could not be reached in time: \(lastFailure)"))
+            }
         } else if request.deadline <= now {
             timers.insert(Timer(at: giveUpAt, id: id))
         } else if case .held(let until) = request.phase, until <= now {
