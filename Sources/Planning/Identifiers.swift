@@ -31,6 +31,9 @@ public struct LayerRange: Sendable, Hashable, Comparable, Codable, CustomStringC
 
     public static func < (left: LayerRange, right: LayerRange) -> Bool { (left.first, left.end) < (right.first, right.end) }
     public var description: String { "\(first)..<\(end)" }
+
+    /// For messages to people: `layers 0 to 10`, both of them included.
+    var words: String { count == 1 ? "layer \(first)" : "layers \(first) to \(max(first, end - 1))" }
 }
 
 /// A number of bytes, which prints itself in the unit that a reader thinks in.

@@ -35,7 +35,7 @@ public enum PlanningError: Error, Sendable, Hashable, CustomStringConvertible {
         case .invalidProfile(let reason): return "the model's profile cannot be used: \(reason)"
         case .insufficientMemory(let shortages):
             let details = shortages.map {
-                "\($0.node) lacks \($0.lacking) for layers \($0.layers) (needs \($0.needed), has \($0.available))"
+                "\($0.node) lacks \($0.lacking) for \($0.layers.words) (needs \($0.needed), has \($0.available))"
                     + ($0.smallestPiece.map { "; \($0.node): \($0.problem)" } ?? "")
             }
             let changes = shortages.map { "\($0.node) by \($0.lacking)" }

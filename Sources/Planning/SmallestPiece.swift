@@ -7,7 +7,7 @@ public struct SmallestPiece: Sendable, Hashable {
     public var available: ByteCount
 
     var problem: String {
-        "its memory of \(available) is too small for any piece of the model: the smallest, layers \(layers), needs \(needed)"
+        "its memory of \(available) is too small for any piece of the model: the smallest, \(layers.words), needs \(needed)"
     }
     var leftOut: Plan.LeftOut { Plan.LeftOut(node: node, cause: problem) }
 }

@@ -150,7 +150,7 @@ import Wire
             driver.answerStandby([["b"]], residentBytes: 50 << 20)
             #expect(driver.answerStandby([["a"]], residentBytes: 50 << 20).loads.isEmpty)
             #expect(
-                driver.machine.status().standby.map(\.cause) == ["b, layers 0..<10: not loaded", "a, layers 0..<10: not loaded"])
+                driver.machine.status().standby.map(\.cause) == ["b, layers 0 to 9: not loaded", "a, layers 0 to 9: not loaded"])
             driver.beat("b", used: 800 << 20)
             let loads = driver.wait(.milliseconds(2_100)).loads
             #expect(loads.map(\.0) == [driver.control["b"]!])

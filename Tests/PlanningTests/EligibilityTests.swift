@@ -90,7 +90,7 @@ struct EligibilityTests {
         // At O0 weights count twice, plus 110 MB: the pieces need 310, 150 and 210 MB; layers 1 and 2 cannot be parted.
         let profile = Samples.profile(
             [1, 1, 1, 1], cuts: [1, 3], parameterBytes: [100_000_000, 10_000_000, 10_000_000, 50_000_000])
-        let cause = "its memory of 133.5 MiB is too small for any piece of the model: the smallest, layers 1..<3, needs 143.1 MiB"
+        let cause = "its memory of 133.5 MiB is too small for any piece of the model: the smallest, layers 1 to 2, needs 143.1 MiB"
         var nodes = Samples.nodes([1, 1, 1], memory: [ByteCount(140_000_000), Samples.plentiful, ByteCount(150_000_000)])
         let plan = try Planner.plan(Samples.request(profile, nodes))
         #expect(plan.leftOut.map(\.node) == ["w0"] && plan.leftOut.map(\.cause) == [cause])
@@ -115,7 +115,7 @@ struct EligibilityTests {
         } catch PlanningError.insufficientMemory(let shortages) {
             #expect(shortages.map(\.lacking).sorted() == [ByteCount(10_000_000), ByteCount(60_000_000)])
             let message = PlanningError.insufficientMemory(shortages).message
-            #expect(message.contains("w1 lacks 9.5 MiB for layers"))
+            #expect(message.contains("w1 lacks 9.5 MiB for layer"))
             #expect(message.contains("w0 by 57.2 MiB"))
         } catch {
             Issue.record("\(error)")

@@ -125,7 +125,8 @@ extension CoordinatorMachine {
         for stage in deployment.stages {
             for replica in stage.replicas where !isLoaded(stage.partition, on: replica) {
                 let why = nodes[replica]?.refusedStandbys[stage.partition] ?? "not loaded"
-                refusals.append("\(replica), layers \(stage.partition.firstLayer)..<\(stage.partition.endLayer): \(why)")
+                refusals.append(
+                    "\(replica), layers \(stage.partition.firstLayer) to \(max(1, stage.partition.endLayer) - 1): \(why)")
             }
         }
         return ClusterStatus.Standby(
