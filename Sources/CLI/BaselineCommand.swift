@@ -100,7 +100,7 @@ struct BaselineCommand: ParsableCommand {
         }
     }
 
-    mutating func validate() throws {
+    private func checkOptions() throws {
         guard batch >= 1, distinct >= 1, executors >= 1 else {
             throw ValidationError("--batch, --distinct and --executors must be at least 1")
         }
@@ -112,19 +112,16 @@ struct BaselineCommand: ParsableCommand {
     }
 
     func run() throws {
+        try checkUsage(checkOptions)
         do { try TorchEngine.configure(threads: threads, tunesAllocator: !defaultAllocator) } catch {
             throw CommandFailure(.failure, error.message)
         }
         let clock = ContinuousClock()
         let began = clock.now
-        let specs: [TensorSpec]
-        do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
-            throw CommandFailure(.usage, "\(error)")
-        }
         let progress = ProgressLine()
         defer { progress.end() }
         let service = try ModelService(
-            path: model, inputs: specs, example: example, level: optimize == "O1" ? .o1 : .o0, choices: .init(),
+            path: model, inputs: inputSpecs(spec), example: example, level: optimize == "O1" ? .o1 : .o0, choices: .init(),
             progress: { progress.show($0) })
         progress.show("loading the model")
         let whole = try Self.bad {

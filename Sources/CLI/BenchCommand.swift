@@ -64,7 +64,7 @@ struct BenchCommand: AsyncParsableCommand {
     @Flag(help: "With --json: the report for people as well, on stderr.")
     var verbose = false
 
-    mutating func validate() throws {
+    private func checkOptions() throws {
         guard batch >= 1, concurrency >= 1, distinct >= 1 else {
             throw ValidationError("--batch, --concurrency and --distinct must be at least 1")
         }
@@ -78,6 +78,7 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try checkUsage(checkOptions)
         let manifest = try await connection.model()
         // From here on the coordinator may be away for a while, as long as the deadlines are kept.
         let client = try connection.makeClient(patience: nil)
@@ -102,7 +103,7 @@ struct BenchCommand: AsyncParsableCommand {
         guard report.errors == 0, report.mismatches == 0 else {
             throw CommandFailure(
                 .failure,
-                "\(report.errors) errors and \(report.mismatches) mismatches"
+                "errors: \(report.errors), mismatches: \(report.mismatches)"
                     + (report.firstProblem.map { "; the first: \($0)" } ?? ""))
         }
     }

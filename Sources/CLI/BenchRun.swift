@@ -230,14 +230,14 @@ actor BenchRun {
         largestError = max(largestError, error)
         guard error > tolerance else { return nil }
         mismatches += 1
-        let problem = "a reply to input \(index) is off by \(error) (relative)"
+        let problem = "a reply to input \(index) is off by \(error) (relative; right up to \(tolerance), see --tolerance)"
         if firstProblem == nil { firstProblem = problem }
         return problem
     }
 
     private func failed(_ error: ClientError) -> String {
         errors += 1
-        let problem = "\(error.code): \(error.message)"
+        let problem = error.message
         if firstProblem == nil { firstProblem = problem }
         return problem
     }

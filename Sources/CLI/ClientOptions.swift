@@ -20,6 +20,7 @@ struct ClientOptions: ParsableArguments {
 
     func validate() throws {
         guard deadline > .zero else { throw ValidationError("--deadline is a time above 0, such as 60s") }
+        guard coordinator.port > 0 else { throw ValidationError("--coordinator needs a port, such as gateway:9100") }
     }
 
     /// - Parameter patience: connections tried before a command gives up; `nil` until the deadline.
@@ -46,7 +47,13 @@ struct ClientOptions: ParsableArguments {
 extension CommandFailure {
     /// - Parameter invalidArgument: `.usage` where what was refused is an argument of the command, not a file.
     init(_ error: ClientError, invalidArgument: ExitStatus = .badData) {
-        self.init(ExitStatus(error.code, invalidArgument: invalidArgument), error.message)
+        // Where nobody answers and the reason itself has no remedy.
+        let isNobody =
+            ["no coordinator at ", "the coordinator could not be reached"].contains { error.message.hasPrefix($0) }
+            && !error.message.contains("; ")
+        self.init(
+            ExitStatus(error.code, invalidArgument: invalidArgument),
+            error.message + (isNobody ? "; start amp4ec-coordinator there, or give its address with --coordinator" : ""))
     }
 }
 
@@ -55,4 +62,25 @@ func reporting<Value>(
     invalidArgument: ExitStatus = .badData, _ body: () async throws(ClientError) -> Value
 ) async throws(CommandFailure) -> Value {
     do { return try await body() } catch { throw CommandFailure(error, invalidArgument: invalidArgument) }
+}
+
+/// What options say together, checked by `run`: the parser asks `validate` before it has seen that an option does not exist, and would then
+/// name the wrong one.
+/// - Throws: ``CommandFailure`` (wrong usage) in place of a `ValidationError`.
+func checkUsage(_ check: () throws -> Void) throws {
+    do { try check() } catch let error as ValidationError { throw CommandFailure(.usage, error.message) }
+}
+
+/// The values of `--spec`.
+func inputSpecs(_ texts: [String]) throws(CommandFailure) -> [TensorSpec] {
+    do { return try texts.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
+        throw CommandFailure(.usage, "--spec: \(error)")
+    }
+}
+
+/// What `--output` may be called.
+func checkName(ofOutput path: String) throws(ValidationError) {
+    guard path.hasSuffix(".npz") || path.hasSuffix(".npy") else {
+        throw ValidationError("--output \(path): name a .npz, or a .npy for a single output")
+    }
 }

@@ -34,11 +34,12 @@ struct DrainCommand: AsyncParsableCommand {
         var outcome: String
     }
 
-    func validate() throws {
+    private func checkOptions() throws {
         if undo, force { throw ValidationError("--undo and --force exclude each other") }
     }
 
     func run() async throws {
+        try checkUsage(checkOptions)
         let client = try connection.makeClient()
         defer { client.close() }
         let progress = ProgressLine()

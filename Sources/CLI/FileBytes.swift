@@ -74,14 +74,18 @@ enum FileBytes {
     }
 
     private static func unwritable(_ path: String, _ code: Int32) -> CommandFailure {
-        CommandFailure(.badData, "\(path) cannot be written: \(String(cString: strerror(code)))")
+        CommandFailure(
+            .badData,
+            "\(path): it cannot be written (\(String(cString: strerror(code)))); check the folder, its permissions and the free space"
+        )
     }
 
     private static func tooLarge(_ path: String, _ limit: Int) -> CommandFailure {
-        CommandFailure(.badData, "\(path) is over the limit of \(limit) bytes")
+        CommandFailure(.badData, "\(path): it is over the limit of \(limit) bytes; make it smaller")
     }
 
     private static func unreadable(_ path: String, _ code: Int32) -> CommandFailure {
-        CommandFailure(.badData, "\(path) cannot be read: \(String(cString: strerror(code)))")
+        CommandFailure(
+            .badData, "\(path): it cannot be read (\(String(cString: strerror(code)))); check the path and its permissions")
     }
 }

@@ -2,6 +2,7 @@ internal import AMP4ECClient
 internal import ArgumentParser
 internal import Shell
 internal import Tensors
+internal import Wire
 
 struct InferCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,16 +28,15 @@ struct InferCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    mutating func validate() throws {
+    private func checkOptions() throws {
         guard images.isEmpty != (input == nil) else { throw ValidationError("give either pictures or --input FILE") }
         guard output == nil || input != nil else { throw ValidationError("--output goes with --input") }
-        if let output, !output.hasSuffix(".npz"), !output.hasSuffix(".npy") {
-            throw ValidationError("--output \(output): name a .npz, or a .npy for a single output")
-        }
+        if let output { try checkName(ofOutput: output) }
         guard top >= 1 else { throw ValidationError("--top must be at least 1") }
     }
 
     func run() async throws {
+        try checkUsage(checkOptions)
         let client = try connection.makeClient()
         defer { client.close() }
         let manifest = try await reporting { () throws(ClientError) in try await client.model() }
@@ -78,7 +78,12 @@ struct InferCommand: AsyncParsableCommand {
     private func runArrays(_ path: String, _ client: AMP4ECClient, _ manifest: ModelManifest) async throws {
         let tensors = try ArrayInputs.read(path, as: manifest.inputs, of: manifest.name)
         let names = manifest.inputs.map(\.name)
-        let result = try await reporting { () throws(ClientError) in try await client.infer(tensors, names: names) }
+        let result = try await reporting { () throws(ClientError) in
+            do throws(ClientError) { return try await client.infer(tensors, names: names) } catch {
+                // What the coordinator says of the inputs is about this file.
+                throw error.code == .invalidArgument ? ClientError(error.code, "\(path): \(error.message)") : error
+            }
+        }
         if let output { try ArrayInputs.write(output, result.outputs, names: result.names) }
         try ArrayReport(model: manifest.name, names: result.names, outputs: result.outputs, file: output).write(asJSON: json)
     }

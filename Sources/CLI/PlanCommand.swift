@@ -74,7 +74,7 @@ struct PlanCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ClientOptions
 
-    mutating func validate() throws {
+    private func checkOptions() throws {
         guard model != nil || nodes == nil else { throw ValidationError("--nodes needs --model: which model is to be planned?") }
         if model == nil, compare || layers || svg != nil || !without.isEmpty || !pin.isEmpty {
             throw ValidationError("--compare, --layers, --svg, --without and --pin plan anew: they need --model")
@@ -83,6 +83,7 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try checkUsage(checkOptions)
         guard let model else { return try await showServing() }
         if let svg { try FileBytes.checkFolder(of: svg) }
         var request = try await nodesAndLinks()
@@ -91,14 +92,10 @@ struct PlanCommand: AsyncParsableCommand {
         request.strategy = strategy
         request.shape = shape
         do { try TorchEngine.configure(threads: 1) } catch { throw CommandFailure(.failure, error.message) }
-        let specs: [TensorSpec]
-        do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
-            throw CommandFailure(.usage, "\(error)")
-        }
         let progress = ProgressLine()
         defer { progress.end() }
         let service = try ModelService(
-            path: model, inputs: specs, example: example, level: .o1,
+            path: model, inputs: inputSpecs(spec), example: example, level: .o1,
             choices: .init(strategy: strategy, shape: shape, objective: objective, cost: cost, microBatch: microBatch),
             checking: .ownProgram, progress: { progress.show($0) })
         let prepared: ModelService.Prepared

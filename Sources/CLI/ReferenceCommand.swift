@@ -45,24 +45,23 @@ struct ReferenceCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    mutating func validate() throws {
+    private func checkOptions() throws {
         guard images.isEmpty != (input == nil) else {
             throw ValidationError("give either pictures or --input FILE with --output FILE")
         }
         guard (input == nil) == (output == nil) else { throw ValidationError("--input and --output go together") }
+        if let output { try checkName(ofOutput: output) }
         guard (1...4_096).contains(batch ?? 1) else { throw ValidationError("--batch takes 1 to 4096, not \(batch ?? 1)") }
+        guard top >= 1 else { throw ValidationError("--top must be at least 1") }
     }
 
     func run() throws {
+        try checkUsage(checkOptions)
         do { try TorchEngine.configure(threads: 1) } catch { throw CommandFailure(.failure, error.message) }
-        let specs: [TensorSpec]
-        do { specs = try spec.map { text throws(TensorError) in try TensorSpec(parsing: text) } } catch {
-            throw CommandFailure(.usage, "\(error)")
-        }
         let progress = ProgressLine()
         defer { progress.end() }
         let service = try ModelService(
-            path: model, inputs: specs, example: example, level: .o0, choices: .init(), progress: { progress.show($0) })
+            path: model, inputs: inputSpecs(spec), example: example, level: .o0, choices: .init(), progress: { progress.show($0) })
         progress.end()
         ModelNotes.write(service)
         if let input, let output {

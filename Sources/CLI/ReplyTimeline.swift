@@ -67,7 +67,8 @@ final class ReplyTimeline {
         guard failure == nil else { return }
         do {
             guard let problem = FileBytes.write(try JSONOutput.text(line) + "\n", to: descriptor) else { return }
-            failure = CommandFailure(.badData, "--timeline: \(path) cannot be written: \(String(cString: strerror(problem)))")
+            failure = CommandFailure(
+                .badData, "--timeline: \(path): it cannot be written (\(String(cString: strerror(problem)))); check the free space")
         } catch {
             failure = CommandFailure(.failure, "--timeline: \(error)")
         }

@@ -39,7 +39,7 @@ struct SimulateCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    mutating func validate() throws {
+    private func checkOptions() throws {
         guard seeds == nil || duration == nil else { throw ValidationError("give one of --seeds and --duration") }
         if let seeds, seeds < 1 { throw ValidationError("--seeds must be at least 1") }
         if let nodes, !(1...64).contains(nodes) { throw ValidationError("--nodes takes 1 to 64") }
@@ -57,6 +57,7 @@ struct SimulateCommand: ParsableCommand {
     }
 
     func run() throws {
+        try checkUsage(checkOptions)
         let isShown = seeds == nil && duration == nil
         let first = seed ?? UInt64(truncatingIfNeeded: RandomBits.next128())
         let summary = isShown ? show(first) : runMany(from: first)

@@ -34,7 +34,7 @@ struct StatusCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("With --history: newest samples of each node (default: 100).", valueName: "samples"))
     var limit: Int?
 
-    func validate() throws {
+    private func checkOptions() throws {
         if !history {
             for (name, isGiven) in [("NODE", node != nil), ("--since", since != nil), ("--limit", limit != nil)] where isGiven {
                 throw ValidationError("\(name) belongs to --history; give that too")
@@ -48,6 +48,7 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try checkUsage(checkOptions)
         let client = try connection.makeClient()
         defer { client.close() }
         repeat {

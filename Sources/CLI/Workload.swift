@@ -49,7 +49,8 @@ struct Workload: Sendable {
             else {
                 throw CommandFailure(
                     .badData,
-                    "the reference's output \"\(spec.name)\" has shape \(tensor.shape), which is not for the \(items) items of \(input)"
+                    "\(reference ?? "--verify"): output \"\(spec.name)\" has shape \(tensor.shape), but \(input) has \(items) items; "
+                        + "make the reference from that file with amp4ec reference"
                 )
             }
         }

@@ -104,7 +104,7 @@ struct BenchTests {
     func unwritableTimeline() async throws {
         try await withCluster("cnn") { cluster in
             let run = try await cluster.command("bench", "--requests", "1", "--timeline", cluster.folder.path("missing/file"))
-            #expect(run.ending == .exited(65) && run.errors.contains("missing/file cannot be written"), "\(run)")
+            #expect(run.ending == .exited(65) && run.errors.contains("missing/file: it cannot be written"), "\(run)")
             #expect(try await cluster.cleanStatus().counters.requestsCompleted == 0)
         }
     }
