@@ -107,6 +107,7 @@ struct BaselineCommand: ParsableCommand {
         guard (1...batch).contains(microBatch ?? batch) else {
             throw ValidationError("--micro-batch must be between 1 and --batch \(batch), not \(microBatch ?? batch)")
         }
+        guard (1...1_024).contains(threads) else { throw ValidationError("--threads takes 1 to 1024, not \(threads)") }
         guard optimize == "O0" || optimize == "O1" else { throw ValidationError("--optimize is O0 or O1, not \(optimize)") }
         guard duration > .zero, warmUp >= .zero else { throw ValidationError("--duration must be above 0, --warm-up not below it") }
     }

@@ -41,6 +41,7 @@ struct SimulateCommand: ParsableCommand {
 
     private func checkOptions() throws {
         guard seeds == nil || duration == nil else { throw ValidationError("give one of --seeds and --duration") }
+        if let duration, duration <= .zero { throw ValidationError("--duration must be above 0") }
         if let seeds, seeds < 1 { throw ValidationError("--seeds must be at least 1") }
         if let nodes, !(1...64).contains(nodes) { throw ValidationError("--nodes takes 1 to 64") }
         if let clients, !(1...64).contains(clients) { throw ValidationError("--clients takes 1 to 64") }

@@ -5,7 +5,8 @@ public enum NearestName {
 
     /// The known name with the fewest edits from `name`, or `nil` where none is near (at most a third of it, at least two edits).
     public static func of(_ name: String, among known: some Sequence<String>) -> String? {
-        let allowed = max(2, name.count / 3)
+        // Where every letter differs nothing is near.
+        let allowed = min(max(2, name.count / 3), max(1, name.count - 1))
         let ranked = known.map { (distance: distance(name, $0), name: $0) }.min { ($0.distance, $0.name) < ($1.distance, $1.name) }
         guard let ranked, ranked.distance <= allowed else { return nil }
         return ranked.name

@@ -84,7 +84,7 @@ extension ComposeFile {
         guard let text = options["listen"] else { return WorkerService.defaultPort }
         let address: HostPort
         do { address = try HostPort(parsing: text) } catch {
-            throw fields.refusal(node, "command", "--listen: \(error.message)", "write --listen 9000")
+            throw fields.refusal(node, "command", "--listen \(text) is no address to listen on", "write --listen 9000")
         }
         guard address.port > 0 else {
             throw fields.refusal(

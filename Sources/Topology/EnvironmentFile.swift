@@ -115,7 +115,7 @@ struct EnvironmentFile {
     private func expanded(_ text: String) throws(TopologyError) -> String {
         var interpolation = Interpolation { [outer, values] in outer[$0] ?? values[$0] }
         do { return try interpolation.expand(text) } catch {
-            throw refusal(error.problem, "set the variable, or give a default like ${NAME:-value}")
+            throw refusal(error.problem, error.fix)
         }
     }
 

@@ -29,7 +29,7 @@ struct FieldReader {
         var interpolation = Interpolation { variables.values[$0] }
         let text: String
         do { text = try interpolation.expand(raw) } catch {
-            throw refusal(node, field, error.problem, "set the variable, or give a default like ${NAME:-value}")
+            throw refusal(node, field, error.problem, error.fix)
         }
         for name in interpolation.unset {
             notes?.warn(

@@ -9,7 +9,11 @@ struct Interpolation {
     /// A value that repeats a long variable many times cannot take the memory.
     static let maximumByteCount = 1 << 20
 
-    struct Failure: Error { let problem: String }
+    struct Failure: Error {
+        let problem: String
+        /// For most of them what is written is at fault, not a variable.
+        var fix = "write ${NAME} or ${NAME:-value}, and $$ for a dollar sign"
+    }
 
     let lookup: (String) -> String?
     /// The variables that were empty for want of a value, in the text's order.
@@ -27,7 +31,7 @@ struct Interpolation {
 
     private mutating func expand(_ text: ArraySlice<UInt8>, depth: Int) throws(Failure) {
         guard depth <= Interpolation.maximumDepth else {
-            throw Failure(problem: "variables are nested over the limit of \(Interpolation.maximumDepth) levels")
+            throw Failure(problem: "variables are nested over the limit of \(Interpolation.maximumDepth) levels", fix: "nest fewer")
         }
         var rest = text
         while let dollar = rest.firstIndex(of: UInt8(ascii: "$")) {
@@ -68,7 +72,9 @@ struct Interpolation {
             guard let current else {
                 var message = Interpolation(lookup)
                 let why = (try? message.expand(String(decoding: word, as: UTF8.self))) ?? String(decoding: word, as: UTF8.self)
-                throw Failure(problem: "the variable \(String(decoding: name, as: UTF8.self)) must be set: \(why)")
+                throw Failure(
+                    problem: "the variable \(String(decoding: name, as: UTF8.self)) must be set: \(why)",
+                    fix: "set it, in the environment or in the .env beside the file")
             }
             try append(current.utf8)
         default: throw Failure(problem: "\"${\(text)}\" is not a form that compose knows")
@@ -87,7 +93,8 @@ struct Interpolation {
     private mutating func append(_ bytes: some Collection<UInt8>) throws(Failure) {
         guard output.count + bytes.count <= Interpolation.maximumByteCount else {
             throw Failure(
-                problem: "with its variables replaced the value is over the limit of \(Interpolation.maximumByteCount) bytes")
+                problem: "with its variables replaced the value is over the limit of \(Interpolation.maximumByteCount) bytes",
+                fix: "write less")
         }
         output += bytes
     }

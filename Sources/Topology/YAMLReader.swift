@@ -40,10 +40,19 @@ struct YAMLReader {
         } catch let error as YAMLEvents.Failure {
             throw TopologyError(
                 file: source.file, line: error.line, column: error.column, problem: "not valid YAML: \(error.problem)",
-                fix: "correct the syntax there")
+                fix: Self.remedy(for: error.problem))
         } catch {
             throw TopologyError(file: source.file, problem: "\(error)", fix: "check the YAML syntax")
         }
+    }
+
+    /// What libyaml's words mean for who wrote the file.
+    private static func remedy(for problem: String) -> String {
+        if problem.contains("cannot start any token") || problem.contains("tab character") {
+            return "indent with blanks, not with tabs, and put text that begins with @, % or ` into quotes"
+        }
+        if problem.contains("quoted scalar") { return "close the quote" }
+        return "correct the syntax there"
     }
 
     private init(_ text: String, source: YAMLSource) throws(YAMLEvents.Failure) {

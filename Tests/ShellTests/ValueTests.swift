@@ -109,10 +109,10 @@ struct ValueTests {
         "the nearest known name",
         arguments: [
             ("micro_batch", "micro-batch"), ("modle", "model"), ("listne", "listen"), ("heartbeat-timeut", "heartbeat-timeout"),
-            ("zzz", nil), ("", nil),
+            ("zzz", nil), ("", nil), ("w1", nil),
         ] as [(String, String?)])
     func nearest(_ name: String, _ expected: String?) {
-        #expect(NearestName.of(name, among: ["model", "listen", "micro-batch", "heartbeat-timeout"]) == expected)
+        #expect(NearestName.of(name, among: ["model", "listen", "micro-batch", "heartbeat-timeout", "db"]) == expected)
     }
 
     @Test func randomBitsDiffer() {
