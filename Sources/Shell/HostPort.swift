@@ -46,8 +46,16 @@ public struct HostPort: Sendable, Hashable, CustomStringConvertible {
             guard rest.hasPrefix(":") else { throw malformed(text, "there is no :port after the bracket") }
             return (host, String(rest.dropFirst()))
         }
-        guard let colon = text.lastIndex(of: ":") else { return (nil, text) }
+        if let scheme = text.firstRange(of: "://") {
+            throw malformed(text, "it is a URL; leave \"\(text[..<scheme.upperBound])\" away, and what follows the port")
+        }
+        guard let colon = text.lastIndex(of: ":") else {
+            // A name, or an address of which the port was forgotten.
+            guard !text.contains(where: { $0 == "." || $0.isLetter }) else { throw malformed(text, "there is no port") }
+            return (nil, text)
+        }
         let host = String(text[..<colon])
+        guard !host.contains(" ") else { throw malformed(text, "it holds a blank; several addresses are separated by commas") }
         guard !host.contains(":") else { throw malformed(text, "an IPv6 address needs brackets, like [::1]:9000") }
         return (host.isEmpty ? nil : host, String(text[text.index(after: colon)...]))
     }

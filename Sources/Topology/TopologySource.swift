@@ -92,9 +92,6 @@ public enum WorkerList {
             throw TopologySource.usage(option, whole.isEmpty ? "it is empty" : "an entry of \"\(whole)\" is empty", fix)
         }
         let address: HostPort
-        guard text.contains(":") || text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            throw TopologySource.usage(option, "\"\(text)\" names no port", fix)
-        }
         do { address = try HostPort(parsing: text) } catch {
             // Without its own remedy, which knows more forms than this option.
             let why = error.message.firstRange(of: "; write ").map { String(error.message[..<$0.lowerBound]) } ?? error.message

@@ -99,6 +99,17 @@ struct ValueTests {
         #expect(error?.message.contains("host:port") == true)
     }
 
+    @Test(
+        "what was forgotten or is too much is named",
+        arguments: [
+            ("http://x:80", "it is a URL; leave \"http://\" away"), ("tcp://[::1]:80", "it is a URL"), ("127.0.0.1", "there is no port"),
+            ("node", "there is no port"), ("a:1 b:2", "separated by commas"), ("::1:9000", "needs brackets"), ("70000", "\"70000\" is not a port"),
+        ])
+    func badAddressSaysWhy(_ text: String, _ says: String) throws {
+        let error = try #require(throws: ValueError.self) { try HostPort(parsing: text) }
+        #expect(error.message.contains(says), "\(error.message)")
+    }
+
     @Test func aHostOfAbsurdLengthIsRefused() {
         let host = String(repeating: "a", count: HostPort.maximumHostLength + 1)
         #expect(throws: ValueError.self) { try HostPort(parsing: "\(host):1") }

@@ -14,7 +14,7 @@ struct ListTests {
     @Test(
         "lists that are refused",
         arguments: [
-            ("", "--workers: it is empty"), ("a:1,,b:1", "an entry of \"a:1,,b:1\" is empty"), ("a", "\"a\" names no port"),
+            ("", "--workers: it is empty"), ("a:1,,b:1", "an entry of \"a:1,,b:1\" is empty"), ("a", "there is no port"),
             (":9000", "names no host"),
             ("a:0", "port 0"), ("a:1,A:1", "twice"), ("9000", "names no host"),
             (String(repeating: "h", count: 253) + ":9000", "258 bytes"),
