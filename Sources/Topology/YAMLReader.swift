@@ -38,9 +38,11 @@ struct YAMLReader {
         } catch let error as TopologyError {
             throw error
         } catch let error as YAMLEvents.Failure {
+            let isTab = Self.isTab(text, line: error.line, column: error.column)
             throw TopologyError(
-                file: source.file, line: error.line, column: error.column, problem: "not valid YAML: \(error.problem)",
-                fix: Self.remedy(for: error.problem))
+                file: source.file, line: error.line, column: error.column,
+                problem: isTab ? "not valid YAML: a tab stands there" : "not valid YAML: \(error.problem)",
+                fix: isTab ? "indent with blanks, which is all that YAML takes" : Self.remedy(for: error.problem))
         } catch {
             throw TopologyError(file: source.file, problem: "\(error)", fix: "check the YAML syntax")
         }
@@ -48,9 +50,7 @@ struct YAMLReader {
 
     /// What libyaml's words mean for who wrote the file.
     private static func remedy(for problem: String) -> String {
-        if problem.contains("cannot start any token") || problem.contains("tab character") {
-            return "indent with blanks, not with tabs, and put text that begins with @, % or ` into quotes"
-        }
+        if problem.contains("cannot start any token") { return "put text that begins with @, % or ` into quotes" }
         if problem.contains("quoted scalar") { return "close the quote" }
         return "correct the syntax there"
     }
@@ -80,6 +80,13 @@ struct YAMLReader {
             default: continue
             }
         }
+    }
+
+    /// Does a tab stand where the parser gave up? The commonest mistake of all, and "found character that cannot start any token" hides it.
+    private static func isTab(_ text: String, line: Int?, column: Int?) -> Bool {
+        guard let line, let column else { return false }
+        let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.dropFirst(line - 1).first?.dropFirst(column - 1).first == "\t"
     }
 
     private mutating func node(_ event: YAMLEvents.Event, depth: Int) throws -> ConfigNode {

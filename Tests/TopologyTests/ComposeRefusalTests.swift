@@ -24,7 +24,13 @@ struct ComposeRefusalTests {
             Refused(name: "a service is a text", text: "services: {a: b}", says: ["service \"a\"", "mapping"]),
             Refused(name: "no worker", text: "services: {db: {image: x}}", says: ["none of them (db)", "amp4ec-worker --listen"]),
             Refused(name: "broken flow", text: "services: [a", says: ["compose.yaml:", "not valid YAML"]),
-            Refused(name: "tab", text: "services:\n\tw: 1", says: ["compose.yaml:2:1:", "not valid YAML"]),
+            Refused(name: "tab", text: "services:\n\tw: 1", says: ["compose.yaml:2:1:", "a tab stands there", "with blanks"]),
+            Refused(
+                name: "tab behind letters of two bytes", text: "# größe\r\nservices:\r\n  w:\r\n\t\timage: x",
+                says: ["compose.yaml:4:1:", "a tab stands there"]),
+            Refused(
+                name: "another character that begins nothing", text: "services: @x",
+                says: ["not valid YAML", "cannot start any token", "into quotes"]),
             Refused(name: "bad indent", text: "services:\n  a: 1\n b: 2", says: ["compose.yaml:3:", "not valid YAML"]),
             Refused(name: "unknown alias", text: "services: *x", says: ["compose.yaml:1:11", "undefined alias"]),
             Refused(name: "duplicate key", text: "services:\n  w: {}\n  w: {}", says: ["\"w\" stands twice", "compose.yaml:"]),
