@@ -222,8 +222,8 @@ package struct ArchiveInspector {
 
     /// What people take for a model's file.
     private static let known: [(beginning: String, what: String, fix: String)] = [
-        ("version https://git-lfs", "a pointer of Git LFS", "fetch the file itself: git lfs pull"),
-        ("<", "a web page", "download the file again"),
+        ("version https://git-lfs", "a pointer of Git LFS, which stands for the file", "fetch the file with git lfs pull"),
+        ("<", "a web page, perhaps a server's error", "download it again, from the address of the file itself"),
     ]
 
     private func notAnArchive() -> InferenceError {
@@ -237,6 +237,9 @@ package struct ArchiveInspector {
         }
         if let other = Self.known.first(where: { bytes.starts(with: $0.beginning.utf8) }) {
             return InferenceError(.notAnArchive, "it is \(other.what), not a TorchScript archive; \(other.fix)")
+        }
+        if bytes.starts(with: [0x1f, 0x8b]) {
+            return InferenceError(.notAnArchive, "it is a gzip file, not a TorchScript archive; unpack it with gunzip")
         }
         return InferenceError(.notAnArchive, "it is no TorchScript archive (it does not begin like a zip file); \(Self.exportHint)")
     }

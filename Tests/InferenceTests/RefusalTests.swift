@@ -19,6 +19,15 @@ struct RefusalTests {
         Forgery(name: "text", code: .notAnArchive, says: "does not begin like a zip") { _ in
             Array("hello, world, this is no model".utf8)
         },
+        Forgery(name: "a pointer of Git LFS", code: .notAnArchive, says: "fetch the file with git lfs pull") { _ in
+            Array("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 48605698\n".utf8)
+        },
+        Forgery(name: "a web page", code: .notAnArchive, says: "perhaps a server's error, not a TorchScript archive; download it again") { _ in
+            Array("<!DOCTYPE html><html><body>404</body></html>".utf8)
+        },
+        Forgery(name: "a packed model", code: .notAnArchive, says: "unpack it with gunzip") { _ in
+            [0x1f, 0x8b, 8] + [UInt8](repeating: 0, count: 64)
+        },
         Forgery(name: "zeros", code: .notAnArchive, says: "does not begin like a zip") { _ in [UInt8](repeating: 0, count: 4096) },
         Forgery(name: "nothing", code: .notAnArchive, says: "is empty") { _ in [] },
         Forgery(name: "an old pickle", code: .notAnArchive, says: "pickle") { _ in try file("pickle.pth") },
