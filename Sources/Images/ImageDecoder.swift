@@ -18,8 +18,7 @@ public enum ImageDecoder {
         case .other(let looks):
             throw ImageError(
                 .notAnImage, file: name, problem: "it is neither a JPEG nor a PNG image: \(looks)",
-                fix: bytes.isEmpty ? "copy the file again" : "convert it to JPEG or PNG"
-            )
+                fix: bytes.isEmpty ? "copy the file again" : "convert it to JPEG or PNG")
         }
     }
 

@@ -44,6 +44,12 @@ enum PNGDecoder {
 
         func check(_ result: Int32) throws(ImageError) {
             guard result != 0 else { return }
+            guard result != Int32(SPNG_ECHUNK_LIMITS.rawValue) else {
+                throw ImageError(
+                    .tooLarge, file: name,
+                    problem: "a text or a profile in the PNG is over the limit of \(PNGDecoder.maximumChunkByteCount >> 20) MiB",
+                    fix: "save it without texts and profiles")
+            }
             let message = spng_strerror(result).map { String(cString: $0) } ?? "error \(result)"
             throw ImageError(
                 .malformed, file: name, problem: "the PNG cannot be decoded (\(message))",

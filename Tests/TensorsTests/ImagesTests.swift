@@ -28,6 +28,18 @@ struct ImagesTests {
         let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(bytes, name: "photo.jpg") }
         #expect(error.code == .notAnImage && error.description.hasPrefix("photo.jpg: it is neither a JPEG nor a PNG"))
         #expect(error.description.contains(says), "\(error)")
+        #expect(error.fix == (bytes.isEmpty ? "copy the file again" : "convert it to JPEG or PNG"))
+    }
+
+    /// Every viewer shows such a picture: what is too large is named, and the file is not called damaged.
+    @Test func aTextLargerThanAnyPictureNeedsIsNamed() throws {
+        func bigEndian(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
+        let text = Array("tEXtComment\u{0}".utf8) + [UInt8](repeating: 0x78, count: 17 << 20)
+        var bytes = PictureFixture.pngRGB.bytes
+        // Behind the signature (8 bytes) and IHDR (25).
+        bytes.insert(contentsOf: bigEndian(text.count - 4) + text + crc(text), at: 33)
+        let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(bytes, name: "photo.png") }
+        #expect(error.code == .tooLarge && error.description.contains("over the limit of 16 MiB; save it without texts"), "\(error)")
     }
 
     @Test("each truncation is refused", arguments: [PictureFixture.pngRGB, .pngPalette, .jpegRGB, .jpegProgressive])
