@@ -25,7 +25,7 @@ public enum ArrayFile: Sendable {
             let contents = try NPZ.contents(of: storage, name: name, wanting: wanted, limit: limit)
             if contents.arrays.isEmpty, contents.others.contains(where: { $0.hasSuffix("/data.pkl") }) {
                 throw ArrayError(
-                    .unsupported, file: name, problem: "it is a file of torch.save",
+                    .unsupported, file: name, problem: "it is a file of torch.save, which holds no numpy arrays",
                     fix: "write arrays instead: numpy.savez(FILE, name=tensor.numpy())")
             }
             return .named(contents.arrays, others: contents.others)

@@ -32,13 +32,13 @@ public enum NPZ {
             var seen = Set<String>()
             var remaining = limit
             for entry in directory.entries {
-                let isArray = entry.name.hasSuffix(".npy")
-                let name = isArray ? String(entry.name.dropLast(4)) : entry.name
-                guard wanted.map({ isArray && $0.contains(name) }) ?? true else {
+                let hasSuffix = entry.name.hasSuffix(".npy")
+                let name = hasSuffix ? String(entry.name.dropLast(4)) : entry.name
+                guard wanted.map({ $0.contains(name) }) ?? true else {
                     others.append(name)
                     continue
                 }
-                guard isArray else {
+                guard hasSuffix || wanted != nil else {
                     throw ArrayError(
                         .unsupported, file: file, field: "entry \"\(entry.name)\"", problem: "it is not an array",
                         fix: "write the file with numpy.savez")
@@ -56,7 +56,13 @@ public enum NPZ {
                         fix: "split the file")
                 }
                 remaining -= entry.uncompressedByteCount
-                arrays.append((name, try NPY.decode(try contents(of: entry, storage, file), name: file, entry: name)))
+                let content = try contents(of: entry, storage, file)
+                // numpy tells arrays by how they begin, and reads those that another tool packed without the suffix.
+                guard hasSuffix || withExtendedLifetime(content, { content.bytes.starts(with: NPYHeader.magic) }) else {
+                    others.append(name)
+                    continue
+                }
+                arrays.append((name, try NPY.decode(content, name: file, entry: name)))
             }
             return (arrays, others)
         }

@@ -56,6 +56,22 @@ struct ZipRefusalTests {
         }
     }
 
+    /// As numpy does: `np.load(FILE)["readings"]` finds it.
+    @Test func aWantedArrayNeedsNoSuffix() throws {
+        let storage = TensorStorage(copying: archive(name: "readings", data: array))
+        guard case .named(let arrays, let others) = try ArrayFile.decode(storage, name: "in.npz", wanting: ["readings"]) else {
+            Issue.record("an archive holds named arrays")
+            return
+        }
+        #expect(arrays.map(\.name) == ["readings"] && others.isEmpty)
+    }
+
+    @Test func aFileOfTorchSaveIsNamed() throws {
+        let storage = TensorStorage(copying: archive(name: "in/data.pkl", data: Array("a pickle".utf8)))
+        let error = try #require(throws: ArrayError.self) { try ArrayFile.decode(storage, name: "in.pt", wanting: ["x"]) }
+        #expect(error.description.hasPrefix("in.pt: it is a file of torch.save, which holds no numpy arrays; write arrays instead"))
+    }
+
     /// What nobody reads may be anything that leaves the archive whole.
     @Test(
         "entries that are not wanted are left alone",
@@ -65,7 +81,7 @@ struct ZipRefusalTests {
             switch kind {
             case "encrypted": archive(flags: 1, data: array)
             case "method": archive(method: 12, data: array)
-            case "no array": archive(name: "a.txt", data: array)
+            case "no array": archive(name: "a.txt", data: Array("no array".utf8))
             case "checksum": archive(data: array, crc: 1)
             case "inner array": archive(data: Array("not an array".utf8))
             default: archive(method: 8, data: array, declared: 4_000_000_000)
