@@ -62,7 +62,8 @@ public func runServer<Command: ParsableCommand>(
 ) -> Never {
     do {
         var command = try type.parseAsRoot(arguments)
-        if let fileProblem { throw fileProblem }
+        // A request for help is a command of the parser's own.
+        if let fileProblem, command is Command { throw fileProblem }
         try command.run()
     } catch {
         CommandOutcome(of: error, thrownBy: type).finish()

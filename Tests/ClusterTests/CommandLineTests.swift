@@ -226,6 +226,18 @@ struct CommandLineTests {
         #expect(option == "--version" ? run.output.contains(".") : run.output.contains("USAGE: \(product.rawValue)"), "\(run)")
     }
 
+    @Test("--help, --version and a wrong option come before a file that cannot be used")
+    func brokenFile() async throws {
+        let folder = try TemporaryFolder()
+        let file = ["--config", try folder.write("options.yaml", "deadline: soon\n")]
+        for (option, ending, says) in [("--help", 0, "USAGE"), ("--version", 0, "."), ("--modle", 64, "--modle")]
+            as [(String, Int32, String)]
+        {
+            let run = try await CommandRun.run(.coordinator, file + [option], in: folder)
+            #expect(run.ending == .exited(ending) && (run.output + run.errors).contains(says), "\(run)")
+        }
+    }
+
     @Test("a port in use: the port and what to do", arguments: [Product.worker, .coordinator])
     func portInUse(product: Product) async throws {
         let folder = try TemporaryFolder()
