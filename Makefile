@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models zoo
+.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models zoo
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -28,6 +28,9 @@ test-cluster: build models ## the tests that start real processes
 	@scripts/test-exports
 	@scripts/test-shaped-link
 	@scripts/test-readings --skip-if-impossible
+
+messages: build models ## 460 wrong commands say what Tests/Messages/messages.txt has, and end as documented
+	@scripts/test-messages
 
 chaos-short: build models ## five minutes of faults on real processes under load; fills in docs/recovery.md (root, iptables)
 	@scripts/chaos --duration 5m --faults 25 --markdown docs/recovery.md

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 #: No error needs more.
-MAXIMUM_CHARACTERS = 900
+MAXIMUM_CHARACTERS = 1200
 EXIT_CODES = (1, 64, 65, 69)
 
 FORBIDDEN = [

@@ -14,7 +14,6 @@ COMPOSE = {
     "open-bracket": "services: {w1: {command: amp4ec-worker\n",
     "alias": "services:\n  w1: *other\n",
     "twice": WORKER + "  w1:\n    command: amp4ec-worker\n",
-    "two-documents": WORKER + "---\n" + WORKER,
     "no-services": "version: '3'\nvolumes: {}\n",
     "services-list": "services:\n  - w1\n",
     "null-services": "services:\n",
@@ -42,7 +41,6 @@ COMPOSE = {
     "command-quote": "services:\n  w1:\n    command: amp4ec-worker --name 'w1\n",
     "name-coordinator": "services:\n  w1:\n    command: amp4ec-worker --name coordinator\n",
     "names-twice": "services:\n  w1:\n    command: amp4ec-worker --name a\n  w2:\n    command: amp4ec-worker --name a\n",
-    "name-and-service": "services:\n  w1:\n    command: amp4ec-worker --name w2\n  w2:\n    command: amp4ec-worker\n",
     "name-replicas": "services:\n  w1:\n    scale: 2\n    command: amp4ec-worker --name a\n",
     "variable": "services:\n  w1:\n    command: amp4ec-worker --listen ${PORT:?give the port}\n",
     "variable-form": "services:\n  w1:\n    command: amp4ec-worker --listen ${PORT!x}\n",
@@ -57,7 +55,6 @@ COMPOSE = {
     "network-none": WORKER + "    network_mode: none\n",
     "network-service": WORKER + "    network_mode: service:db\n",
     "network-address": WORKER + "    networks:\n      net:\n        ipv4_address: here\nnetworks: {net: {}}\n",
-    "same-address": "services:\n  w1:\n    network_mode: host\n    command: amp4ec-worker\n  w2:\n    network_mode: host\n    command: amp4ec-worker\n",
     "role": WORKER + "    x-amp4ec: {role: wroker}\n",
     "annotation": WORKER + "    x-amp4ec: {pinn: 1}\n",
     "annotation-text": WORKER + "    x-amp4ec: worker\n",
@@ -104,5 +101,4 @@ def make(folder):
         for name, text in texts.items():
             (folder / kind / f"{name}.yaml").write_text(text)
     (folder / "topology" / "latin.yaml").write_bytes(b"# caf\xe9\n" + WORKER.encode())
-    (folder / "bad.env").write_text("PORT=9000\n-x=1\n")
     (folder / "open.env").write_text("PORT='9000\n")

@@ -6,14 +6,13 @@ import topologies
 RIGHT = ("right",)
 
 COMMANDS = "\n".join(
-    f"amp4ec-coordinator --model two.pt --topology topology/{name}.yaml" for name in topologies.COMPOSE if name not in RIGHT) + """
-amp4ec-coordinator --model two.pt --topology topology/latin.yaml
-amp4ec-coordinator --model two.pt --topology nosuch.yaml
-amp4ec-coordinator --model two.pt --topology a-folder
-amp4ec-coordinator --model two.pt --topology right.png
-amp4ec-coordinator --model two.pt --topology topology/right.yaml --topology nosuch.yaml
-amp4ec-coordinator --model two.pt --topology topology/right.yaml --env-file nosuch.env
-amp4ec-coordinator --model two.pt --topology topology/right.yaml --env-file bad.env
-amp4ec-coordinator --model two.pt --topology topology/right.yaml --env-file open.env
-amp4ec-coordinator --topology topology/right.yaml
+    f"amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/{name}.yaml" for name in topologies.COMPOSE if name not in RIGHT) + """
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/latin.yaml
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology nosuch.yaml
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology a-folder
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology right.png
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/right.yaml --topology nosuch.yaml
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/right.yaml --env-file nosuch.env
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/right.yaml --env-file open.env
+amp4ec-coordinator --listen 127.0.0.1:0 --topology topology/right.yaml
 """
