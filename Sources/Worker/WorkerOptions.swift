@@ -58,6 +58,9 @@ package struct WorkerOptions: ParsableArguments {
         if let executors, !(1...Self.maximumExecutors).contains(executors) {
             throw ValidationError("--executors takes 1 to \(Self.maximumExecutors), not \(executors)")
         }
+        guard memoryLimit.map({ $0.bytes > 0 }) ?? true else {
+            throw ValidationError("--memory-limit is a size above 0; leave it out for what the cgroup or the host allows")
+        }
         if let coordinator, coordinator.port == 0 { throw ValidationError("--coordinator needs a port, such as gateway:9100") }
         guard advertise.isEmpty || coordinator != nil else {
             throw ValidationError("--advertise is what a worker says when it registers; give --coordinator too")
