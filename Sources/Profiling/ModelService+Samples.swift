@@ -72,7 +72,7 @@ extension ModelService {
             return "the model refuses \(example.source) (\(why))\(hint); give other inputs with --example FILE.npz"
         }
         return
-            "the model refuses the inputs that were made up to measure it (\(why))\(hint). Tried: \(MadeUpForm.summary(of: tried, for: manifest.inputs)). Give real ones with --example FILE.npz (numpy.savez, an array of at least two items for each input), or export the model with scripts/export-model, which keeps its example inputs in the file"
+            "the model refuses the inputs that were made up to measure it (\(why))\(hint). Tried: \(MadeUpForm.summary(of: tried, for: manifest.inputs)). Correct the declared shapes and types where they are not the model's; else give real inputs with --example FILE.npz (numpy.savez, an array of at least two items for each input), or export the model with scripts/export-model, which keeps its example inputs in the file"
     }
 
     private var oneItemIsTaken: Bool {
