@@ -102,8 +102,10 @@ struct ValueTests {
     @Test(
         "what was forgotten or is too much is named",
         arguments: [
-            ("http://x:80", "it is a URL; leave \"http://\" away"), ("tcp://[::1]:80", "it is a URL"), ("127.0.0.1", "there is no port"),
-            ("node", "there is no port"), ("a:1 b:2", "separated by commas"), ("::1:9000", "needs brackets"), ("70000", "\"70000\" is not a port"),
+            ("http://x:80", "it is a URL; leave \"http://\" away"), ("tcp://[::1]:80", "it is a URL"),
+            ("127.0.0.1", "there is no port"),
+            ("node", "there is no port"), ("a:1 b:2", "separated by commas"), ("::1:9000", "needs brackets"),
+            ("70000", "\"70000\" is not a port"),
         ])
     func badAddressSaysWhy(_ text: String, _ says: String) throws {
         let error = try #require(throws: ValueError.self) { try HostPort(parsing: text) }

@@ -39,7 +39,8 @@ struct ImagesTests {
         // Behind the signature (8 bytes) and IHDR (25).
         bytes.insert(contentsOf: bigEndian(text.count - 4) + text + crc(text), at: 33)
         let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(bytes, name: "photo.png") }
-        #expect(error.code == .tooLarge && error.description.contains("over the limit of 16 MiB; save it without texts"), "\(error)")
+        #expect(
+            error.code == .tooLarge && error.description.contains("over the limit of 16 MiB; save it without texts"), "\(error)")
     }
 
     @Test("each truncation is refused", arguments: [PictureFixture.pngRGB, .pngPalette, .jpegRGB, .jpegProgressive])
