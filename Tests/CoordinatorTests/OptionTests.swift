@@ -62,7 +62,7 @@ import Wire
         Refusal(arguments: workers + model + ["--optimize", "fast"], says: "there is no level \"fast\""),
         Refusal(arguments: workers + model + ["--heartbeat-timeout", "100ms"], says: "at least 500ms"),
         Refusal(arguments: workers + model + ["--input", "x"], says: "float32[N"),
-        Refusal(arguments: ["--workers", "a"] + model, says: "names no port"),
+        Refusal(arguments: ["--workers", "a"] + model, says: "there is no port"),
         Refusal(arguments: ["--topology", "dns:worker"] + model, says: "dns:"),
         Refusal(arguments: ["--topology", "/nowhere/compose.yaml"] + model, says: "/nowhere/compose.yaml"),
         Refusal(arguments: workers + model + ["--config", "/nowhere/options.yaml"], says: "/nowhere/options.yaml"),

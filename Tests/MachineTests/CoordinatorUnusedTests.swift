@@ -35,11 +35,11 @@ struct CoordinatorUnusedTests {
         var out = driver.step(.planned(driver.lastOrder?.generation ?? 0, .plan(try Self.deployment())))
         for load in out.loads { out += driver.report(load.0, load.1, .ready) }
         let said = unused(driver)
-        #expect(said["b"]?.hasPrefix("its memory of 1.0 MiB is too small for any piece of the model") == true, "\(said)")
+        #expect(said["b"]?.hasPrefix("its memory of 1 MiB is too small for any piece of the model") == true, "\(said)")
         #expect(said["c"]?.contains("no stage for it") == true && said["a"] == nil && said.count == 2, "\(said)")
         let line = try #require(driver.logs.last { $0.message == "the plan leaves workers unused" })
         #expect(line.metadata["unused"] == "b c", "\(line)")
-        #expect(line.metadata["reasons"]?.contains("b is left out: its memory of 1.0 MiB is too small") == true, "\(line)")
+        #expect(line.metadata["reasons"]?.contains("b is left out: its memory of 1 MiB is too small") == true, "\(line)")
         // One that is gone is lost, not unused.
         driver.close("b")
         #expect(unused(driver)["b"] == nil)

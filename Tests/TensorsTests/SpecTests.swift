@@ -54,7 +54,7 @@ struct SpecTests {
         #expect(try TensorSpec(parsing: "x:int64[]").check(Tensor(shape: [], values: [Int64(1)])) == nil)
         let rows: [(DType, [Int], String)] = [
             (.float16, [9, 4, 3], "takes float32, but float16"), (.float32, [9, 4], "takes shape [T,N,3]"),
-            (.float32, [9, 4, 2], "[9, 4, 2]"),
+            (.float32, [9, 4, 2], "[9,4,2] was given"),
             (.float32, [9, 0, 3], "batch of 0"), (.float32, [], "takes shape"), (.float32, [1, 9, 4, 3], "takes shape"),
         ]
         for (type, shape, says) in rows {

@@ -40,7 +40,7 @@ struct ZipRefusalTests {
             ("checksum", archive(data: array, crc: 1), "checksum does not match"),
             ("encrypted", archive(flags: 1, data: array), "encrypted"),
             ("method", archive(method: 12, data: array), "compression method 12"),
-            ("no array", archive(name: "a.txt", data: array), "a.txt: it is not an array"),
+            ("no array", archive(name: "a.txt", data: array), "entry \"a.txt\": it is not an array"),
             ("stored size", archive(data: array, declared: UInt32(array.count + 1)), "cannot hold the declared"),
             ("absurd size", archive(method: 8, data: array, declared: 4_000_000_000), "cannot hold the declared 4000000000"),
             ("no deflate", archive(method: 8, data: [7, 7, 7, 7], declared: 100), "compressed data is damaged"),

@@ -116,8 +116,8 @@ struct ComposeRefusalTests {
     @Test(
         "commands of a worker",
         arguments: [
-            ("amp4ec-worker --listen x", "--listen: address \"x\""), ("amp4ec-worker --listen 0", "free port"),
-            ("amp4ec-worker --listen", "--listen: address \"true\""), ("amp4ec-worker --name a --name b", "--name stands twice"),
+            ("amp4ec-worker --listen x", "--listen x is no address"), ("amp4ec-worker --listen 0", "free port"),
+            ("amp4ec-worker --listen", "--listen true is no address"), ("amp4ec-worker --name a --name b", "--name stands twice"),
             ("amp4ec-worker --name 'a", "quote is not closed"),
         ])
     func command(_ command: String, _ says: String) throws {

@@ -174,7 +174,7 @@ struct ProjectRefusalTests {
             says: ["what $P becomes"]),
         Refused(
             name: "a port of the shell's that no shell sees", files: command("[amp4ec-worker, --listen, $$PORT]"),
-            says: ["--listen: address \"$PORT\""]),
+            says: ["--listen $PORT is no address"]),
         Refused(name: "two ports", files: command("amp4ec-worker --listen 1 --listen 2"), says: ["--listen stands twice"]),
     ]
 

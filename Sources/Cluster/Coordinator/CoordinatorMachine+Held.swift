@@ -11,7 +11,9 @@ extension CoordinatorMachine {
     func say(_ failure: DialFailure, of node: inout Node, _ now: Instant, _ out: inout [Directive]) {
         let particulars = ["node": node.id.description, "cause": failure.message]
         guard let refusal = failure.refusal, refusal.code == .superseded, refusal.isHeld, refusal.incarnation == nil else {
-            node.heldSince = nil
+            // One that has let go of its holder is about to be taken over: it is waited for still.
+            let isFree = failure.refusal.map { $0.code == .superseded && $0.incarnation == nil } ?? false
+            if !isFree { node.heldSince = nil }
             guard node.cause != failure.message else { return }
             switch failure.refusal {
             case .some(let refusal) where refusal.incarnation != nil: break
