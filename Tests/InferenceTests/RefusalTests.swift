@@ -22,7 +22,9 @@ struct RefusalTests {
         Forgery(name: "a pointer of Git LFS", code: .notAnArchive, says: "fetch the file with git lfs pull") { _ in
             Array("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 48605698\n".utf8)
         },
-        Forgery(name: "a web page", code: .notAnArchive, says: "perhaps a server's error, not a TorchScript archive; download it again") { _ in
+        Forgery(
+            name: "a web page", code: .notAnArchive, says: "perhaps a server's error, not a TorchScript archive; download it again"
+        ) { _ in
             Array("<!DOCTYPE html><html><body>404</body></html>".utf8)
         },
         Forgery(name: "a packed model", code: .notAnArchive, says: "unpack it with gunzip") { _ in

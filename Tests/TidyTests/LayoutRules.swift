@@ -37,7 +37,8 @@ enum LayoutRules {
         return folders.sorted().compactMap { folder in
             let parts = folder.split(separator: "/")
             // What makes the models that tests run, and what tries the messages, is Python.
-            guard parts.count == 2, parts[0] == "Sources" || parts[0] == "Tests", !["Tests/Models", "Tests/Messages"].contains(folder)
+            guard parts.count == 2, parts[0] == "Sources" || parts[0] == "Tests",
+                !["Tests/Models", "Tests/Messages"].contains(folder)
             else { return nil }
             guard !targets.contains(String(parts[1])) else { return nil }
             return Violation(path: folder, line: 1, message: "no target in Package.swift builds this folder")

@@ -36,6 +36,6 @@ extension CoordinatorMachine {
 }
 
 extension CoordinatorMachine.Node {
-    /// Until when its holder may be one that has ended.
-    var mayBeHeldUntil: Instant? { heldSince.map { $0 + CoordinatorMachine.holdPatience } }
+    /// Until when its holder may be one that has ended, or it is on its way from that one to us.
+    var mayBeHeldUntil: Instant? { state == .ready ? nil : heldSince.map { $0 + CoordinatorMachine.holdPatience } }
 }

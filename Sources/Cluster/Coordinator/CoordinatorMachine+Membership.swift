@@ -208,7 +208,6 @@ extension CoordinatorMachine {
         nodes[id]?.lastHeard = now
         nodes[id]?.lastPing = now
         nodes[id]?.heartbeat = nil
-        nodes[id]?.heldSince = nil
         nodes[id]?.pausedUntil = nil
         nodes[id]?.progress = Progress(lastAt: now)
         nodes[id]?.pace = NodePace()
@@ -358,6 +357,7 @@ extension CoordinatorMachine {
         node.data = nil
         node.partitions = [:]
         node.heartbeat = nil
+        node.heldSince = nil
         node.redialAt = now + node.backoff
         node.backoff = min(node.backoff * 2, configuration.redialLongest)
         node.pausedUntil = nil
