@@ -127,7 +127,9 @@ public final class Dialer: ConnectionHandler {
     public func connectionOpened(_ connection: Connection) {
         welcomeTimer = loop.schedule(after: settings.welcomeTimeout) { [settings] in
             connection.close(
-                .requested("something takes connections there and says nothing within \(settings.welcomeTimeout); check the port"))
+                .requested(
+                    "no answer within \(settings.welcomeTimeout), though connections are taken; check the port, and that the process there is not stopped"
+                ))
         }
     }
 

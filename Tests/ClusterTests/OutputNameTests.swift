@@ -11,6 +11,7 @@ struct OutputNameTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let model: String
         let outputs: [String]
+        var workers = 2
         var testDescription: String { model }
     }
 
@@ -21,11 +22,12 @@ struct OutputNameTests {
             Row(
                 model: "output-tree",
                 outputs: ["a.x", "a.y", "b.x", "logits", "aux", "output5", "output6", "output7", "output8"]),
-            Row(model: "named-tuple", outputs: ["logits"]),
+            // One layer: nothing to divide.
+            Row(model: "named-tuple", outputs: ["logits"], workers: 1),
         ])
     func names(_ row: Row) async throws {
         let options = ["--spec", "x:float32[N,8]", "--optimize", "O0", "--http", "127.0.0.1:0"]
-        try await withCluster(row.model, workers: 2, coordinatorOptions: options) { cluster in
+        try await withCluster(row.model, workers: row.workers, coordinatorOptions: options) { cluster in
             let client = try cluster.client(deadline: .seconds(10))
             defer { client.close() }
             #expect(try await client.model().outputs.map(\.name) == row.outputs)
