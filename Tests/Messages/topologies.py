@@ -73,7 +73,6 @@ COMPOSE = {
     "option-spec": "x-amp4ec:\n  spec: [x:float64[N]]\n".replace("[x:float64[N]]", "['x:float64[N]']") + WORKER,
     "option-null": "x-amp4ec:\n  model:\n" + WORKER,
     "option-text": "x-amp4ec: fast\n" + WORKER,
-    "option-model": "x-amp4ec:\n  model: nosuch.pt\n" + WORKER,
     "option-memory": "x-amp4ec:\n  result-cache: 5M\n" + WORKER,
     "option-listen": "x-amp4ec:\n  listen: http://here\n" + WORKER,
 }
