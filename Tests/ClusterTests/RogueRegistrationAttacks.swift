@@ -10,7 +10,9 @@ import Wire
 enum RogueRegistrationAttacks {
     static let attacks: [Attack] = [
         Attack("a thousand names registered on one connection") { scene in
-            let rogue = try RogueWorker(RogueWorker.Script(name: "many"))
+            var script = RogueWorker.Script(name: "many")
+            script.profile = .idle
+            let rogue = try RogueWorker(script)
             let connection = try await RogueWorker.registrant(at: scene.address)
             for number in 0..<1_024 {
                 try connection.send(.register(Register(name: "many-\(number)", addresses: [rogue.address])))
@@ -40,7 +42,9 @@ enum RogueRegistrationAttacks {
         },
         Attack("names that are none, and names of others") { scene in
             for name in ["", "\n", String(repeating: "x", count: 255), "w1", "coordinator", "a b=c", "w1\u{0}"] {
-                let rogue = try RogueWorker()
+                var script = RogueWorker.Script()
+                script.profile = .idle
+                let rogue = try RogueWorker(script)
                 let connection = try await RogueWorker.registrant(at: scene.address)
                 connection.send(.register, ProtoBytes().text(1, name).text(2, rogue.address))
                 try await scene.traffic.goesOn(4)
