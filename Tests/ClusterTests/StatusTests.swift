@@ -24,7 +24,6 @@ struct StatusTests {
             let weights = try #require(status.model?.weightBytes)
             let held = (status.plan?.stages ?? []).compactMap { partition(of: $0, in: status)?.weightBytes }
             #expect(abs(Double(held.reduce(0, +)) / Double(weights) - 1) <= 0.01, "\(held) of \(weights)")
-            for bytes in held { #expect(bytes < weights) }
 
             let plan = try #require(status.plan)
             #expect(plan.stages.count == 3 && plan.generation >= 1 && plan.microBatch >= 1)
