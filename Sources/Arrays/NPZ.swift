@@ -43,6 +43,11 @@ public enum NPZ {
                         .unsupported, file: file, field: "entry \"\(entry.name)\"", problem: "it is not an array",
                         fix: "write the file with numpy.savez")
                 }
+                // What has the suffix is the array of that name.
+                if !hasSuffix, directory.entries.contains(where: { $0.name == name + ".npy" }) {
+                    others.append(entry.name)
+                    continue
+                }
                 guard seen.insert(name).inserted else {
                     throw ArrayError(
                         .malformed, file: file, field: "array \"\(name)\"", problem: "it stands twice", fix: "write each array once"

@@ -54,7 +54,7 @@ package enum OptionFiles {
     /// - Throws: the file's problem, with its place there.
     package static func merged(_ own: [String]) throws -> [String] {
         var values = OptionValues()
-        if let config = given("config", in: own)?.first {
+        if let config = given("config", in: own)?.last {
             values = try ConfigFile.read(path: config, knownOptions: CoordinatorOptions.known)
         }
         let topology = given("topology", in: own) ?? values.values["topology"] ?? []

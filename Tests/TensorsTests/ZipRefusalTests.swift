@@ -16,10 +16,7 @@ struct ZipRefusalTests {
         name: String = "a.npy", method: UInt16 = 0, flags: UInt16 = 0, data: [UInt8], crc: UInt32? = nil, declared: UInt32? = nil,
         offset: UInt32 = 0, count: UInt16 = 1
     ) -> [UInt8] {
-        let sum = crc ?? UInt32(truncatingIfNeeded: crc32_z(0, data, data.count))
-        let common =
-            little(UInt16(20)) + little(flags) + little(method) + little(UInt32(0)) + little(sum) + little(UInt32(data.count))
-            + little(declared ?? UInt32(data.count)) + little(UInt16(name.utf8.count)) + little(UInt16(0))
+        let common = header(name, method: method, flags: flags, data: data, crc: crc, declared: declared)
         let local = little(UInt32(0x0403_4b50)) + common + Array(name.utf8) + data
         let central =
             little(UInt32(0x0201_4b50)) + little(UInt16(20)) + common + [UInt8](repeating: 0, count: 10) + little(offset)
@@ -27,6 +24,15 @@ struct ZipRefusalTests {
         let directory = Array([[UInt8]](repeating: central, count: Int(count)).joined())
         return local + directory + little(UInt32(0x0605_4b50)) + little(UInt32(0)) + little(count) + little(count)
             + little(UInt32(directory.count)) + little(UInt32(local.count)) + little(UInt16(0))
+    }
+
+    /// What the local header and the directory's have in common.
+    private func header(
+        _ name: String, method: UInt16 = 0, flags: UInt16 = 0, data: [UInt8], crc: UInt32? = nil, declared: UInt32? = nil
+    ) -> [UInt8] {
+        let sum = crc ?? UInt32(truncatingIfNeeded: crc32_z(0, data, data.count))
+        return little(UInt16(20)) + little(flags) + little(method) + little(UInt32(0)) + little(sum) + little(UInt32(data.count))
+            + little(declared ?? UInt32(data.count)) + little(UInt16(name.utf8.count)) + little(UInt16(0))
     }
 
     private let array = NumPyFixture.float32.bytes
@@ -64,6 +70,23 @@ struct ZipRefusalTests {
             return
         }
         #expect(arrays.map(\.name) == ["readings"] && others.isEmpty)
+    }
+
+    @Test func whatHasTheSuffixIsTheArrayOfThatName() throws {
+        var (files, directory) = ([UInt8](), [UInt8]())
+        for (name, data) in [("readings", Array("no array".utf8)), ("readings.npy", array)] {
+            let common = header(name, data: data)
+            directory +=
+                little(UInt32(0x0201_4b50)) + little(UInt16(20)) + common + [UInt8](repeating: 0, count: 10)
+                + little(UInt32(files.count)) + Array(name.utf8)
+            files += little(UInt32(0x0403_4b50)) + common + Array(name.utf8) + data
+        }
+        let end =
+            little(UInt32(0x0605_4b50)) + little(UInt32(0)) + little(UInt16(2)) + little(UInt16(2))
+            + little(UInt32(directory.count))
+            + little(UInt32(files.count)) + little(UInt16(0))
+        let read = try NPZ.decode(TensorStorage(copying: files + directory + end), name: "in.npz", wanting: ["readings"])
+        #expect(read.map(\.name) == ["readings"])
     }
 
     @Test func aFileOfTorchSaveIsNamed() throws {
