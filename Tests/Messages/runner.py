@@ -84,6 +84,9 @@ class Runner:
             line = re.sub(r"\bwithin \d+ ms\b", "within <time>", line)
             line = re.sub(r"\(process \d+\)", "(process <pid>)", line)
             line = re.sub(r"\b0\.\d+\.\d+\b(?= cannot encrypt)", "<version>", line)
+            line = re.sub(r"\bcoordinator@[\w.-]+", "coordinator@<host>", line)
+            line = re.sub(r"does not resolve: [^;]+", "does not resolve: <why>", line)
+            line = re.sub(r"\boff by [0-9.e-]+", "off by <figure>", line)
             lines.append(line)
         # What is said again each few seconds is one message.
         return "\n".join(line for index, line in enumerate(lines) if line not in lines[:index] or not line.startswith("<time>"))
