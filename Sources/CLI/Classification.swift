@@ -123,21 +123,13 @@ enum ArrayInputs {
                 tensors.append(found.tensor)
             }
         }
-        var count: Int?
-        for (spec, tensor) in zip(specs, tensors) {
-            guard role == .output else {
-                let items: Int?
-                do { items = try spec.check(tensor) } catch { throw CommandFailure(.badData, "\(path): \(error.message)") }
-                if let items, let count, items != count {
-                    throw CommandFailure(
-                        .badData,
-                        "\(path): the inputs disagree about the batch: \"\(spec.name)\" has \(items) items, another has \(count); "
-                            + "give each as many")
-                }
-                count = count ?? items
-                continue
+        switch role {
+        case .input:
+            do { _ = try TensorSpec.itemCount(specs, of: tensors) } catch {
+                throw CommandFailure(.badData, "\(path): \(error.message)")
             }
-            guard spec.dtype == tensor.dtype else {
+        case .output:
+            for (spec, tensor) in zip(specs, tensors) where spec.dtype != tensor.dtype {
                 throw CommandFailure(
                     .badData,
                     "\(path): output \"\(spec.name)\" of model \"\(model)\" is \(spec.dtype.name), but the file has "

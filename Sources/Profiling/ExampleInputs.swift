@@ -25,26 +25,9 @@ public struct ExampleInputs: Sendable {
         self.tensors = tensors
         self.source = source
         self.digest = digest
-        var count: Int?
-        for (spec, tensor) in zip(specs, tensors) {
-            do {
-                guard let items = try spec.check(tensor) else { continue }
-                guard items == count ?? items else {
-                    throw CommandFailure(
-                        .badData,
-                        "\(source): the inputs disagree about the batch: \"\(spec.name)\" has \(items) items, another has \(count ?? 0); "
-                            + "give each as many")
-                }
-                count = items
-            } catch let error as TensorError {
-                throw CommandFailure(.badData, "\(source): \(error.message)")
-            } catch let error as CommandFailure {
-                throw error
-            } catch {
-                throw CommandFailure(.badData, "\(source): \(error)")
-            }
+        do { count = try TensorSpec.itemCount(specs, of: tensors) } catch {
+            throw CommandFailure(.badData, "\(source): \(error.message)")
         }
-        self.count = count ?? 1
         ranges = tensors.map { Self.range(of: $0) }
     }
 

@@ -150,6 +150,33 @@ public struct TensorSpec: Sendable, Hashable, Codable, CustomStringConvertible {
         return actual[position]
     }
 
+    /// Checks tensors against all of a model's declared inputs: each by itself, and that they have as many items as each other.
+    /// - Parameter tensor: dtype and shape of the tensor for the declaration at a position.
+    /// - Returns: items along the batch dimension; 1 where no input has one.
+    public static func itemCount(
+        _ specs: [TensorSpec], of tensor: (_ position: Int) throws(TensorError) -> (dtype: DType, shape: [Int])
+    ) throws(TensorError) -> Int {
+        var items: Int?
+        for (position, spec) in specs.enumerated() {
+            let (dtype, shape) = try tensor(position)
+            guard let count = try spec.check(dtype: dtype, shape: shape) else { continue }
+            if let items, items != count {
+                throw TensorError(
+                    .specMismatch,
+                    "the inputs disagree about the batch: \"\(spec.name)\" has \(count) items, another has \(items); give each as many"
+                )
+            }
+            items = count
+        }
+        return items ?? 1
+    }
+
+    /// As ``itemCount(_:of:)`` for tensors that are there, one for each declaration, in their order.
+    public static func itemCount(_ specs: [TensorSpec], of tensors: [Tensor]) throws(TensorError) -> Int {
+        precondition(specs.count == tensors.count, "a tensor for each declaration")
+        return try itemCount(specs) { position throws(TensorError) in (tensors[position].dtype, tensors[position].shape) }
+    }
+
     /// A concrete shape with `batch` items; `free` gives the extents of free dimensions.
     public func concreteShape(batch: Int, free: (String) -> Int = { _ in 1 }) -> [Int] {
         shape.map { dimension in

@@ -64,6 +64,27 @@ struct SpecTests {
         #expect(spec.concreteShape(batch: 5) { $0 == "T" ? 7 : 0 } == [7, 5, 3])
     }
 
+    @Test("inputs have as many items as each other, those without a batch aside") func itemCounts() throws {
+        let specs = try ["x:float32[N,2]", "table:float32[3]", "k:int64[3,N]"].map { try TensorSpec(parsing: $0) }
+        let table = try Tensor(shape: [3], values: [Float](repeating: 0, count: 3))
+        func given(_ x: Int, _ k: Int) throws -> [Tensor] {
+            [
+                try Tensor(shape: [x, 2], values: [Float](repeating: 0, count: x * 2)), table,
+                try Tensor(shape: [3, k], values: [Int64](repeating: 0, count: 3 * k)),
+            ]
+        }
+        #expect(try TensorSpec.itemCount(specs, of: given(4, 4)) == 4)
+        #expect(try TensorSpec.itemCount([specs[1]], of: [table]) == 1)
+        let error = try #require(throws: TensorError.self) { try TensorSpec.itemCount(specs, of: given(2, 5)) }
+        #expect(error.code == .specMismatch)
+        #expect(
+            error.message == "the inputs disagree about the batch: \"k\" has 5 items, another has 2; give each as many", "\(error)")
+        let wrong = try #require(throws: TensorError.self) {
+            try TensorSpec.itemCount(specs, of: [table] + given(2, 2).dropFirst())
+        }
+        #expect(wrong.message.contains("takes shape [N,2]"))
+    }
+
     @Test func aManifestGoesThroughJSON() throws {
         let manifest = ModelManifest(
             name: "efficientnet", inputs: [try TensorSpec(parsing: "image:uint8[N,224,224,3]")],

@@ -254,20 +254,10 @@ extension ServedModel {
         guard request.names.isEmpty || request.names.count == inputs.count else {
             throw TensorError(.specMismatch, "\(request.names.count) names were given for \(request.tensors.count) inputs")
         }
-        var items: Int?
-        for (position, spec) in inputs.enumerated() {
-            let index = try index(of: spec, at: position, in: request)
-            let header = request.tensors[index]
-            guard let count = try spec.check(dtype: header.dtype, shape: header.shape) else { continue }
-            if let items, items != count {
-                throw TensorError(
-                    .specMismatch,
-                    "the inputs disagree about the batch: \"\(spec.name)\" has \(count) items, another has \(items); give each as many"
-                )
-            }
-            items = count
+        return try TensorSpec.itemCount(inputs) { position throws(TensorError) in
+            let header = try request.tensors[index(of: inputs[position], at: position, in: request)]
+            return (header.dtype, header.shape)
         }
-        return items ?? 1
     }
 
     private func index(of spec: TensorSpec, at position: Int, in request: InferRequest) throws(TensorError) -> Int {
