@@ -80,9 +80,6 @@ enum ArrayInputs {
     /// What the declared tensors are of their model.
     enum Role: String { case input, output }
 
-    /// What `numpy.savez` calls the first array that it was given without a name.
-    private static let unnamed = "arr_0"
-
     /// The arrays that `specs` name, in their order, each checked against its declaration. Other arrays in the file are left alone, whatever
     /// they hold. Where one array is declared, a `.npy`, and a `.npz` whose array has no name, are that one.
     /// - Parameters:
@@ -90,38 +87,14 @@ enum ArrayInputs {
     static func read(
         _ path: String, as specs: [TensorSpec], of model: String, _ role: Role = .input
     ) throws(CommandFailure) -> [Tensor] {
-        let file: ArrayFile
-        let names = specs.map(\.name)
+        let choice = ArrayChoice(specs.map(\.name), kind: role.rawValue, of: "model \"\(model)\"")
+        let tensors: [Tensor]
         try FileRoom.check(path)
         do {
-            file = try ArrayFile.read(
-                path, wanting: Set(names + (specs.count == 1 ? [unnamed] : [])), limit: min(NPZ.defaultLimit, FileRoom.byteCount))
+            let file = try ArrayFile.read(path, wanting: choice.wanted, limit: min(NPZ.defaultLimit, FileRoom.byteCount))
+            tensors = try choice.tensors(in: file, from: path)
         } catch {
             throw CommandFailure(.badData, "\(error)")
-        }
-        var tensors: [Tensor] = []
-        switch file {
-        case .single(let tensor):
-            guard specs.count == 1 else {
-                throw CommandFailure(
-                    .badData,
-                    "\(path) holds one array, but model \"\(model)\" has \(specs.count) \(role.rawValue)s (\(names.joined(separator: ", "))): "
-                        + "write them to a .npz with numpy.savez(FILE, \(names.map { "\($0)=…" }.joined(separator: ", ")))")
-            }
-            tensors = [tensor]
-        case .named(let arrays, let others):
-            for name in names {
-                let found = arrays.first { $0.name == name } ?? (specs.count == 1 && others.isEmpty ? arrays.first : nil)
-                guard let found else {
-                    let there = arrays.map(\.name) + others
-                    throw CommandFailure(
-                        .badData,
-                        "\(path) has no array \"\(name)\", an \(role.rawValue) of model \"\(model)\"; it has "
-                            + "\(Self.list(there)): write it with numpy.savez(FILE, \(names.map { "\($0)=…" }.joined(separator: ", ")))"
-                    )
-                }
-                tensors.append(found.tensor)
-            }
         }
         switch role {
         case .input:
@@ -138,12 +111,6 @@ enum ArrayInputs {
             }
         }
         return tensors
-    }
-
-    /// A few of the names: an archive may have thousands.
-    private static func list(_ names: [String]) -> String {
-        let shown = names.prefix(8).joined(separator: ", ")
-        return names.isEmpty ? "none" : names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
     }
 
     static func write(_ path: String, _ outputs: [Tensor], names: [String]) throws(CommandFailure) {

@@ -34,24 +34,17 @@ public struct ExampleInputs: Sendable {
     /// The arrays of `--example`.
     static func read(_ path: String, specs: [TensorSpec]) throws(CommandFailure) -> ExampleInputs {
         let source = "--example \(path)"
-        let file: ArrayFile
+        let tensors: [Tensor]
         let digest: String
         do {
-            let unnamed = specs.indices.map { "arr_\($0)" }
-            file = try ArrayFile.read(path, wanting: Set(specs.map(\.name) + unnamed), limit: maximumByteCount)
+            let choice = Self.choice(specs)
+            let file = try ArrayFile.read(path, wanting: choice.wanted, limit: maximumByteCount)
             digest = try SHA256.hexDigest(ofFile: path)
+            tensors = try choice.tensors(in: file, from: source)
+        } catch let refusal as ArrayChoice.Refusal {
+            throw CommandFailure(.badData, refusal.message)
         } catch { throw CommandFailure(.badData, "--example \(error)") }
-        switch file {
-        case .single(let tensor):
-            guard specs.count == 1 else {
-                throw CommandFailure(
-                    .badData,
-                    "\(source) holds one array, but the model takes \(Self.names(specs)); write a .npz with an array for each")
-            }
-            return try ExampleInputs(specs: specs, tensors: [tensor], source: source, digest: digest)
-        case .named(let arrays, let others):
-            return try ExampleInputs(specs: specs, tensors: chosen(arrays, specs, source, others), source: source, digest: digest)
-        }
+        return try ExampleInputs(specs: specs, tensors: tensors, source: source, digest: digest)
     }
 
     /// What the exporter kept. `nil` where the inputs have been declared otherwise since.
@@ -60,42 +53,24 @@ public struct ExampleInputs: Sendable {
     {
         let source = "the example in \(path)"
         do throws(CommandFailure) {
-            let arrays: [(name: String, tensor: Tensor)]
-            do { arrays = try NPZ.decode(archive, name: "\(path): \(ModelManifest.exampleFileName)") } catch {
+            let file: ArrayFile
+            do { file = .named(try NPZ.decode(archive, name: "\(path): \(ModelManifest.exampleFileName)"), others: []) } catch {
                 throw CommandFailure(.badData, "\(error); export the model again")
             }
-            return try ExampleInputs(specs: specs, tensors: chosen(arrays, specs, source), source: source)
+            let tensors: [Tensor]
+            do { tensors = try Self.choice(specs).tensors(in: file, from: source) } catch {
+                throw CommandFailure(.badData, error.message)
+            }
+            return try ExampleInputs(specs: specs, tensors: tensors, source: source)
         } catch {
             if areDeclaredAgain { return nil }
             throw error
         }
     }
 
-    /// By name, or in order where they have the names that `numpy.savez` gives to arrays without one.
-    private static func chosen(
-        _ arrays: [(name: String, tensor: Tensor)], _ specs: [TensorSpec], _ source: String, _ others: [String] = []
-    ) throws(CommandFailure) -> [Tensor] {
-        if arrays.count == specs.count, arrays.enumerated().allSatisfy({ $1.name == "arr_\($0)" }),
-            !specs.contains(where: { $0.name == "arr_0" })
-        {
-            return arrays.map(\.tensor)
-        }
-        var tensors: [Tensor] = []
-        for spec in specs {
-            guard let array = arrays.first(where: { $0.name == spec.name }) else {
-                // A few of the names: an archive may have thousands.
-                let there = (arrays.map(\.name) + others).prefix(8).joined(separator: ", ")
-                throw CommandFailure(
-                    .badData,
-                    "\(source) has no array \"\(spec.name)\"; it has \(there.isEmpty ? "none" : there), the model takes \(names(specs)): write one array for each"
-                )
-            }
-            tensors.append(array.tensor)
-        }
-        return tensors
+    private static func choice(_ specs: [TensorSpec]) -> ArrayChoice {
+        ArrayChoice(specs.map(\.name), kind: "input", of: "the model", takesUnnamed: true)
     }
-
-    private static func names(_ specs: [TensorSpec]) -> String { specs.map(\.name).joined(separator: ", ") }
 
     /// Where an input's integers lie; 0...0 for others and for none.
     private static func range(of tensor: Tensor) -> ClosedRange<Int> {

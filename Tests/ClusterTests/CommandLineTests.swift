@@ -75,7 +75,7 @@ struct CommandLineTests {
         },
         Case(
             "an --example without the model's arrays", .coordinator, exits: 65,
-            mentions: ["--example", "has no array \"features\"; it has other", "features, context"]
+            mentions: ["--example", "has no array \"features\", an input of the model; it has other", "features=…, context=…"]
         ) { folder in
             let example = folder.path("example.npz")
             try NPZ.write(example, [("other", Tensor(shape: [1], values: [Float(1)]))])

@@ -77,7 +77,11 @@ import Wire
         Given(testDescription: "of one item") { [("ids", try words([1, 6]))] },
         Given(
             testDescription: "of another name", arrays: { [("words", try words([3, 6]))] },
-            says: "has no array \"ids\"; it has words"),
+            says: "has no array \"ids\", an input of the model; it has words"),
+        Given(
+            testDescription: "without a name, beside another",
+            arrays: { [("arr_0", try words([3, 6])), ("labels", try words([3]))] },
+            says: "has no array \"ids\", an input of the model; it has arr_0, labels"),
         Given(
             testDescription: "of another type",
             arrays: { [("ids", try Tensor(shape: [2, 6], values: [Float](repeating: 1, count: 12)))] },

@@ -118,6 +118,59 @@ struct ArraysTests {
         #expect(folder.names == ["a.npz"])
     }
 
+    struct Choosing: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        var names = ["a", "b"]
+        var takesUnnamed = true
+        /// What the file holds, each array with its position as its value.
+        let holds: [String]
+        /// The values that are chosen; empty where it is refused.
+        var chosen: [Int64] = []
+        var says = ""
+    }
+
+    static let choosing = [
+        Choosing(testDescription: "by name, beside others", holds: ["x", "b", "a"], chosen: [2, 1]),
+        Choosing(testDescription: "in order, without names", holds: ["arr_0", "arr_1"], chosen: [0, 1]),
+        Choosing(
+            testDescription: "several without names, where names are asked for", takesUnnamed: false, holds: ["arr_0", "arr_1"],
+            says:
+                "in.npz has no array \"a\", an input of model \"m\"; it has arr_0, arr_1: write it with numpy.savez(FILE, a=…, b=…)"
+        ),
+        Choosing(
+            testDescription: "one without a name too many", holds: ["arr_0", "arr_1", "arr_2"], says: "it has arr_0, arr_1, arr_2"),
+        Choosing(testDescription: "one without a name", names: ["a"], takesUnnamed: false, holds: ["arr_0"], chosen: [0]),
+        Choosing(testDescription: "a name goes before none", names: ["a"], holds: ["arr_0", "a"], chosen: [1]),
+        Choosing(testDescription: "an array that is called so", names: ["b", "arr_0"], holds: ["arr_0", "b"], chosen: [1, 0]),
+        Choosing(
+            testDescription: "many others", names: ["a"], holds: (0..<11).map { "x\($0)" },
+            says: "it has x0, x1, x2, x3, x4, x5, x6, x7 and 3 more"),
+        Choosing(testDescription: "nothing", names: ["a"], holds: [], says: "it has none"),
+    ]
+
+    @Test("a model's arrays are chosen", arguments: choosing) func chooses(_ row: Choosing) throws {
+        let folder = ScratchFolder()
+        let path = "\(folder.path)/in.npz"
+        try NPZ.write(path, row.holds.enumerated().map { (name: $1, tensor: try Tensor(shape: [1], values: [Int64($0)])) })
+        let choice = ArrayChoice(row.names, kind: "input", of: "model \"m\"", takesUnnamed: row.takesUnnamed)
+        let file = try ArrayFile.read(path, wanting: choice.wanted)
+        guard row.says.isEmpty else {
+            let error = try #require(throws: ArrayChoice.Refusal.self) { try choice.tensors(in: file, from: "in.npz") }
+            #expect(error.message.contains(row.says), "\(error)")
+            return
+        }
+        #expect(try choice.tensors(in: file, from: "in.npz").compactMap { $0.values(as: Int64.self)?.first } == row.chosen)
+    }
+
+    @Test("a .npy is the one array that is asked for") func choosesSingle() throws {
+        let tensor = try Tensor(shape: [1], values: [Int64(7)])
+        #expect(try ArrayChoice(["a"], kind: "input", of: "it").tensors(in: .single(tensor), from: "a.npy").count == 1)
+        let error = try #require(throws: ArrayChoice.Refusal.self) {
+            try ArrayChoice(["a", "b"], kind: "output", of: "it").tensors(in: .single(tensor), from: "a.npy")
+        }
+        #expect(error.message.hasPrefix("a.npy holds one array, but it has 2 outputs (a, b): write them"), "\(error)")
+    }
+
     @Test(
         "dtypes that are not supported name the fix",
         arguments: [
