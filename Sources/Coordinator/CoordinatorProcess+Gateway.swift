@@ -19,7 +19,7 @@ extension CoordinatorProcess {
         var limits = GatewayLimits()
         // Where the process may have few descriptors, HTTP has its part of what strangers do not get.
         limits.connections = min(limits.connections, max(GatewayLimits.spareConnections, DescriptorRoom.current.limit / 8))
-        let address = try address(of: http, option: "--http")
+        let address = try http.listeningAddress(option: "--http")
         do {
             gateway = try GatewayServer(
                 host: address.hostDescription, port: address.port, routes: RouteTable(OperatorRoutes.all(source)),

@@ -167,7 +167,7 @@ final class CoordinatorProcess {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] in stop($0) }
         let listener = try Listener(
-            loop: loop, address: try address(of: options.listen, option: "--listen"), options: connectionOptions
+            loop: loop, address: try options.listen.listeningAddress(option: "--listen"), options: connectionOptions
         ) {
             [unowned self] in accept($0)
         }
@@ -206,19 +206,6 @@ final class CoordinatorProcess {
         loop.shutDown()
         // The log has the line too; the exit status is for scripts.
         if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
-    }
-
-    /// Where to listen: on all addresses where no host was named.
-    func address(of place: HostPort, option: String) throws -> SocketAddress {
-        guard let host = place.host else { return .any(port: place.port) }
-        let found: [SocketAddress]
-        do { found = try Resolver.lookUp(Endpoint(host: host, port: place.port)) } catch {
-            throw CommandFailure(.failure, "\(option): \(error.message)")
-        }
-        guard let address = found.first else {
-            throw CommandFailure(.failure, "\(option): \(host) has no address; name one of this machine's, or :\(place.port)")
-        }
-        return address
     }
 
     private func startAnalysis() {

@@ -97,7 +97,9 @@ final class WorkerProcess {
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] signal in stop(signal) }
-        let listener = try Listener(loop: loop, address: try listenAddress(), options: connectionOptions) {
+        let listener = try Listener(
+            loop: loop, address: try options.listen.listeningAddress(option: "--listen"), options: connectionOptions
+        ) {
             [unowned self] connection in
             accept(connection)
         }
@@ -125,19 +127,6 @@ final class WorkerProcess {
         loader.shutDown(discardingQueued: true)
         standbyLoader.shutDown(discardingQueued: true)
         loop.shutDown()
-    }
-
-    private func listenAddress() throws -> SocketAddress {
-        guard let host = options.listen.host else { return .any(port: options.listen.port) }
-        let found: [SocketAddress]
-        do { found = try Resolver.lookUp(Endpoint(host: host, port: options.listen.port)) } catch {
-            throw CommandFailure(.failure, "--listen: \(error.message)")
-        }
-        guard let address = found.first else {
-            throw CommandFailure(
-                .failure, "--listen: \(host) has no address; name one of this machine's, or :\(options.listen.port)")
-        }
-        return address
     }
 
     var connectionOptions: ConnectionOptions {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Shell
 import Testing
+import Transport
 
 @Suite("Option values")
 struct ValueTests {
@@ -85,6 +86,18 @@ struct ValueTests {
         let parsed = try HostPort(parsing: row.text)
         #expect(parsed == row.value)
         #expect(try HostPort(parsing: parsed.description) == parsed)
+    }
+
+    @Test("where to listen: everywhere, or where it is said; what is wrong names the option") func listening() throws {
+        #expect(try HostPort(host: nil, port: 9).listeningAddress(option: "--listen") == .any(port: 9))
+        #expect(try HostPort(host: "127.0.0.1", port: 9).listeningAddress(option: "--listen") == .loopback(port: 9))
+        let error = #expect(throws: CommandFailure.self) {
+            try HostPort(host: "nowhere.invalid", port: 9).listeningAddress(option: "--http")
+        }
+        #expect(error?.exitStatus == .failure)
+        #expect(
+            error?.message.hasPrefix("--http: the name \"nowhere.invalid\" does not resolve: ") == true,
+            "\(String(describing: error))")
     }
 
     @Test(
