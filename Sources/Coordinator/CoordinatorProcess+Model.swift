@@ -17,12 +17,8 @@ extension CoordinatorProcess {
         }
     }
 
-    func logOmittedOutputs() {
-        let omitted = service.model.omittedOutputs
-        guard !omitted.isEmpty else { return }
-        logger.info(
-            "outputs for which the model always returns None are left out",
-            metadata: ["outputs": "\(omitted.joined(separator: ", "))"])
+    func logModelNotes() {
+        for note in service.notes { logger.info("how the model is served", metadata: ["note": "\(note)"]) }
     }
 
     func logBatching(of prepared: ModelService.Prepared) {

@@ -187,7 +187,7 @@ final class CoordinatorProcess {
         logger.warning(
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         logInputBinding()
-        logOmittedOutputs()
+        logModelNotes()
         startAnalysis()
         try startTopology()
         loop.every(Self.sampleInterval) { [unowned self] in takeSamples() }
