@@ -22,10 +22,7 @@ struct BaselineCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Input of a model without a manifest, once for each.", valueName: "spec"))
     var spec: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "Inputs to measure the model with, where made-up ones will not do: .npz with one array for each input, of two items or more.",
-            valueName: "file"))
+    @Option(help: ArgumentHelp.example)
     var example: String?
 
     @Option(help: "Items in each request.")

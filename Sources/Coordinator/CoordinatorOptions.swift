@@ -58,10 +58,7 @@ package struct CoordinatorOptions: ParsableArguments {
             valueName: "spec"))
     package var spec: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "Inputs to measure the model with, where made-up ones will not do: .npz with one array for each input, of two items or more.",
-            valueName: "file"))
+    @Option(help: ArgumentHelp.example)
     package var example: String?
 
     @Option(help: ArgumentHelp("Address for clients; port 0 takes a free one.", valueName: "addr"))
