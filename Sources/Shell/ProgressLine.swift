@@ -30,14 +30,10 @@ public final class ProgressLine: Sendable {
     }
 
     /// The next piece of the work.
-    public func show(_ text: String) { write(text, isUrgent: true) }
+    public func show(_ text: String) { write(isUrgent: true) { text } }
 
     /// How far it is; left out where something was shown a moment ago.
-    public func update(_ text: @autoclosure () -> String) {
-        guard isTerminal else { return }
-        let isDue = state.withLock { state in state.shownAt.map { ContinuousClock().now - $0 >= Self.interval } ?? true }
-        if isDue { write(text(), isUrgent: false) }
-    }
+    public func update(_ text: @autoclosure () -> String) { write(isUrgent: false, text) }
 
     /// Takes the line away.
     public func end() {
@@ -48,14 +44,15 @@ public final class ProgressLine: Sendable {
         }
     }
 
-    private func write(_ text: String, isUrgent: Bool) {
+    /// - Parameter text: made only where it is shown.
+    private func write(isUrgent: Bool, _ text: () -> String) {
         guard isTerminal else { return }
         state.withLock { state in
             let now = ContinuousClock().now
             if !isUrgent, let shown = state.shownAt, now - shown < Self.interval { return }
             state.shownAt = now
             state.isShown = true
-            StandardStream(descriptor: descriptor).write(Self.erase + String(text.prefix(Self.width)))
+            StandardStream(descriptor: descriptor).write(Self.erase + String(text().prefix(Self.width)))
         }
     }
 }
