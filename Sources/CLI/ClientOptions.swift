@@ -30,6 +30,7 @@ struct ClientOptions: ParsableArguments {
         options.name = "amp4ec"
         options.deadline = deadline
         options.maximumConnectFailures = patience
+        options.remedy = "start amp4ec-coordinator there, or give its address with --coordinator"
         options.allowsPublicPlainText = insecure
         do { return try AMP4ECClient(coordinator: coordinator.description, options: options) } catch {
             throw CommandFailure(error, invalidArgument: .usage)
@@ -47,13 +48,7 @@ struct ClientOptions: ParsableArguments {
 extension CommandFailure {
     /// - Parameter invalidArgument: `.usage` where what was refused is an argument of the command, not a file.
     init(_ error: ClientError, invalidArgument: ExitStatus = .badData) {
-        // Where nobody answers and the reason itself has no remedy.
-        let isNobody =
-            ["no coordinator at ", "the coordinator could not be reached"].contains { error.message.hasPrefix($0) }
-            && !error.message.contains("; ")
-        self.init(
-            ExitStatus(error.code, invalidArgument: invalidArgument),
-            error.message + (isNobody ? "; start amp4ec-coordinator there, or give its address with --coordinator" : ""))
+        self.init(ExitStatus(error.code, invalidArgument: invalidArgument), error.message)
     }
 }
 

@@ -21,6 +21,8 @@ public final class AMP4ECClient: Sendable {
         public var deadline: Duration = .seconds(60)
         /// Connections tried in a row before requests fail with ``Wire/StatusCode/unavailable``; `nil` tries until the deadline.
         public var maximumConnectFailures: Int?
+        /// What to do where no coordinator is, for the error's message; `nil` speaks of the coordinator and its address alone.
+        public var remedy: String?
         /// Talk plain text with public addresses too.
         public var allowsPublicPlainText = false
         public init() {}

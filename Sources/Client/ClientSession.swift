@@ -62,6 +62,7 @@ final class ClientSession: ConnectionHandler {
         self.options = options
         var configuration = ClientMachine.Configuration()
         configuration.maximumConnectFailures = options.maximumConnectFailures
+        if let remedy = options.remedy { configuration.remedy = remedy }
         machine = ClientMachine(configuration: configuration)
     }
 
@@ -145,7 +146,9 @@ final class ClientSession: ConnectionHandler {
                 connection = opened
                 opened.handler = self
                 step(.connected)
-            case .failure(let failure): step(.disconnected("no coordinator at \(address): \(failure.message)"))
+            case .failure(let failure):
+                let why = "no coordinator at \(address): \(failure.message)"
+                step(failure.isNobodyThere ? .nobodyThere(why) : .disconnected(why))
             }
         }
     }

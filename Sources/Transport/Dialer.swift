@@ -11,6 +11,8 @@ public final class Dialer: ConnectionHandler {
         public var message: String
         /// What the peer said where it answered and refused.
         public var refusal: Refused?
+        /// At no address was anybody there; where somebody or something else was in the way, the message says what to do.
+        public var isNobodyThere = false
     }
 
     public struct Settings: Sendable {
@@ -32,7 +34,7 @@ public final class Dialer: ConnectionHandler {
     private var endpoints: [Endpoint]
     private var addresses: [SocketAddress] = []
     /// What came of each address, and which it was where the words do not say it.
-    private var failures: [(place: String?, why: String)] = []
+    private var failures: [(place: String?, why: String, isNobody: Bool)] = []
     private let given: [String]
     private var refusal: Refused?
     private var welcomeTimer: Timer?
@@ -57,7 +59,7 @@ public final class Dialer: ConnectionHandler {
         given = addresses
         endpoints = []
         for text in addresses {
-            do { endpoints.append(try Endpoint(text)) } catch { failures.append((nil, error.message)) }
+            do { endpoints.append(try Endpoint(text)) } catch { failures.append((nil, error.message, false)) }
         }
         // From a fresh stack, so that `completion` never runs inside the call.
         loop.defer { self.next() }
@@ -72,12 +74,13 @@ public final class Dialer: ConnectionHandler {
             Resolver.resolve(endpoint, on: loop) { result in
                 switch result {
                 case .success(let found): self.addresses = found
-                case .failure(let error): self.failures.append((nil, error.message))
+                case .failure(let error): self.failures.append((nil, error.message, false))
                 }
                 self.next()
             }
         } else {
-            finish(.failure(Failure(message: summary, refusal: refusal)))
+            let isNobodyThere = !failures.isEmpty && failures.allSatisfy { $0.isNobody }
+            finish(.failure(Failure(message: summary, refusal: refusal, isNobodyThere: isNobodyThere)))
         }
     }
 
@@ -102,9 +105,14 @@ public final class Dialer: ConnectionHandler {
         }
     }
 
+    /// Whether the system itself says that nobody is to be had there.
+    private static func isNobody(_ reason: CloseReason) -> Bool {
+        if case .connectFailed(let error) = reason { error.code != .timedOut && error.systemError != 0 } else { false }
+    }
+
     private func connect(to address: SocketAddress) {
         if let objection = settings.objection(address) {
-            failures.append(("\(address)", objection))
+            failures.append(("\(address)", objection, false))
             next()
             return
         }
@@ -157,7 +165,7 @@ public final class Dialer: ConnectionHandler {
         guard connection === current else { return }
         welcomeTimer?.cancel()
         current = nil
-        failures.append(("\(connection.peerAddress)", Self.words(for: reason)))
+        failures.append(("\(connection.peerAddress)", Self.words(for: reason), Self.isNobody(reason)))
         next()
     }
 }

@@ -161,6 +161,26 @@ import Wire
             #expect(
                 out.contains { if case .fail(1, .unavailable, let why) = $0 { why.contains("x:1: refused") } else { false } })
         },
+        Case("where nobody is there, the error ends with what to do; where the reason says it, with that") {
+            func failure(_ event: ClientMachine.Event?) -> String? {
+                var configuration = ClientMachine.Configuration()
+                configuration.remedy = "look elsewhere"
+                configuration.maximumConnectFailures = event == nil ? nil : 1
+                var driver = Driver()
+                driver.machine = ClientMachine(configuration: configuration)
+                var out = driver.step(.submit(1, deadline: .milliseconds(40)))
+                if let event { out += driver.step(event) } else { out += driver.wake() }
+                let reasons: [String] = out.compactMap { if case .fail(1, .unavailable, let why) = $0 { why } else { nil } }
+                return reasons.first
+            }
+            #expect(
+                failure(.nobodyThere("no coordinator at x:1: nobody listens"))
+                    == "no coordinator at x:1: nobody listens; look elsewhere")
+            #expect(
+                failure(.disconnected("no coordinator at x:1: it is a worker; ask another"))
+                    == "no coordinator at x:1: it is a worker; ask another")
+            #expect(failure(nil) == "the coordinator could not be reached in time: it has not answered yet; look elsewhere")
+        },
         Case("each request has its own deadline") {
             var driver = Driver.connected()
             driver.step(.submit(1, deadline: .seconds(3)))

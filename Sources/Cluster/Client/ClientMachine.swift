@@ -16,6 +16,8 @@ public struct ClientMachine: Sendable {
         /// After a request's deadline the coordinator, which has the same one, still has this long to say what was missing: its own
         /// account ("no plan serves: …") helps, "no answer" does not. Several round trips of a slow network.
         public var answerGrace: Duration = .milliseconds(250)
+        /// What to do where nobody is there: the end of the error.
+        public var remedy = "start amp4ec-coordinator there, or give its address"
         public init() {}
     }
 
@@ -24,6 +26,8 @@ public struct ClientMachine: Sendable {
         case cancel(UInt64)
         case connected
         case disconnected(String)
+        /// Nobody answers at the coordinator's address: as ``disconnected(_:)``, with a reason that says nothing of what to do.
+        case nobodyThere(String)
         case replied(UInt64)
         case refused(UInt64, StatusCode, String, retryAfter: Duration)
         case tick
@@ -76,13 +80,14 @@ public struct ClientMachine: Sendable {
     var connectFailures = 0
     var hasConnected = false
     var isClosed = false
-    var lastFailure = "it has not answered yet"
+    var lastFailure: String
     /// Requests that were sent more than once.
     public private(set) var retries: UInt64 = 0
 
     public init(configuration: Configuration = Configuration()) {
         self.configuration = configuration
         backoff = configuration.reconnectFirst
+        lastFailure = "it has not answered yet; \(configuration.remedy)"
     }
 
     public var outstandingCount: Int { outstanding.count }
@@ -97,6 +102,7 @@ public struct ClientMachine: Sendable {
             out.append(.fail(id, .cancelled, "the request was cancelled"))
         case .connected: connected(&out)
         case .disconnected(let why): disconnected(why, now, &out)
+        case .nobodyThere(let why): disconnected("\(why); \(configuration.remedy)", now, &out)
         case .replied(let id):
             if outstanding.removeValue(forKey: id) != nil { out.append(.succeed(id)) }
         case .refused(let id, let code, let message, let retryAfter): refused(id, code, message, retryAfter, now, &out)
