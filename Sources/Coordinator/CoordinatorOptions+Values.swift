@@ -44,6 +44,9 @@ extension CoordinatorOptions {
         }
     }
 
+    /// A worker is suspect after half of it: that must be two heartbeats, so that one that comes late costs nothing.
+    static let leastHeartbeatTimeout: Duration = .seconds(1)
+
     /// A single value that the parser takes and that cannot be.
     package struct BadOption: ExitStatusProviding, Hashable, CustomStringConvertible {
         let option: String
@@ -69,9 +72,11 @@ extension CoordinatorOptions {
         guard deadline > .zero else {
             throw BadOption(option: "deadline", problem: "it is a time above 0", fix: "write it like 60s")
         }
-        guard heartbeatTimeout >= .milliseconds(500) else {
+        guard heartbeatTimeout >= Self.leastHeartbeatTimeout else {
             throw BadOption(
-                option: "heartbeat-timeout", problem: "it must be at least 500ms, for heartbeats come every 250 ms", fix: "write 2s"
+                option: "heartbeat-timeout",
+                problem: "it must be at least \(Self.leastHeartbeatTimeout.optionText), for heartbeats come every 250 ms",
+                fix: "write 2s"
             )
         }
         var inputs: [TensorSpec] = []

@@ -103,7 +103,7 @@ package struct CoordinatorOptions: ParsableArguments {
     @Option(help: "Whether activations are compressed; auto measures what pays on each link.")
     package var compress = CompressionMode.auto
 
-    @Option(help: ArgumentHelp("Silence after which a worker counts as lost.", valueName: "time"))
+    @Option(help: ArgumentHelp("Silence after which a worker counts as lost; 1s at least.", valueName: "time"))
     package var heartbeatTimeout = Duration.seconds(2)
 
     @Option(help: ArgumentHelp("How long the first plan waits for all listed workers.", valueName: "time"))

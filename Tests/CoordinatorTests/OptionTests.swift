@@ -27,7 +27,7 @@ import Wire
             "127.0.0.1:0",
             "--optimize", "O0", "--strategy", "ralos", "--shape", "auto", "--objective", "latency", "--cost", "macs",
             "--micro-batch", "8",
-            "--compress", "never", "--heartbeat-timeout", "750ms", "--join-timeout", "1s", "--deadline", "2s", "--insecure",
+            "--compress", "never", "--heartbeat-timeout", "1s", "--join-timeout", "1s", "--deadline", "2s", "--insecure",
             "--http", ":9101", "--result-cache", "256MiB",
             "--state-dir", "state",
         ])
@@ -35,7 +35,7 @@ import Wire
         #expect(settings.inputs.map(\.name) == ["x", "y"] && settings.level == .o0 && settings.modelPath == "m.pt")
         #expect(options.microBatch == .items(8) && options.compress == .never && options.strategy == .ralos)
         #expect(options.http == HostPort(host: nil, port: 9_101) && options.resultCache == ByteSize(bytes: 256 << 20))
-        #expect(options.heartbeatTimeout == .milliseconds(750) && options.stateDir == "state")
+        #expect(options.heartbeatTimeout == .seconds(1) && options.stateDir == "state")
         guard case .listed(let services) = settings.workers else {
             Issue.record("the workers are not listed")
             return
@@ -60,7 +60,7 @@ import Wire
         Refusal(arguments: workers + model + ["--topology", "compose.yaml"], says: "exclude each other"),
         Refusal(arguments: workers + model + ["--optimize", "O2"], says: "O2 (int8) does not exist yet; use O0 or O1"),
         Refusal(arguments: workers + model + ["--optimize", "fast"], says: "there is no level \"fast\""),
-        Refusal(arguments: workers + model + ["--heartbeat-timeout", "100ms"], says: "at least 500ms"),
+        Refusal(arguments: workers + model + ["--heartbeat-timeout", "999ms"], says: "it must be at least 1s, for heartbeats"),
         Refusal(arguments: workers + model + ["--input", "x"], says: "float32[N"),
         Refusal(arguments: ["--workers", "a"] + model, says: "there is no port"),
         Refusal(arguments: ["--topology", "dns:worker"] + model, says: "dns:"),
@@ -189,7 +189,7 @@ import Wire
         BadEntry("deadline: 0s", 11, "deadline", "it is a time above 0"),
         BadEntry("deadline: [5s, 6s]", 11, "deadline", "a single value must stand here"),
         BadEntry("deadline:", 10, "deadline", "a single value must stand here"),
-        BadEntry("heartbeat-timeout: 100ms", 20, "heartbeat-timeout", "it must be at least 500ms"),
+        BadEntry("heartbeat-timeout: 500ms", 20, "heartbeat-timeout", "it must be at least 1s"),
         BadEntry("strategy: best", 11, "strategy", "\"best\" is no value of this option; write one of 'optimal' and 'ralos'"),
         BadEntry("optimize: O2", 11, "optimize", "O2 (int8) does not exist yet; use O0 or O1"),
         BadEntry("micro-batch: many", 14, "micro-batch", "\"many\" is no number of items; write auto, or 1 to 4096"),
@@ -258,7 +258,7 @@ import Wire
             micro-batch: auto
             batch: independent
             compress: never
-            heartbeat-timeout: 500ms
+            heartbeat-timeout: 1s
             join-timeout: 1s
             deadline: 1m
             drain-timeout: 2s
