@@ -44,4 +44,19 @@ struct CoordinatorUnusedTests {
         driver.close("b")
         #expect(unused(driver)["b"] == nil)
     }
+
+    @Test("one that could not load a partition is missed until it may load again, and no longer") func excluded() throws {
+        var driver = D(["a"])
+        driver.step(.modelReady(D.model()))
+        driver.join("a")
+        let load = try #require(driver.answerPlan([["a"]]).loads.first)
+        driver.report(load.0, load.1, .failed, "no memory")
+        let missing = try #require(driver.machine.readiness.missing.first)
+        #expect(missing.name == "a" && missing.state == "ready" && missing.cause.contains("no memory"))
+        driver.wait(.seconds(9))
+        #expect(driver.machine.readiness.missing.count == 1)
+        // No plan has used it since.
+        driver.wait(.seconds(2))
+        #expect(driver.machine.readiness.missing.isEmpty && !driver.machine.isServing)
+    }
 }

@@ -181,6 +181,7 @@ extension CoordinatorMachine {
             }
             let isBack = !node.flapping.cause.isEmpty && !node.flapping.isLeftOut(now)
             let mayLoadAgain = node.excludedUntil.map { $0 <= now } ?? false
+            if mayLoadAgain { nodes[id]?.excludedUntil = nil }
             if isBack || mayLoadAgain, active?.deployment.nodes.contains(id) != true { isWorthAPlan = true }
             guard isBack else { continue }
             nodes[id]?.flapping.cause = ""
