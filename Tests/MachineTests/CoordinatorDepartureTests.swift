@@ -178,6 +178,54 @@ import Wire
             driver.wait(.seconds(2))
             #expect(driver.machine.state(of: "a") == nil && !driver.machine.isServing)
         },
+        Case("the topology calls a drained worker something else: it stays drained, until it is taken back or is another process") {
+            func renamed() -> D {
+                var driver = D.serving([["a"], ["b"]])
+                driver.step(drain("b"))
+                driver.deploy([["a"]])
+                let targets = [
+                    CoordinatorMachine.Target(name: "a", addresses: ["a:9000"]), .init(name: "c", addresses: ["b:9000"]),
+                ]
+                driver.step(.targets(targets))
+                driver.forget("b")
+                return driver
+            }
+            var driver = renamed()
+            #expect(driver.machine.state(of: "b") == nil)
+            driver.join("c", incarnation: D.incarnation(of: "b"))
+            driver.wait(.milliseconds(300))
+            #expect(
+                driver.machine.state(of: "c") == .drained && driver.machine.status().nodes.last?.cause == "drained by an operator")
+            #expect(outcomes(driver.step(drain("c", undo: true))) == ["c takes part again"])
+            // It was told once: no later connection finds the mark again.
+            _ = driver.close("c")
+            driver.join("c", incarnation: D.incarnation(of: "b"))
+            #expect(driver.machine.state(of: "c") == .ready)
+            driver = renamed()
+            driver.join("c", incarnation: 9)
+            #expect(driver.machine.state(of: "c") == .ready)
+        },
+        Case("renamed while it drains, and found at its alias first: it is drained under the new name") {
+            var driver = D.serving([["a"], ["b"]])
+            driver.step(drain("a"))
+            let targets = [
+                CoordinatorMachine.Target(name: "c", addresses: ["a:9000"]), .init(name: "b", addresses: ["b:9000"]),
+            ]
+            driver.step(.targets(targets))
+            _ = CoordinatorAliasTests.meets(&driver, "c", "a")
+            driver.forget("a")
+            driver.join("c", incarnation: D.incarnation(of: "a"))
+            driver.wait(.milliseconds(300))
+            #expect(driver.machine.state(of: "c") == .drained && driver.machine.state(of: "a") == nil)
+        },
+        Case("drained, not listed and listed again: it goes on draining") {
+            var driver = D.serving([["a"], ["b"]])
+            driver.submit(1)
+            driver.step(drain("b"))
+            driver.step(.targets(D.targets(["a"])))
+            driver.step(.targets(D.targets(["a", "b"])))
+            #expect(driver.machine.state(of: "b") == .draining)
+        },
         Case("listed again meanwhile, it stays") {
             var driver = D.serving([["a"], ["b"]])
             driver.submit(1)

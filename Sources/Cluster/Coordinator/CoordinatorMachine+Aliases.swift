@@ -85,17 +85,18 @@ extension CoordinatorMachine {
             nodeOfTarget[target] = node.id
             nodes[node.id]?.target = target
             nodes[node.id]?.addresses = alias.addresses
-            if node.departure?.cause == .unlisted { _ = comeBack(node.id, now, &out) }
+            listAgain(node.id, now, &out)
         }
     }
 
     /// The topology gives another name to a worker that is called by it (it has no `--name`): the same process under a new name.
     ///
     /// Routes, reservations and the other workers' links know it by the old one, so it leaves under that and is dialled at once by the new:
-    /// what was under way on it is run again, its partitions stay loaded, and nothing of the old name stays.
+    /// what was under way on it is run again, its partitions stay loaded, and nothing of the old name stays but an operator's drain.
     private mutating func rename(_ old: Node, by target: NodeID, _ alias: Alias, _ now: Instant, _ out: inout [Directive]) {
         let why = "the topology calls it \(target) now"
         log(.info, "a worker is renamed", ["node": target.description, "was": old.id.description], &out)
+        if old.departure?.cause == .asked { rememberDrain(of: old.departure?.incarnation) }
         lose(old.id, why, as: .departure, now, &out)
         remove(old.id, because: why, now, &out)
         guard nodes[target] == nil else { return }

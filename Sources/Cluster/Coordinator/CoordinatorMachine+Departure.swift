@@ -8,6 +8,9 @@ extension CoordinatorMachine {
     /// Commands that wait for one drain at once: people and scripts, not load.
     static let drainWaiterLimit = 64
 
+    /// Drained processes that are known by no name at once: renamed ones are back within seconds.
+    static let drainedProcessLimit = 256
+
     /// Why a node goes, and how far it has come.
     struct Departure: Sendable {
         enum Cause: Sendable, Hashable {
@@ -77,6 +80,8 @@ extension CoordinatorMachine {
             node.departure ?? Departure(cause: cause, incarnation: node.control == nil ? nil : node.incarnation, startedAt: now)
         // Who is asked to drain and then told to end, or taken off the list, will not come back.
         if departure.cause != cause {
+            // The topology may call the same process something else: an operator's drain is of the process.
+            if departure.cause == .asked, cause == .unlisted { rememberDrain(of: departure.incarnation) }
             departure.isDone = false
             departure.startedAt = now
         }
@@ -179,6 +184,30 @@ extension CoordinatorMachine {
         return "takes part again"
     }
 
+    /// The topology names it again: it takes part, or goes on draining where an operator asked for that.
+    mutating func listAgain(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+        guard let node = nodes[id], node.departure?.cause == .unlisted else { return }
+        if let incarnation = node.incarnation, recallDrain(of: incarnation) {
+            nodes[id]?.departure?.cause = .asked
+        } else {
+            _ = comeBack(id, now, &out)
+        }
+    }
+
+    /// The process's name goes, and it may come back under another one.
+    mutating func rememberDrain(of incarnation: IncarnationID?) {
+        guard let incarnation, !drainedProcesses.contains(incarnation) else { return }
+        drainedProcesses.append(incarnation)
+        if drainedProcesses.count > Self.drainedProcessLimit { drainedProcesses.removeFirst() }
+    }
+
+    /// Whether the process was drained when its name went; said once, for from then on its node is marked.
+    private mutating func recallDrain(of incarnation: IncarnationID) -> Bool {
+        guard let index = drainedProcesses.firstIndex(of: incarnation) else { return false }
+        drainedProcesses.remove(at: index)
+        return true
+    }
+
     // MARK: What happens to a node meanwhile
 
     /// Whether a node that has just connected stays out: it was drained, and it is still the same process.
@@ -192,8 +221,14 @@ extension CoordinatorMachine {
         return true
     }
 
-    /// Ends the marks that do not outlive a connection (`leaving` is said again on the next) or the process.
-    mutating func renewDeparture(_ id: NodeID, _ incarnation: IncarnationID, _ out: inout [Directive]) {
+    /// Ends the marks that do not outlive a connection (`leaving` is said again on the next) or the process; a drain outlives the name.
+    mutating func renewDeparture(_ id: NodeID, _ incarnation: IncarnationID, _ now: Instant, _ out: inout [Directive]) {
+        defer {
+            if recallDrain(of: incarnation), nodes[id]?.departure == nil {
+                nodes[id]?.departure = Departure(cause: .asked, incarnation: incarnation, startedAt: now)
+                departing.insert(id)
+            }
+        }
         guard let departure = nodes[id]?.departure else { return }
         if departure.cause != .asked || (departure.incarnation != nil && departure.incarnation != incarnation) {
             for waiter in departure.waiters { refuse(waiter, .cancelled, "\(id) has connected anew before it was drained", &out) }

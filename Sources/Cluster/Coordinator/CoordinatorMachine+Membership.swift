@@ -40,7 +40,7 @@ extension CoordinatorMachine {
                 rearm(target.name)
                 continue
             }
-            if nodes[id]?.departure?.cause == .unlisted { _ = comeBack(id, now, &out) }
+            listAgain(id, now, &out)
             if let known = nodes[id], known.pinnedStage != target.pinnedStage {
                 nodes[id]?.pinnedStage = target.pinnedStage
                 if known.state == .ready { requestPlan(now, after: .zero) }
@@ -199,7 +199,7 @@ extension CoordinatorMachine {
             let isSame = nodes[id]?.incarnation == welcome.incarnation
             lose(id, "it was reached a second time", as: isSame ? .connection : .process, now, &out)
         }
-        renewDeparture(id, welcome.incarnation, &out)
+        renewDeparture(id, welcome.incarnation, now, &out)
         nodes[id]?.isDialing = false
         nodes[id]?.redialAt = nil
         nodes[id]?.control = connection

@@ -49,6 +49,8 @@ public struct CoordinatorMachine: Sendable {
     var registrationWakeAt: Instant?
     /// Nodes with a ``Departure``.
     var departing: Set<NodeID> = []
+    /// Processes that an operator drained and whose names have left the topology since; the oldest first.
+    var drainedProcesses: [IncarnationID] = []
     /// Why the last plan without the departing nodes was not possible.
     var departureObstacle: String?
 
