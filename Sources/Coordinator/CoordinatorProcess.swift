@@ -204,7 +204,6 @@ final class CoordinatorProcess {
         reader?.shutDown(discardingQueued: true)
         history.close()
         loop.shutDown()
-        // The log has the line too; the exit status is for scripts.
         if let analysisFailure { throw CommandFailure(.badData, "\(settings.modelPath): \(analysisFailure)") }
     }
 
@@ -311,7 +310,7 @@ final class CoordinatorProcess {
             logBatching(of: prepared)
             step(.modelReady(prepared.served))
         case .prepared(.failure(let failure)):
-            logger.error("the model cannot be served", metadata: ["cause": "\(failure.message)"])
+            // The last line that the process writes says it.
             analysisFailure = failure.message
             loop.stop()
         case .planned(let generation, let outcome): step(.planned(generation, outcome))
