@@ -23,6 +23,10 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Input of a model without a manifest, once for each.", valueName: "spec"))
     var spec: [String] = []
 
+    /// What `--spec` was called.
+    @Option(name: .customLong("input"), help: .hidden)
+    var oldSpec: [String] = []
+
     @Option(help: ArgumentHelp.example)
     var example: String?
 
@@ -72,6 +76,10 @@ struct PlanCommand: AsyncParsableCommand {
     @OptionGroup var connection: ClientOptions
 
     private func checkOptions() throws {
+        guard oldSpec.isEmpty else {
+            throw ValidationError(
+                "--input is an old name: --spec name:float32[N,…] declares an input, and --example names a file with inputs")
+        }
         guard model != nil || nodes == nil else { throw ValidationError("--nodes needs --model: which model is to be planned?") }
         if model == nil, compare || layers || svg != nil || !without.isEmpty || !pin.isEmpty {
             throw ValidationError("--compare, --layers, --svg, --without and --pin plan anew: they need --model")

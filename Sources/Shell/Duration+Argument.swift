@@ -9,13 +9,19 @@ extension Duration {
     /// - Throws: ``ValueError`` that says how to write it.
     public init(parsing text: some StringProtocol) throws(ValueError) {
         let whole = String(text)
+        func malformed(_ why: String, isReason: Bool = true) -> ValueError {
+            ValueError("duration \"\(whole)\": \(why); write it like 250ms, 2s or 1m", reason: isReason ? why : nil)
+        }
         let unit = Duration.units.first { unit in
             whole.hasSuffix(unit.suffix) && whole.dropLast(unit.suffix.count).last.map { $0.isNumber } ?? false
         }
-        guard let unit, let amount = DecimalNumber(whole.dropLast(unit.suffix.count)),
-            let nanoseconds = amount.times(unit.nanoseconds)
-        else {
-            throw ValueError("duration \"\(whole)\" is not a number with a unit below 292 years; write it like 250ms, 2s or 1m")
+        guard let unit, let amount = DecimalNumber(whole.dropLast(unit.suffix.count)) else {
+            if DecimalNumber(whole) != nil { throw malformed("there is no unit") }
+            // How to write it says this, too.
+            throw malformed("it is not a number with a unit", isReason: false)
+        }
+        guard let nanoseconds = amount.times(unit.nanoseconds) else {
+            throw malformed("it is not a whole number of nanoseconds below 292 years")
         }
         self = .nanoseconds(nanoseconds)
     }

@@ -61,7 +61,7 @@ public struct HostPort: Sendable, Hashable, CustomStringConvertible {
     }
 
     private static func malformed(_ text: some StringProtocol, _ why: String) -> ValueError {
-        ValueError("address \"\(text)\": \(why); write host:port, [v6]:port, :port or port")
+        ValueError("address \"\(text)\": \(why); write host:port, [v6]:port, :port or port", reason: why)
     }
 
     /// As ``init(parsing:)`` reads it; IPv6 addresses get their brackets back.

@@ -9,14 +9,29 @@ struct UsageMessage {
         "addr": "write host:port, [v6]:port, :port or port",
     ]
 
+    /// Why such a value is refused; `nil` where what it is says enough.
+    /// - Parameter valueName: what it is called in `--help`.
+    static func reason(_ value: String, _ valueName: String?) -> String? {
+        do throws(ValueError) {
+            switch valueName {
+            case "time": _ = try Duration(parsing: value)
+            case "addr": _ = try HostPort(parsing: value)
+            default: break
+            }
+            return nil
+        } catch {
+            return error.reason
+        }
+    }
+
     /// - Parameter message: the parser's own.
     init(_ message: String) {
         let body = message.hasPrefix("Error: ") ? message.dropFirst("Error: ".count) : Substring(message)
         var lines = body.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        if let first = lines.first, let value = Self.refusedOption(in: Substring(first))?.valueName,
-            let how = Self.howToWrite[value]
+        if let first = lines.first, let refused = Self.refusedOption(in: Substring(first)), let name = refused.valueName,
+            let how = Self.howToWrite[name]
         {
-            lines[0] += "; \(how)"
+            lines[0] += "\(Self.reason(refused.value, name).map { ": \($0)" } ?? ""); \(how)"
         }
         let prefix = message.hasPrefix("Error: ") ? "error: " : ""
         text = prefix + lines.joined(separator: "\n")

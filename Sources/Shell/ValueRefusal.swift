@@ -20,7 +20,8 @@ public struct ValueRefusal: Sendable, Hashable {
             return
         }
         self.init(
-            problem: "\"\(refused.value)\" is no value of this option",
+            problem: "\"\(refused.value)\" is no value of this option"
+                + (UsageMessage.reason(refused.value, refused.valueName).map { ": \($0)" } ?? ""),
             fix: refused.valueName.flatMap { UsageMessage.howToWrite[$0] } ?? Self.choices(message) ?? "see --help")
     }
 

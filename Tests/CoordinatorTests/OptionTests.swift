@@ -185,7 +185,7 @@ import Wire
     }
 
     static let badEntries = [
-        BadEntry("deadline: 5", 11, "deadline", "\"5\" is no value of this option; write a number with a unit"),
+        BadEntry("deadline: 5", 11, "deadline", "\"5\" is no value of this option: there is no unit; write a number with a unit"),
         BadEntry("deadline: 0s", 11, "deadline", "it is a time above 0"),
         BadEntry("deadline: [5s, 6s]", 11, "deadline", "a single value must stand here"),
         BadEntry("deadline:", 10, "deadline", "a single value must stand here"),
@@ -195,7 +195,8 @@ import Wire
         BadEntry("micro-batch: many", 14, "micro-batch", "\"many\" is no number of items; write auto, or 1 to 4096"),
         BadEntry("maximum-load: 1.5", 15, "maximum-load", "it is a share"),
         BadEntry("maximum-load: high", 15, "maximum-load", "\"high\" is no share"),
-        BadEntry("listen: a:b", 9, "listen", "\"a:b\" is no value of this option; write host:port"),
+        BadEntry(
+            "listen: a:b", 9, "listen", "\"a:b\" is no value of this option: \"b\" is not a port from 0 to 65535; write host:port"),
         BadEntry("result-cache: 5M", 15, "result-cache", "\"5M\" is no value of this option; write it like 512MiB"),
         BadEntry("log-level: loud", 12, "log-level", "\"loud\" is no value of this option; write one of"),
         BadEntry("insecure: 1", 11, "insecure", "\"1\" is neither true nor false"),

@@ -24,11 +24,16 @@ struct CommandTests {
         "what the parser throws",
         arguments: [
             (["--help"], 0, "OVERVIEW|USAGE"), (["--version"], 0, "0.1.0"),
-            (["--wait", "2"], 64, "'--wait <time>'; write a number with a unit, like 250ms"),
+            (["--wait", "2"], 64, "'--wait <time>': there is no unit; write a number with a unit, like 250ms"),
+            (["--wait", "soon"], 64, "'--wait <time>'; write a number with a unit, like 250ms"),
+            (["--wait", "9999999h"], 64, "': it is not a whole number of nanoseconds below 292 years; write"),
             (["--keep", "5M"], 64, "'--keep <size>'; write it like 512MiB"),
             (["--unknown"], 64, "Unknown option '--unknown'"), (["--wait", "0s"], 64, "--wait must be above 0"),
             (["--log-level", "loud"], 64, "loud"),
-            (["--listen", "a:b"], 64, "'a:b' is invalid for '--listen <addr>'; write host:port"),
+            (
+                ["--listen", "a:b"], 64,
+                "'a:b' is invalid for '--listen <addr>': \"b\" is not a port from 0 to 65535; write host:port"
+            ),
         ] as [([String], Int32, String)])
     func parsing(_ arguments: [String], _ status: Int32, _ text: String) throws {
         let error = try #require(throws: (any Error).self) {
@@ -46,14 +51,15 @@ struct CommandTests {
     @Test(
         "a wrong value in the words of a file",
         arguments: [
-            ("wait", "5", "write a number with a unit, like 250ms, 2s or 1m"),
-            ("listen", "a:b", "write host:port, [v6]:port, :port or port"),
-            ("log-level", "loud", "write one of trace, debug, info, notice, warning, error, critical"),
+            ("wait", "5", ": there is no unit", "write a number with a unit, like 250ms, 2s or 1m"),
+            ("listen", "1::2", ": an IPv6 address needs brackets, like [::1]:9000", "write host:port, [v6]:port, :port or port"),
+            ("log-level", "loud", "", "write one of trace, debug, info, notice, warning, error, critical"),
         ])
-    func valueRefusal(_ option: String, _ value: String, _ fix: String) throws {
+    func valueRefusal(_ option: String, _ value: String, _ reason: String, _ fix: String) throws {
         let error = try #require(throws: (any Error).self) { try Sample.parseAsRoot(["--\(option)=\(value)"]) }
         #expect(
-            ValueRefusal(error, thrownBy: Sample.self) == ValueRefusal(problem: "\"\(value)\" is no value of this option", fix: fix)
+            ValueRefusal(error, thrownBy: Sample.self)
+                == ValueRefusal(problem: "\"\(value)\" is no value of this option\(reason)", fix: fix)
         )
     }
 
