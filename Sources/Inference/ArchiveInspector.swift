@@ -221,9 +221,13 @@ package struct ArchiveInspector {
     }
 
     /// What people take for a model's file.
-    private static let known: [(beginning: String, what: String, fix: String)] = [
-        ("version https://git-lfs", "a pointer of Git LFS, which stands for the file", "fetch the file with git lfs pull"),
-        ("<", "a web page, perhaps a server's error", "download it again, from the address of the file itself"),
+    private static let known: [(beginning: [UInt8], what: String, fix: String)] = [
+        (
+            Array("version https://git-lfs".utf8), "a pointer of Git LFS, which stands for the file",
+            "fetch the file with git lfs pull"
+        ),
+        (Array("<".utf8), "a web page, perhaps a server's error", "download it again, from the address of the file itself"),
+        ([0x1f, 0x8b], "a gzip file", "unpack it with gunzip"),
     ]
 
     private func notAnArchive() -> InferenceError {
@@ -235,11 +239,8 @@ package struct ArchiveInspector {
         if bytes.count < Zip.endByteCount, bytes.starts(with: [0x50, 0x4b, 0x03, 0x04]) {
             return InferenceError(.truncated, "it ends after \(bytes.count) bytes; copy or download it again")
         }
-        if let other = Self.known.first(where: { bytes.starts(with: $0.beginning.utf8) }) {
+        if let other = Self.known.first(where: { bytes.starts(with: $0.beginning) }) {
             return InferenceError(.notAnArchive, "it is \(other.what), not a TorchScript archive; \(other.fix)")
-        }
-        if bytes.starts(with: [0x1f, 0x8b]) {
-            return InferenceError(.notAnArchive, "it is a gzip file, not a TorchScript archive; unpack it with gunzip")
         }
         return InferenceError(.notAnArchive, "it is no TorchScript archive (it does not begin like a zip file); \(Self.exportHint)")
     }
