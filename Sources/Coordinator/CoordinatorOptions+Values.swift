@@ -82,12 +82,7 @@ extension CoordinatorOptions {
         var inputs: [TensorSpec] = []
         for text in spec {
             do { inputs.append(try TensorSpec(parsing: text)) } catch {
-                // Its message ends with how to write one.
-                let message = "\(error)"
-                let end = message.ranges(of: "; ").last
-                throw BadOption(
-                    option: "spec", problem: String(message[..<(end?.lowerBound ?? message.endIndex)]),
-                    fix: end.map { String(message[$0.upperBound...]) } ?? "see --help")
+                throw BadOption(option: "spec", problem: error.problem, fix: error.fix ?? "see --help")
             }
         }
         return (inputs, level)

@@ -14,12 +14,17 @@ public struct TensorError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public let code: Code
-    public let message: String
+    /// What is wrong, without the fix where that is known apart.
+    public let problem: String
+    public let fix: String?
 
-    public init(_ code: Code, _ message: String) {
+    public init(_ code: Code, _ problem: String, fix: String? = nil) {
         self.code = code
-        self.message = message
+        self.problem = problem
+        self.fix = fix
     }
+
+    public var message: String { fix.map { "\(problem); \($0)" } ?? problem }
 
     public var description: String { message }
 }

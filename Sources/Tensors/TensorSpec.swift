@@ -63,7 +63,7 @@ public struct TensorSpec: Sendable, Hashable, Codable, CustomStringConvertible {
     /// Reads `name:dtype[d0,d1,…]`.
     public init(parsing text: String) throws(TensorError) {
         func malformed(_ why: String) -> TensorError {
-            TensorError(.malformedSpec, "input \"\(text)\": \(why); write it like name:float32[N,3,224,224]")
+            TensorError(.malformedSpec, "input \"\(text)\": \(why)", fix: "write it like name:float32[N,3,224,224]")
         }
         guard let colon = text.firstIndex(of: ":"), colon > text.startIndex else {
             throw malformed("there is no name before a colon")
