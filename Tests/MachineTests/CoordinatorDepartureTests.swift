@@ -202,6 +202,11 @@ import Wire
             driver.join("c", incarnation: D.incarnation(of: "b"))
             #expect(driver.machine.state(of: "c") == .ready)
             driver = renamed()
+            // Taken back by its old name: nobody has it, but the mark is gone.
+            #expect(driver.step(drain("b", undo: true)).errors.count == 1)
+            driver.join("c", incarnation: D.incarnation(of: "b"))
+            #expect(driver.machine.state(of: "c") == .ready)
+            driver = renamed()
             driver.join("c", incarnation: 9)
             #expect(driver.machine.state(of: "c") == .ready)
         },

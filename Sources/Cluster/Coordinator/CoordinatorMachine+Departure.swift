@@ -38,11 +38,20 @@ extension CoordinatorMachine {
         var number: UInt64
     }
 
+    /// A process that stays out under whatever name it comes back.
+    struct DrainedProcess: Sendable, Hashable {
+        /// As it was called, and as an operator may still call it.
+        var node: NodeID
+        var incarnation: IncarnationID
+    }
+
     // MARK: From outside
 
     mutating func drainRequested(_ connection: ConnectionID, _ request: DrainRequest, _ now: Instant, _ out: inout [Directive]) {
         let id = NodeID(request.node)
         let waiter = DrainWaiter(connection: connection, number: request.id)
+        // Whatever is said of a node that is not there: it is not to stay out.
+        if request.undo { drainedProcesses.removeAll { $0.node == id } }
         guard let node = nodes[id] else {
             let known = nodes.keys.sorted().map(\.description).joined(separator: ", ")
             let who = known.isEmpty ? "no node is known yet" : "the nodes are: \(known)"
@@ -81,7 +90,7 @@ extension CoordinatorMachine {
         // Who is asked to drain and then told to end, or taken off the list, will not come back.
         if departure.cause != cause {
             // The topology may call the same process something else: an operator's drain is of the process.
-            if departure.cause == .asked, cause == .unlisted { rememberDrain(of: departure.incarnation) }
+            if departure.cause == .asked, cause == .unlisted { rememberDrain(of: id, departure.incarnation) }
             departure.isDone = false
             departure.startedAt = now
         }
@@ -195,15 +204,15 @@ extension CoordinatorMachine {
     }
 
     /// The process's name goes, and it may come back under another one.
-    mutating func rememberDrain(of incarnation: IncarnationID?) {
-        guard let incarnation, !drainedProcesses.contains(incarnation) else { return }
-        drainedProcesses.append(incarnation)
+    mutating func rememberDrain(of id: NodeID, _ incarnation: IncarnationID?) {
+        guard let incarnation, !drainedProcesses.contains(where: { $0.incarnation == incarnation }) else { return }
+        drainedProcesses.append(DrainedProcess(node: id, incarnation: incarnation))
         if drainedProcesses.count > Self.drainedProcessLimit { drainedProcesses.removeFirst() }
     }
 
     /// Whether the process was drained when its name went; said once, for from then on its node is marked.
     private mutating func recallDrain(of incarnation: IncarnationID) -> Bool {
-        guard let index = drainedProcesses.firstIndex(of: incarnation) else { return false }
+        guard let index = drainedProcesses.firstIndex(where: { $0.incarnation == incarnation }) else { return false }
         drainedProcesses.remove(at: index)
         return true
     }

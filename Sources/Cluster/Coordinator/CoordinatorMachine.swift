@@ -50,7 +50,7 @@ public struct CoordinatorMachine: Sendable {
     /// Nodes with a ``Departure``.
     var departing: Set<NodeID> = []
     /// Processes that an operator drained and whose names have left the topology since; the oldest first.
-    var drainedProcesses: [IncarnationID] = []
+    var drainedProcesses: [DrainedProcess] = []
     /// Why the last plan without the departing nodes was not possible.
     var departureObstacle: String?
 
