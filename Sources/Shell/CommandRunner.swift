@@ -7,6 +7,9 @@ public struct CommandOutcome: Sendable, Hashable {
     public let standardOutput: String
     public let standardError: String
 
+    /// Characters of an error at most: more than any of our own texts, and a screen of them.
+    private static let errorLimit = 4_000
+
     /// Sorts what a command threw into the exit statuses of the contract.
     ///
     /// Help and version requests are no failure and go to stdout; wrong options are 64; an ``ExitStatusProviding`` error has its own
@@ -37,7 +40,15 @@ public struct CommandOutcome: Sendable, Hashable {
     private init(status: Int32, standardOutput: String, standardError: String) {
         self.status = status
         self.standardOutput = standardOutput
-        self.standardError = standardError
+        self.standardError = Self.withoutItsMiddle(standardError)
+    }
+
+    /// An error quotes what it was given, which may be a key of a megabyte: what is wrong stands at its begin, the remedy at its end.
+    private static func withoutItsMiddle(_ text: String) -> String {
+        guard text.utf8.count > errorLimit else { return text }
+        let part = errorLimit / 2
+        let omitted = text.count - 2 * part
+        return omitted > 0 ? "\(text.prefix(part)) … (\(omitted) characters) … \(text.suffix(part))" : text
     }
 
     fileprivate func finish() -> Never {

@@ -81,6 +81,17 @@ struct CommandTests {
         #expect(silent.status == 69 && silent.standardError.isEmpty && silent.standardOutput.isEmpty)
     }
 
+    /// A compose file whose one key had a megabyte was quoted whole.
+    @Test func whatIsQuotedAtLengthLosesItsMiddle() {
+        let failure = CommandFailure(
+            .badData, "a.yaml: none of them (" + String(repeating: "k", count: 1_000_000) + ") is a worker; write one")
+        let error = CommandOutcome(of: failure, thrownBy: Sample.self).standardError
+        #expect(error.count < 4_100)
+        #expect(error.hasPrefix("error: a.yaml: none of them (kkk"))
+        #expect(error.contains("characters) …"))
+        #expect(error.hasSuffix("kkk) is a worker; write one\n"))
+    }
+
     @Test func theStatusNumbersAreTheContract() {
         #expect(ExitStatus.allCases.map(\.rawValue) == [0, 1, 64, 65, 69])
     }

@@ -118,7 +118,7 @@ def compose(folder):
     (folder / "merges.yaml").write_text(
         "m0: &m0 {" + ", ".join(f"k{n}: v" for n in range(2_000)) + "}\n"
         + "".join(f"m{n}: &m{n}\n  <<: [{', '.join([f'*m{n - 1}'] * 20)}]\n" for n in range(1, 12))
-        + "services:\n  w: {command: amp4ec-worker, labels: *m11}\n")
+        + "services:\n  w: {command: amp4ec-worker --listen nowhere, labels: *m11}\n")
     (folder / "one-key.yaml").write_text("services:\n  ? " + "k" * 1_000_000 + "\n")
 
 
