@@ -66,6 +66,8 @@ struct NPYHeader {
         let supported = DType.allCases.map(\.name).joined(separator: ", ")
         // The order of an element's bytes comes first; numpy takes none for this machine's own.
         let code = descr.first.map { "<>=|".contains($0) } == true ? descr.dropFirst() : descr[...]
+        // Not numpy's own writing, but it reads the name, too, and "float32 is not supported" would be no help.
+        if let named = DType.allCases.first(where: { $0.name == code }) { return named }
         switch code {
         case "f4": return .float32
         case "f2": return .float16

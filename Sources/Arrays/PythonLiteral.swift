@@ -68,8 +68,9 @@ struct PythonLiteral {
         return Int(String(decoding: digits, as: UTF8.self))
     }
 
-    /// A string without escapes in either kind of quotes.
+    /// A string without escapes in either kind of quotes, also with the `u` before it that Python 2 writes.
     private mutating func string() -> String? {
+        _ = take("u")
         guard let quote = peek(), quote == UInt8(ascii: "'") || quote == UInt8(ascii: "\"") else { return nil }
         let start = position + 1
         guard let end = text[start...].firstIndex(of: quote) else { return nil }
@@ -97,7 +98,8 @@ struct PythonLiteral {
         return position < text.count ? text[position] : nil
     }
 
+    /// Python's own blanks between the parts of a literal: tabs, and the line ends of other systems, too.
     private mutating func skipBlanks() {
-        while position < text.count, text[position] == 0x20 || text[position] == 0x0a { position += 1 }
+        while position < text.count, [0x20, 0x0a, 0x0d, 0x09, 0x0c].contains(text[position]) { position += 1 }
     }
 }

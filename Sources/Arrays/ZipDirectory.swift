@@ -68,16 +68,20 @@ struct ZipDirectory {
     ) throws(ArrayError) -> End? {
         let lowest = max(0, bytes.count - endLength - maximumCommentLength)
         var found: Int?
+        // Blanks or zeros that a transfer put behind the archive are no damage, and Python reads such files, too.
+        var isFollowed: Int?
         for offset in stride(from: bytes.count - endLength, through: lowest, by: -1) {
             var reader = ByteReader(bytes, at: offset)
             guard reader.integer(UInt32.self) == 0x0605_4b50 else { continue }
             var comment = ByteReader(bytes, at: offset + 20)
-            if let length: UInt16 = comment.integer(), offset + endLength + Int(length) == bytes.count {
+            guard let length: UInt16 = comment.integer() else { continue }
+            if offset + endLength + Int(length) == bytes.count {
                 found = offset
                 break
             }
+            if isFollowed == nil, offset + endLength + Int(length) < bytes.count { isFollowed = offset }
         }
-        guard let found else { return nil }
+        guard let found = found ?? isFollowed else { return nil }
         var reader = ByteReader(bytes, at: found + 4)
         guard let disk: UInt16 = reader.integer(), let directoryDisk: UInt16 = reader.integer(),
             let countHere: UInt16 = reader.integer(), let count: UInt16 = reader.integer(), let size: UInt32 = reader.integer(),
@@ -124,7 +128,9 @@ struct ZipDirectory {
             let nameBytes = reader.take(Int(nameLength)), let extra = reader.take(Int(extraLength)),
             reader.take(Int(commentLength)) != nil
         else { return nil }
-        guard let name = String(validating: nameBytes, as: UTF8.self), !name.isEmpty else { return nil }
+        // Old tools write names in the code page of their machine: nobody asks for such an array, and the others are fine.
+        let name = String(decoding: nameBytes, as: UTF8.self)
+        guard !name.isEmpty else { return nil }
         let obstacle: Obstacle? =
             if flags & 1 != 0 {
                 Obstacle(problem: "it is encrypted", fix: "write it without a password")

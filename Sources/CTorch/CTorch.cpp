@@ -241,7 +241,8 @@ struct amp_torch_tensors {
     void add(const at::Tensor &tensor) {
         if (describe(tensor).dtype == 0) {
             fail(AMP_TORCH_UNSUPPORTED,
-                 std::string("an output is ") + (tensor.defined() ? c10::toString(tensor.scalar_type()) : "undefined") +
+                 std::string("an output is ") +
+                     (tensor.defined() ? std::string(c10::getDtypeNames(tensor.scalar_type()).first) : "undefined") +
                      " with " + std::to_string(tensor.defined() ? tensor.dim() : 0) +
                      " dimensions; float32, float16, uint8, int32, int64 and bool with up to 8 travel: convert it in "
                      "the model");

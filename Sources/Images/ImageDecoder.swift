@@ -15,10 +15,8 @@ public enum ImageDecoder {
         switch ImageKind(of: bytes) {
         case .jpeg: return try JPEGDecoder.decode(bytes, name: name)
         case .png: return try PNGDecoder.decode(bytes, name: name)
-        case .other(let looks):
-            throw ImageError(
-                .notAnImage, file: name, problem: "it is neither a JPEG nor a PNG image: \(looks)",
-                fix: bytes.isEmpty ? "copy the file again" : "convert it to JPEG or PNG")
+        case .other(let looks, let fix):
+            throw ImageError(.notAnImage, file: name, problem: "it is neither a JPEG nor a PNG image: \(looks)", fix: fix)
         }
     }
 
@@ -52,9 +50,10 @@ public enum ImageDecoder {
 enum ImageKind {
     case jpeg
     case png
-    /// In words for a message.
-    case other(String)
+    /// In words for a message, and what to do.
+    case other(String, fix: String)
 
+    private static let conversion = "convert it to JPEG or PNG"
     private static let signatures: [(offset: Int, bytes: [UInt8], name: String)] = [
         (0, Array("GIF8".utf8), "it looks like a GIF"), (8, Array("WEBP".utf8), "it looks like a WebP picture"),
         (0, Array("BM".utf8), "it looks like a BMP picture"), (0, [0x49, 0x49, 0x2a, 0], "it looks like a TIFF picture"),
@@ -73,14 +72,19 @@ enum ImageKind {
         } else if has([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]) {
             self = .png
         } else if bytes.isEmpty {
-            self = .other("it is empty")
+            self = .other("it is empty", fix: "copy the file again")
+        } else if has([0x89, 0x50, 0x4e, 0x47]) {
+            self = .other("a copy in text mode changed the line ends of a PNG", fix: "copy the file again, in binary mode")
+        } else if has(Array("version https://git-lfs".utf8)) {
+            self = .other("it is a pointer of Git LFS, which stands for the file", fix: "fetch the file with git lfs pull")
         } else if let match = ImageKind.signatures.first(where: { has($0.bytes, at: $0.offset) }) {
-            self = .other(match.name)
+            self = .other(match.name, fix: ImageKind.conversion)
         } else if bytes.prefix(256).allSatisfy({ (0x20..<0x7f).contains($0) || [0x09, 0x0a, 0x0d].contains($0) }) {
-            self = .other("it looks like text")
+            self = .other("it looks like text", fix: ImageKind.conversion)
         } else {
             self = .other(
-                "it begins with \(bytes.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " "))")
+                "it begins with \(bytes.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " "))",
+                fix: ImageKind.conversion)
         }
     }
 }

@@ -7,6 +7,12 @@ enum PNGDecoder {
     private static let maximumChunkByteCount = 16 << 20
 
     static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
+        // Xcode's own kind of PNG has this chunk before the header: another order of colours, and compressed data without zlib's frame.
+        guard !bytes.dropFirst(12).starts(with: "CgBI".utf8) else {
+            throw ImageError(
+                .malformed, file: name, problem: "it is a PNG of an iPhone app (CgBI), which only Apple's programs read",
+                fix: "convert it to an ordinary PNG")
+        }
         let context = try Context(name: name)
         try context.check(spng_set_chunk_limits(context.pointer, maximumChunkByteCount, maximumChunkByteCount))
         try context.check(spng_set_png_buffer(context.pointer, bytes.baseAddress, bytes.count))

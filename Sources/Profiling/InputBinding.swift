@@ -22,13 +22,16 @@ public enum InputBinding: Sendable, Hashable {
         guard specs.count == forward.count else {
             throw CommandFailure(
                 .badData,
-                "the model takes \(forward.count) inputs (\(forward.joined(separator: ", "))), but \(specs.count == 1 ? "one is" : "\(specs.count) are") described"
+                "the model takes \(forward.count) inputs (\(forward.joined(separator: ", "))), but \(specs.count == 1 ? "one is" : "\(specs.count) are") described\(specs.count > forward.count ? "; arguments with a default value keep it and are no inputs" : "")"
             )
         }
         // A trace of old may call two arguments alike: then names tell nothing.
         guard Set(forward).count == forward.count else { return (specs, .byPosition(forward: forward)) }
         let known = names.filter(forward.contains)
-        if known.isEmpty { return (specs, .byPosition(forward: forward)) }
+        if known.isEmpty {
+            try checkSpelling(of: names, against: forward, arguments)
+            return (specs, .byPosition(forward: forward))
+        }
         guard known.count == names.count else {
             let strange = names.filter { !forward.contains($0) }.map { "\"\($0)\"" }.joined(separator: ", ")
             let own = known.map { "\"\($0)\"" }.joined(separator: ", ")
@@ -38,5 +41,18 @@ public enum InputBinding: Sendable, Hashable {
             )
         }
         return (forward.compactMap { name in specs.first { $0.name == name } }, .byName)
+    }
+
+    /// "Key" for "key", or "inputIds" for "input_ids", is meant as a name: in another place than forward's it would be another input.
+    private static func checkSpelling(of names: [String], against forward: [String], _ arguments: String) throws(CommandFailure) {
+        func folded(_ name: String) -> String { String(name.lowercased().filter { $0 != "_" && $0 != "-" }) }
+        let own = forward.map(folded)
+        for (position, name) in names.enumerated() {
+            guard let place = own.firstIndex(of: folded(name)), own[position] != folded(name) else { continue }
+            throw CommandFailure(
+                .badData,
+                "input \"\(name)\" is not in the place of \"\(forward[place])\"; \(arguments): use its names as they are written there, or others for all inputs, in its order"
+            )
+        }
     }
 }

@@ -44,7 +44,8 @@ struct PortMapping: Hashable {
     /// Where `port` of the container is published: one address, or several where compose picks from a range (one for each replica).
     func publishedAddresses(of port: UInt16) -> [HostPort] {
         guard isTCP, target.contains(port), let published else { return [] }
-        let host = hostAddress.flatMap { IPAddress($0)?.isLoopback == true ? nil : $0 } ?? "localhost"
+        // Of the loopback's addresses the name means one: others stay as they are, since each may have a port of this number.
+        let host = hostAddress.flatMap { $0 == "127.0.0.1" ? nil : $0 } ?? "localhost"
         guard target.count > 1 else { return published.map { HostPort(host: host, port: $0) } }
         return [HostPort(host: host, port: published.lowerBound + (port - target.lowerBound))]
     }

@@ -32,6 +32,8 @@ struct YAMLReader {
     /// All documents of a file, in order; none of an empty one.
     static func documents(_ text: String, source: YAMLSource) throws(TopologyError) -> [ConfigNode] {
         try BoundedFile.check(byteCount: text.utf8.count, file: source.file)
+        // libyaml counts the mark as a column, so that a second key at the left edge would seem to stand outside of the first one's mapping.
+        let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         do {
             var reader = try YAMLReader(text, source: source)
             return try reader.documents()

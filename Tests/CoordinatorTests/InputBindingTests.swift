@@ -18,6 +18,9 @@ import Testing
         Case(testDescription: "in forward's order", names: ["query", "context"], bound: ["query", "context"], isByName: true),
         Case(testDescription: "in another order", names: ["context", "query"], bound: ["query", "context"], isByName: true),
         Case(testDescription: "none is forward's", names: ["b", "a"], bound: ["b", "a"], isByName: false),
+        Case(
+            testDescription: "written otherwise, in forward's order", names: ["Query", "con_text"], bound: ["Query", "con_text"],
+            isByName: false),
         Case(testDescription: "one, called otherwise", names: ["image"], forward: ["x"], bound: ["image"], isByName: false),
         Case(
             testDescription: "forward's names are alike", names: ["x", "y"], forward: ["x", "x"], bound: ["x", "y"], isByName: false
@@ -48,6 +51,12 @@ import Testing
         Refusal(
             testDescription: "twice the same", names: ["query", "query"],
             says: ["\"query\" is declared twice", "forward takes \"query\", \"context\""]),
+        Refusal(
+            testDescription: "written otherwise, in another order", names: ["Context", "Query"],
+            says: ["\"Context\" is not in the place of \"context\"", "forward takes \"query\", \"context\""]),
+        Refusal(
+            testDescription: "one written otherwise, in another place", names: ["a", "que_ry"],
+            says: ["\"que_ry\" is not in the place of \"query\""]),
         Refusal(testDescription: "twice a strange one", names: ["a", "a"], says: ["declared twice"]),
         Refusal(testDescription: "too few", names: ["query"], says: ["takes 2 inputs (query, context), but one is described"]),
         Refusal(testDescription: "too many", names: ["query", "context", "x"], says: ["takes 2 inputs", "3 are described"]),

@@ -31,6 +31,18 @@ struct ImagesTests {
         #expect(error.fix == (bytes.isEmpty ? "copy the file again" : "convert it to JPEG or PNG"))
     }
 
+    @Test(
+        "what was no picture's fault says so",
+        arguments: [
+            ([0x89] + Array("PNG\n\u{1a}\n".utf8), "copy the file again, in binary mode"),
+            (Array("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".utf8), "git lfs pull"),
+            (Array(PictureFixture.pngRGB.bytes.prefix(8)) + [0, 0, 0, 4] + Array("CgBI".utf8), "convert it to an ordinary PNG"),
+        ] as [([UInt8], String)])
+    func notThePicturesFault(_ bytes: [UInt8], _ fix: String) throws {
+        let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(bytes, name: "photo.png") }
+        #expect(error.fix.contains(fix) && !error.description.contains("cannot be decoded"), "\(error)")
+    }
+
     /// Every viewer shows such a picture: what is too large is named, and the file is not called damaged.
     @Test func aTextLargerThanAnyPictureNeedsIsNamed() throws {
         func bigEndian(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }

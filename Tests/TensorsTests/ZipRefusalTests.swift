@@ -62,6 +62,24 @@ struct ZipRefusalTests {
         }
     }
 
+    /// numpy reads them, so none is called damaged.
+    @Test(
+        "what a transfer or an old tool leaves in a good archive",
+        arguments: [
+            ([0x0a], "a"), ([UInt8](repeating: 0, count: 100), "a"), (Array("\r\n\u{1a}".utf8), "a"), ([], "gr\u{94}\u{e1}e"),
+        ] as [([UInt8], String)])
+    func harmless(_ behind: [UInt8], _ name: String) throws {
+        // A name in an old code page: one byte for each character.
+        let stored = name.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } + Array(".npy".utf8)
+        let placeholder = String(repeating: "n", count: name.unicodeScalars.count) + ".npy"
+        var bytes = archive(name: placeholder, data: array) + behind
+        for place in bytes.indices where bytes[place...].starts(with: placeholder.utf8) {
+            bytes.replaceSubrange(place..<(place + stored.count), with: stored)
+        }
+        #expect(try decode(bytes).count == 1)
+        #expect(throws: ArrayError.self) { try decode(Array(bytes.dropLast(behind.count + 1))) }
+    }
+
     /// As numpy does: `np.load(FILE)["readings"]` finds it.
     @Test func aWantedArrayNeedsNoSuffix() throws {
         let storage = TensorStorage(copying: archive(name: "readings", data: array))

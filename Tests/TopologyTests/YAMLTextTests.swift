@@ -59,6 +59,9 @@ struct YAMLTextTests {
             "services:\n  ? !!str w1\n  :\n    ? command\n    : amp4ec-worker",
             "%YAML 1.1\n---\nservices: {w1: {command: amp4ec-worker}}\n...\n",
             "\u{FEFF}services:\r\n  w1:\r\n    command: amp4ec-worker\r\n",
+            "\u{FEFF}name: app\nservices:\n  w1:\n    command: amp4ec-worker\n",
+            "\u{FEFF}# a comment\r\nname: app\r\nservices:\r\n  w1: {command: amp4ec-worker}\r\n",
+            "\u{FEFF}---\nname: app\nservices: {w1: {command: amp4ec-worker}}\n",
         ])
     func keys(_ text: String) throws { #expect(try parse(text).workers.map(\.name) == ["w1"]) }
 
