@@ -115,6 +115,9 @@ public struct TensorSpec: Sendable, Hashable, Codable, CustomStringConvertible {
     /// Where the batch dimension stands, or `nil` when the tensor goes along whole.
     public var batchDimension: Int? { shape.firstIndex(of: .batch) }
 
+    /// Whether a dimension may have any length in each request.
+    package var hasFreeDimension: Bool { shape.contains { if case .free = $0 { true } else { false } } }
+
     public var description: String { "\(name):\(dtype.name)[\(shape.map(\.description).joined(separator: ","))]" }
 
     /// Checks a tensor against this declaration.

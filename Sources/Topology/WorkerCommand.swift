@@ -6,6 +6,14 @@ struct WorkerCommand {
     /// Our other programs: what stands behind one of them is theirs.
     private static let others: Set<String> = ["amp4ec", "amp4ec-coordinator", "amp4ec-check"]
     private static let shells: Set<String> = ["sh", "bash", "ash", "dash", "zsh", "ksh"]
+    /// Programs to which the worker's name is only a word: they look for it, copy it or print it.
+    private static let readers: Set<String> = [
+        "[", "[[", "apk", "apt-get", "cat", "chmod", "chown", "command", "cp", "curl", "echo", "file", "grep", "hash", "install",
+        "kill",
+        "killall", "ldd", "ln", "logger", "ls", "mv", "pgrep", "pidof", "pkill", "printf", "rm", "setcap", "stat", "test", "touch",
+        "type",
+        "wget", "which",
+    ]
     /// A shell that starts a shell that starts …: nobody nests deeper.
     private static let maximumShells = 4
     /// Options that may be given several times.
@@ -100,6 +108,9 @@ struct WorkerCommand {
     private static func worker(
         in words: [Word], _ shell: @escaping (String) -> String?, depth: Int
     ) -> (words: [Word], optionStart: Int)? {
+        // `command amp4ec-worker …` runs it; `command -v amp4ec-worker` says where it is.
+        let begin = words.first?.text == "command" && words.dropFirst().first?.text.hasPrefix("-") == false ? 1 : 0
+        if let first = words.dropFirst(begin).first, readers.contains(baseName(first.text)) { return nil }
         for (index, word) in words.enumerated() {
             let name = baseName(word.text)
             if name == executable { return (words, index + 1) }

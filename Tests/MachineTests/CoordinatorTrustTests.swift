@@ -54,6 +54,23 @@ import Wire
                 #expect(announce(&driver, sent, tensors).contains(.acceptResult(sent.key)) == fits)
             }
         },
+        Case("nor where an input may have any length, but for the rows; what is declared binds") {
+            var model = D.model()
+            model.inputs = [TensorSpec(name: "x", dtype: .float32, shape: [.batch, .free("L")])]
+            model.outputs = [TensorSpec(name: "y", dtype: .float32, shape: [.batch, .fixed(16)])]
+            let input = TensorHeader(dtype: .float32, shape: [2, 3], encoding: .raw, wireByteCount: 24)
+            for (isObserved, shape, fits) in [
+                (true, [2, 3], true), (true, [1, 3], false), (true, [2], false), (false, [2, 3], false),
+            ] {
+                model.hasObservedExtents = isObserved
+                var driver = D.serving(model: model)
+                var out = driver.step(
+                    .requestAnnounced(D.client, InferRequest(id: 1, deadlineMilliseconds: 0, names: [], tensors: [input])))
+                for case .accept(let id, _, _) in out { out += driver.step(.requestArrived(id)) }
+                let sent = out.dispatched.leading
+                #expect(announce(&driver, sent, [tensor(shape)]).contains(.acceptResult(sent.key)) == fits, "\(shape)")
+            }
+        },
         Case("only the last hop's data connection delivers a result") {
             var driver = D.serving([["a"], ["b"]])
             let sent = driver.submit(1, items: 2).dispatched.leading

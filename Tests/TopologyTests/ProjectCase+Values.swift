@@ -154,6 +154,16 @@ extension ProjectCase {
             "command:\n  - sh\n  - -c\n  - |\n    # starts *it* & <<waits>>\n    mkdir -p /x || true\n    FLAG=1 exec amp4ec-worker \\\n      --listen 9001\n",
             "9001"
         ),
+        (
+            "words about the worker before it",
+            "entrypoint: [sh, -c]\ncommand: ['command -v amp4ec-worker || exit 1; echo starting amp4ec-worker; exec amp4ec-worker --listen 9001']",
+            "9001"
+        ),
+        (
+            "a look for the worker before it",
+            "entrypoint: [sh, -c]\ncommand: ['[ -x /bin/amp4ec-worker ] && pkill amp4ec-worker; amp4ec-worker --listen 9001']", "9001"
+        ),
+        ("the shell's own command", "command: sh -c 'command amp4ec-worker --listen 9001'", "9001"),
         ("arguments of the script", "entrypoint: [sh, -c, 'exec \"$$@\"', --]\ncommand: amp4ec-worker --listen 9001", "9001"),
         ("a variable of the container", "environment: {PORT: 9001}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
         (

@@ -112,18 +112,20 @@ extension CoordinatorMachine {
 extension ServedModel {
     /// Why tensors cannot be the outputs of `items` items; `nil` where they can.
     ///
-    /// Where requests travel whole and nobody declared the outputs, their extents are those that a few runs showed and bind nobody.
+    /// Where nobody declared the outputs, their extents are those that a few runs showed. They bind nobody where requests travel whole, nor
+    /// where an input has a dimension of any length: an output's may follow it.
     func problem(ofResult tensors: [TensorHeader], items: Int) -> String? {
         guard tensors.count == outputs.count else {
             return "the last stage gave \(tensors.count) outputs where \(outputs.count) are declared"
         }
         let isWhole = batching != .splittable
+        let areExtentsObserved = hasObservedExtents && (isWhole || inputs.contains(where: \.hasFreeDimension))
         for (tensor, spec) in zip(tensors, outputs) {
             let fits =
                 tensor.dtype == spec.dtype && tensor.shape.count == spec.shape.count
                 && zip(spec.shape, tensor.shape).allSatisfy { declared, extent in
                     switch declared {
-                    case .fixed(let wanted): wanted == extent || (isWhole && hasObservedExtents)
+                    case .fixed(let wanted): wanted == extent || areExtentsObserved
                     case .batch: isWhole || extent == items
                     case .free: true
                     }
