@@ -305,6 +305,17 @@ void moveToTheCPU(Block *block) {
     }
 }
 
+/// Batch-norm in training mode counts the batches that it has seen, wherever freezing puts the rest of it.
+bool countsBatches(Block *block) {
+    for (Node *node : block->nodes()) {
+        if (node->kind() == prim::GetAttr && node->s(attr::name) == "num_batches_tracked") return true;
+        for (Block *inner : node->blocks()) {
+            if (countsBatches(inner)) return true;
+        }
+    }
+    return false;
+}
+
 /// `forward` as one graph without calls, its weights constants, `self` gone.
 std::shared_ptr<Graph> forwardGraph(const Module &module) {
     auto graph = module.get_method("forward").graph()->copy();
@@ -317,6 +328,11 @@ std::shared_ptr<Graph> forwardGraph(const Module &module) {
     torch::jit::EliminateDeadCode(graph);
     Value *self = graph->inputs().at(0);
     if (self->hasUses()) {
+        if (countsBatches(graph->block())) {
+            fail(AMP_TORCH_UNSUPPORTED,
+                 "batch-norm is in training mode, and counts the batches that it has seen; call eval() on the model before "
+                 "it is saved");
+        }
         std::string attribute;
         for (const auto &use : self->uses()) {
             if (use.user->kind() == prim::GetAttr || use.user->kind() == prim::SetAttr)

@@ -63,6 +63,7 @@ CASES = [
     ("dropout that two runs do not show", "small_dropout", [], False, ["aten::dropout", "eval()"]),
     ("batch-norm in training mode", "batch_norm", [], False, ["aten::batch_norm", "eval()"]),
     ("modules in training mode", "module_dropout", [], True, ["training mode", "eval()"]),
+    ("a module that stays in training mode", "stays_in_training", [], False, ["BatchNorm1d stays in training mode after eval()"]),
     ("a module that does not run", "raises", [], False, ["missing", "exports.py:"]),
     ("no manifest", "no_manifest", [], False, ["manifest must be a dict"]),
     ("an unknown word", "bad_word", [], False, ['"batch" in the manifest']),

@@ -287,6 +287,24 @@ def module_dropout():
     return made(nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.5)), torch.rand(2, 8))
 
 
+class Stays(nn.Module):
+    """As modules do that keep a part of theirs in training mode, and forget it."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.n = nn.Linear(8, 3), nn.BatchNorm1d(3)
+
+    def train(self, mode=True):
+        return super().train(True)
+
+    def forward(self, x):
+        return self.n(self.a(x))
+
+
+def stays_in_training():
+    return made(Stays(), torch.rand(2, 8))
+
+
 def raises():
     return made(Own(lambda m, x: m.missing(x)), torch.rand(2, 8))
 

@@ -143,7 +143,10 @@ def set_to_evaluation(module):
     drops = [m for m in module.modules() if isinstance(m, (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._BatchNorm))]
     if any(m.training for m in drops):
         say("note: the module is in training mode (dropout or batch-norm); it is exported in evaluation mode, as after eval()")
-    return module.eval()
+    module = module.eval()
+    if stays := sorted({type(m).__name__ for m in drops if m.training}):
+        raise Unfit(f"{', '.join(stays)} stays in training mode after eval(); does a train() of yours keep it there?")
+    return module
 
 
 def declared(module, inputs, manifest):
