@@ -330,7 +330,8 @@ std::shared_ptr<Graph> forwardGraph(const Module &module) {
     if (self->hasUses()) {
         if (countsBatches(graph->block())) {
             fail(AMP_TORCH_UNSUPPORTED,
-                 "batch-norm is in training mode, and counts the batches that it has seen; call eval() on the model before "
+                 "batch-norm is in training mode, and counts the batches that it has seen; call eval() on the model "
+                 "before "
                  "it is saved");
         }
         std::string attribute;

@@ -161,7 +161,8 @@ extension ProjectCase {
         ),
         (
             "a look for the worker before it",
-            "entrypoint: [sh, -c]\ncommand: ['[ -x /bin/amp4ec-worker ] && pkill amp4ec-worker; amp4ec-worker --listen 9001']", "9001"
+            "entrypoint: [sh, -c]\ncommand: ['[ -x /bin/amp4ec-worker ] && pkill amp4ec-worker; amp4ec-worker --listen 9001']",
+            "9001"
         ),
         ("the shell's own command", "command: sh -c 'command amp4ec-worker --listen 9001'", "9001"),
         ("arguments of the script", "entrypoint: [sh, -c, 'exec \"$$@\"', --]\ncommand: amp4ec-worker --listen 9001", "9001"),
