@@ -727,6 +727,96 @@ void   amp4ec__heartbeat__free_unpacked
   assert(message->base.descriptor == &amp4ec__heartbeat__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   amp4ec__work_question__init
+                     (Amp4ec__WorkQuestion         *message)
+{
+  static const Amp4ec__WorkQuestion init_value = AMP4EC__WORK_QUESTION__INIT;
+  *message = init_value;
+}
+size_t amp4ec__work_question__get_packed_size
+                     (const Amp4ec__WorkQuestion *message)
+{
+  assert(message->base.descriptor == &amp4ec__work_question__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__work_question__pack
+                     (const Amp4ec__WorkQuestion *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__work_question__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__work_question__pack_to_buffer
+                     (const Amp4ec__WorkQuestion *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__work_question__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__WorkQuestion *
+       amp4ec__work_question__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__WorkQuestion *)
+     protobuf_c_message_unpack (&amp4ec__work_question__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__work_question__free_unpacked
+                     (Amp4ec__WorkQuestion *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__work_question__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   amp4ec__work_place__init
+                     (Amp4ec__WorkPlace         *message)
+{
+  static const Amp4ec__WorkPlace init_value = AMP4EC__WORK_PLACE__INIT;
+  *message = init_value;
+}
+size_t amp4ec__work_place__get_packed_size
+                     (const Amp4ec__WorkPlace *message)
+{
+  assert(message->base.descriptor == &amp4ec__work_place__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t amp4ec__work_place__pack
+                     (const Amp4ec__WorkPlace *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &amp4ec__work_place__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t amp4ec__work_place__pack_to_buffer
+                     (const Amp4ec__WorkPlace *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &amp4ec__work_place__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Amp4ec__WorkPlace *
+       amp4ec__work_place__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Amp4ec__WorkPlace *)
+     protobuf_c_message_unpack (&amp4ec__work_place__descriptor,
+                                allocator, len, data);
+}
+void   amp4ec__work_place__free_unpacked
+                     (Amp4ec__WorkPlace *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &amp4ec__work_place__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   amp4ec__ping__init
                      (Amp4ec__Ping         *message)
 {
@@ -3997,7 +4087,161 @@ const ProtobufCMessageDescriptor amp4ec__heartbeat__descriptor =
   (ProtobufCMessageInit) amp4ec__heartbeat__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor amp4ec__ping__field_descriptors[2] =
+static const ProtobufCFieldDescriptor amp4ec__work_question__field_descriptors[3] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkQuestion, key),
+    &amp4ec__work_key__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "from_high",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkQuestion, from_high),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "from_low",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkQuestion, from_low),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__work_question__field_indices_by_name[] = {
+  1,   /* field[1] = from_high */
+  2,   /* field[2] = from_low */
+  0,   /* field[0] = key */
+};
+static const ProtobufCIntRange amp4ec__work_question__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor amp4ec__work_question__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.WorkQuestion",
+  "WorkQuestion",
+  "Amp4ec__WorkQuestion",
+  "amp4ec",
+  sizeof(Amp4ec__WorkQuestion),
+  3,
+  amp4ec__work_question__field_descriptors,
+  amp4ec__work_question__field_indices_by_name,
+  1,  amp4ec__work_question__number_ranges,
+  (ProtobufCMessageInit) amp4ec__work_question__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__work_place__field_descriptors[5] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkPlace, key),
+    &amp4ec__work_key__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkPlace, state),
+    &amp4ec__work_state__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sent_bytes",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkPlace, sent_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "received_bytes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkPlace, received_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "remembered_milliseconds",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Amp4ec__WorkPlace, remembered_milliseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned amp4ec__work_place__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  3,   /* field[3] = received_bytes */
+  4,   /* field[4] = remembered_milliseconds */
+  2,   /* field[2] = sent_bytes */
+  1,   /* field[1] = state */
+};
+static const ProtobufCIntRange amp4ec__work_place__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor amp4ec__work_place__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "amp4ec.WorkPlace",
+  "WorkPlace",
+  "Amp4ec__WorkPlace",
+  "amp4ec",
+  sizeof(Amp4ec__WorkPlace),
+  5,
+  amp4ec__work_place__field_descriptors,
+  amp4ec__work_place__field_indices_by_name,
+  1,  amp4ec__work_place__number_ranges,
+  (ProtobufCMessageInit) amp4ec__work_place__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor amp4ec__ping__field_descriptors[4] =
 {
   {
     "sequence",
@@ -4023,15 +4267,41 @@ static const ProtobufCFieldDescriptor amp4ec__ping__field_descriptors[2] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "questions",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Amp4ec__Ping, n_questions),
+    offsetof(Amp4ec__Ping, questions),
+    &amp4ec__work_question__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "places",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Amp4ec__Ping, n_places),
+    offsetof(Amp4ec__Ping, places),
+    &amp4ec__work_place__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned amp4ec__ping__field_indices_by_name[] = {
+  3,   /* field[3] = places */
+  2,   /* field[2] = questions */
   1,   /* field[1] = sent_at_nanoseconds */
   0,   /* field[0] = sequence */
 };
 static const ProtobufCIntRange amp4ec__ping__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor amp4ec__ping__descriptor =
 {
@@ -4041,7 +4311,7 @@ const ProtobufCMessageDescriptor amp4ec__ping__descriptor =
   "Amp4ec__Ping",
   "amp4ec",
   sizeof(Amp4ec__Ping),
-  2,
+  4,
   amp4ec__ping__field_descriptors,
   amp4ec__ping__field_indices_by_name,
   1,  amp4ec__ping__number_ranges,
@@ -6180,5 +6450,37 @@ const ProtobufCEnumDescriptor amp4ec__partition_state__descriptor =
   amp4ec__partition_state__enum_values_by_name,
   1,
   amp4ec__partition_state__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue amp4ec__work_state__enum_values_by_number[4] =
+{
+  { "WORK_STATE_UNSPECIFIED", "AMP4EC__WORK_STATE__WORK_STATE_UNSPECIFIED", 0 },
+  { "WORK_STATE_HELD", "AMP4EC__WORK_STATE__WORK_STATE_HELD", 1 },
+  { "WORK_STATE_PASSED_ON", "AMP4EC__WORK_STATE__WORK_STATE_PASSED_ON", 2 },
+  { "WORK_STATE_ABSENT", "AMP4EC__WORK_STATE__WORK_STATE_ABSENT", 3 },
+};
+static const ProtobufCIntRange amp4ec__work_state__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex amp4ec__work_state__enum_values_by_name[4] =
+{
+  { "WORK_STATE_ABSENT", 3 },
+  { "WORK_STATE_HELD", 1 },
+  { "WORK_STATE_PASSED_ON", 2 },
+  { "WORK_STATE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor amp4ec__work_state__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "amp4ec.WorkState",
+  "WorkState",
+  "Amp4ec__WorkState",
+  "amp4ec",
+  4,
+  amp4ec__work_state__enum_values_by_number,
+  4,
+  amp4ec__work_state__enum_values_by_name,
+  1,
+  amp4ec__work_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

@@ -188,6 +188,10 @@ extension CoordinatorProcess: ConnectionHandler {
             if let payload { resultArrived(result, payload, on: peer.id) }
         } else {
             step(.received(peer.id, message))
+            guard case .pong(let pong) = message, !pong.places.isEmpty,
+                let data = machine.dataConnection(beside: peer.id).flatMap({ peers[$0] })
+            else { return }
+            step(.placed(peer.id, pong.places, receivedBytes: data.connection.counters.receivedBytes))
         }
     }
 }

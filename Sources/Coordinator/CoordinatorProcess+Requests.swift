@@ -113,7 +113,9 @@ extension CoordinatorProcess {
             if case .refused(let error) = outcome {
                 return step(.dispatchFailed(work.key, "the micro-batch cannot be sent: \(error.message)"))
             }
-            guard case .written = outcome, let rate = connection.deliveryRate(), rate > 0 else { return }
+            guard case .written = outcome else { return }
+            step(.dispatched(work.key, sentBytes: connection.counters.sentBytes))
+            guard let rate = connection.deliveryRate(), rate > 0 else { return }
             links[node]?.bandwidth = rate
             links[node]?.policy.observe(bandwidthBytesPerSecond: rate)
         }
@@ -126,6 +128,7 @@ extension CoordinatorProcess {
             let tensors = Result { () throws(WireError) in try PayloadLayout(result.tensors).tensors(in: storage) }
             return resultDecoded(result, on: connection, tensors)
         }
+        step(.resultComplete(connection, result.key))
         let answers = answers
         let isTaken = codec.decode(result.tensors, in: storage) { tensors, _ in
             _ = answers?.post(.resultDecoded(result, connection, tensors))

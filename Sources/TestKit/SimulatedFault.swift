@@ -19,6 +19,8 @@ enum Fault: Sendable, Hashable {
     case repeatOld(worker: Int, count: Int)
     /// Its heartbeats come, but no execution ends.
     case hang(worker: Int, Duration)
+    /// Micro-batches that reach it are gone, and it says that it has none.
+    case swallow(worker: Int, Duration)
     /// Loads and executions fail for lack of memory.
     case shortage(worker: Int, Duration)
     /// A worker that was not there is started and listed.
@@ -53,6 +55,7 @@ enum Fault: Sendable, Hashable {
         case .reset(_, _, _, let halfOpenFor): halfOpenFor > .zero ? "half-open connection" : "reset"
         case .repeatOld: "old messages again"
         case .hang: "executors hang"
+        case .swallow: "work swallowed"
         case .shortage: "memory shortage"
         case .join: "join"
         case .unlist: "left the topology"
@@ -80,6 +83,7 @@ extension Fault: CustomStringConvertible {
                 + (time > .zero ? ", unnoticed by \(second) for \(time.readable)" : "")
         case .repeatOld(let worker, let count): "w\(worker) sends \(count) old messages again"
         case .hang(let worker, let time): "w\(worker)'s executors hang for \(time.readable)"
+        case .swallow(let worker, let time): "w\(worker) loses what it gets for \(time.readable)"
         case .shortage(let worker, let time): "w\(worker) has no memory for \(time.readable)"
         case .join(let worker): "w\(worker) is new"
         case .unlist(let worker, let time): "w\(worker) leaves the topology for \(time.readable)"

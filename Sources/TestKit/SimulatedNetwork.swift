@@ -113,6 +113,8 @@ struct Connection: Sendable {
         var free: Instant = .zero
         /// When the last of what was sent to this end arrives.
         var lastArrival: Instant = .zero
+        var sentBytes: UInt64 = 0
+        var receivedBytes: UInt64 = 0
     }
 
     let dialer: Process

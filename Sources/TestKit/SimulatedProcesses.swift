@@ -40,6 +40,9 @@ struct SimulatedWorker {
     var registration: ConnectionID?
     var shortUntil: Instant = .zero
     var hangsUntil: Instant = .zero
+    var swallowsUntil: Instant = .zero
+    /// It has lost work, in whatever life.
+    var hasSwallowed = false
     var machine: WorkerMachine
     var payloads: [WorkKey: (work: Work, values: [UInt64])] = [:]
     var archives: Set<PartitionKey> = []
@@ -82,6 +85,7 @@ struct SimulatedWorker {
         isUp = true
         downAfterDrain = nil
         hangsUntil = .zero
+        swallowsUntil = .zero
         payloads = [:]
         registration = nil
         holder = nil

@@ -56,8 +56,11 @@ extension Simulation {
             }
             coordinators[index].attempts[request, default: [:]][Int(work.key.microBatch)] = work.key.attempt
             let values = Array(inputs[range])
-            transmit(
-                Packet(message: .work(work), values: values, bytes: 200 + values.count * itemBytes), on: connection, from: process)
+            let packet = Packet(message: .work(work), values: values, bytes: 200 + values.count * itemBytes)
+            let left = transmit(packet, on: connection, from: process)
+            if left < .distantFuture {
+                schedule.add(.sent(connection, process, life: coordinators[index].life, work.key, nil), at: left)
+            }
         case .abandonDispatch: break
         case .takeResult(let key, let request, let piece): take(key, request, piece, coordinator: index)
         case .dropResult(let key): coordinators[index].payloads.drop(key)
@@ -70,7 +73,17 @@ extension Simulation {
             if index == 0, now > lastFaultEnd { report.longestSettling = now - lastFaultEnd }
             note("\(process) serves: \(stages) stages on \(nodes) nodes")
         case .drained: endDrained(process)
-        case .log(let line): note("\(process): \(line.message) \(line.metadata)")
+        case .log(let line):
+            note("\(process): \(line.message) \(line.metadata)")
+            if line.message.hasPrefix("a node loses work") { blamed(line.metadata["node"] ?? "") }
+        }
+    }
+
+    /// Work is lost by nobody but whom a fault makes lose it.
+    private mutating func blamed(_ node: String) {
+        report.blamed += 1
+        if !workers.contains(where: { $0.targets.contains(node) && $0.hasSwallowed }) {
+            complain("\(node) is blamed for work that it has not lost")
         }
     }
 
@@ -170,6 +183,12 @@ extension Simulation {
             if coordinators[index].payloads.resultCount > 0 {
                 complain("the result of \(result.key) was neither taken nor dropped")
             }
+        case .pong(let pong) where !pong.places.isEmpty:
+            step(.received(id, packet.message), coordinator: index)
+            guard coordinators[index].isRunning(life), let data = coordinators[index].machine.dataConnection(beside: id) else {
+                break
+            }
+            step(.placed(id, pong.places, receivedBytes: connection(data)[process].receivedBytes), coordinator: index)
         default: step(.received(id, packet.message), coordinator: index)
         }
         try throwPending()
@@ -207,12 +226,15 @@ extension Simulation {
     {
         switch process {
         case .coordinator(let index):
-            guard let request, coordinators[index].isRunning(life), coordinators[index].replying[request] != nil else { return }
-            step(.replySent(request), coordinator: index)
+            guard coordinators[index].isRunning(life) else { return }
+            if let work, !self.connection(connection)[process].knowsEnd {
+                step(.dispatched(work, sentBytes: self.connection(connection)[process].sentBytes), coordinator: index)
+            }
+            if let request, coordinators[index].replying[request] != nil { step(.replySent(request), coordinator: index) }
             try throwPending()
         case .worker(let index):
             guard let work, !self.connection(connection)[process].knowsEnd, workers[index].isRunning(life) else { return }
-            try stepWorker(index, .forwarded(work))
+            try stepWorker(index, .forwarded(work, sentBytes: self.connection(connection)[process].sentBytes))
         case .client, .person: break
         }
     }

@@ -3,6 +3,9 @@ internal import Planning
 internal import Wire
 
 extension Simulation {
+    /// What was swallowed last is missed after four seconds, and three answers say within the next ones that it is lost.
+    static let findingTime: Duration = .seconds(8)
+
     /// Draws the run's faults: all begin within its first seconds and all end.
     mutating func scheduleFaults() {
         for _ in 0..<times(options.crashes) {
@@ -56,6 +59,9 @@ extension Simulation {
             }
         }
         for _ in 0..<times(options.intruders) { add(.intrude(random.duration(.milliseconds(200), .seconds(6)))) }
+        // A draw would change every other run.
+        let swallows = options.swallows.upperBound > 0 ? times(options.swallows) : 0
+        for _ in 0..<swallows { add(.swallow(worker: anyWorker(), random.duration(.milliseconds(500), .seconds(6)))) }
         for worker in workers where !worker.isUp { add(.join(worker: worker.index)) }
     }
 
@@ -116,6 +122,9 @@ extension Simulation {
         case .hang(let worker, let duration):
             workers[worker].hangsUntil = now + duration
             lasts(duration)
+        case .swallow(let worker, let duration):
+            workers[worker].swallowsUntil = now + duration
+            lasts(duration + Self.findingTime)
         case .shortage(let worker, let duration):
             workers[worker].shortUntil = now + duration
             lasts(duration)

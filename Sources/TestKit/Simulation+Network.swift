@@ -62,6 +62,7 @@ extension Simulation {
         let index = Int(id.number)
         guard connections[index].isOpen, !connections[index][sender].knowsEnd else { return .distantFuture }
         let receiver = connections[index].other(than: sender)
+        connections[index][sender].sentBytes += UInt64(packet.bytes)
         var free = max(now, connections[index][sender].free)
         let outward = blockedUntil(sender, receiver)
         let blocked = max(outward, blockedUntil(receiver, sender))
@@ -161,6 +162,7 @@ extension Simulation {
         let number = Int(id.number)
         guard isUp(process), life(of: process) == connections[number].life(of: process) else { return }
         guard !connections[number][process].knowsEnd, left <= connections[number].brokenAt ?? .distantFuture else { return }
+        connections[number][process].receivedBytes += UInt64(packet.bytes)
         if !packet.isRoutine { note("\(process) gets on connection \(number): \(packet.summary)", .detail) }
         switch process {
         case .coordinator(let index): try deliverToCoordinator(index, id, packet)

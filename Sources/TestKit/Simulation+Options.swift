@@ -34,6 +34,9 @@ extension Simulation {
         public var repeats = 0...0
         /// Executors that end nothing for a while, the process answering.
         public var hangs = 0...0
+        /// Workers that lose what they get, and say that they have nothing to do. One in a run: of two neighbours, the one between them may be
+        /// blamed for both.
+        public var swallows = 0...0
         public var shortages = 0...0
         public var unlistings = 0...0
         /// `amp4ec drain`, and back.
@@ -66,7 +69,7 @@ extension Simulation {
         /// Latency, bandwidth, several clients, cancellations, rejected inputs, leaving clients; no faults.
         case calm
         case single
-        case crashes, drains, stalls, links, resets, repeats, memory, joins, restarts, intruder, hangs, poison
+        case crashes, drains, stalls, links, resets, repeats, memory, joins, restarts, intruder, hangs, swallows, poison
         /// All faults, about half of the kinds in one run.
         case everything
         /// … over half a minute, several times as many.
@@ -114,6 +117,11 @@ extension Simulation {
             case .hangs:
                 options.workers = 2...5
                 options.hangs = 1...3
+            case .swallows:
+                options.workers = 2...5
+                options.swallows = 1...1
+                options.slowLinks = 0...3
+                options.stalls = 0...1
             case .poison:
                 options.workers = 2...6
                 options.poisonShare = 0.04
@@ -187,6 +195,8 @@ extension Simulation {
         public var takeovers = 0
         /// Runs that did not end, and made their worker start anew.
         public var writtenOff = 0
+        /// Nodes that were left out because they lose work.
+        public var blamed = 0
         /// Workers that ended of an input, and the requests that were given up for such.
         public var poisonKills = 0
         public var givenUp = 0
@@ -215,6 +225,7 @@ extension Simulation {
             repeated += other.repeated
             takeovers += other.takeovers
             writtenOff += other.writtenOff
+            blamed += other.blamed
             poisonKills += other.poisonKills
             givenUp += other.givenUp
             faults.merge(other.faults, uniquingKeysWith: +)

@@ -34,6 +34,7 @@ extension Simulation {
                 try obey(connection, worker: index)
             }
             transmit(Packet(message: message), on: connection, from: process)
+        case .sayPlaces(let connection, let pong, let questions): sayPlaces(pong, questions, on: connection, worker: index)
         case .refuse(let connection, let refused):
             transmit(Packet(message: .refused(refused)), on: connection, from: process)
             close(connection, by: process, refused.message, afterFlush: true)
@@ -85,6 +86,26 @@ extension Simulation {
         case .restart: startAnew(index)
         case .log(let line): note("\(process): \(line.message) \(line.metadata)", .detail)
         }
+    }
+
+    private mutating func sayPlaces(_ pong: Ping, _ questions: [WorkQuestion], on id: ConnectionID, worker index: Int) {
+        let process = Process.worker(index)
+        var pong = pong
+        for (number, question) in questions.enumerated() {
+            if question.from != nil {
+                let sources = connections.filter {
+                    $0.acceptor == process && $0.acceptorLife == workers[index].life && $0.hello.role == .worker
+                        && $0.hello.incarnation == question.from && !$0[process].knowsEnd
+                }
+                pong.places[number].receivedBytes = sources.map { $0[process].receivedBytes }.max() ?? 0
+            } else if let source = workers[index].machine.resultConnection {
+                pong.places[number].receivedBytes = connection(source)[process].receivedBytes
+            }
+            if pong.places[number].state == .held, let sending = workers[index].machine.sendingConnection(of: question.key) {
+                pong.places[number].sentBytes = connection(sending)[process].sentBytes
+            }
+        }
+        transmit(Packet(message: .pong(pong)), on: id, from: process)
     }
 
     /// Sends what was computed. The shell hears of it when the kernel has the last byte, unless the connection is over for it by then.
@@ -230,6 +251,7 @@ extension Simulation {
             try stepWorker(index, .peerOpened(peer, id))
         case .refused(let refused):
             if let peer = connections[number].peer { try giveUp(id, peer, refused.message, worker: index) }
+        case .work where workers[index].swallowsUntil > now: workers[index].hasSwallowed = true
         case .work(let work):
             guard workers[index].payloads[work.key] == nil else {
                 guard options.remembersOldMessages else { throw violation("w\(index) got \(work.key) twice") }

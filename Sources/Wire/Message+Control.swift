@@ -142,14 +142,20 @@ public struct LinkStatistics: Sendable, Hashable {
     }
 }
 
-/// Measures a round trip; the pong repeats what the ping said.
+/// Measures a round trip; the pong repeats what the ping said. A coordinator's ping may ask where micro-batches are, and the pong says it.
 public struct Ping: Sendable, Hashable {
     public var sequence: UInt64
     /// The sender's own clock, meaningful to the sender alone.
     public var sentAtNanoseconds: UInt64
-    public init(sequence: UInt64, sentAtNanoseconds: UInt64) {
+    /// In a ping.
+    public var questions: [WorkQuestion]
+    /// In a pong; none from a worker that does not know the questions.
+    public var places: [WorkPlace]
+    public init(sequence: UInt64, sentAtNanoseconds: UInt64, questions: [WorkQuestion] = [], places: [WorkPlace] = []) {
         self.sequence = sequence
         self.sentAtNanoseconds = sentAtNanoseconds
+        self.questions = questions
+        self.places = places
     }
 }
 

@@ -46,6 +46,8 @@ public enum WireLimits {
     public static let tensors = 256
     /// Micro-batches named in one cancel or loss.
     public static let workKeys = 4_096
+    /// Micro-batches that one ping asks for: the oldest, of which one that is found is enough.
+    public static let workQuestions = 16
     /// Partitions that one worker holds.
     public static let inventory = 4_096
     /// Nodes of one cluster.

@@ -217,12 +217,28 @@ extension WorkerProcess {
             switch outcome {
             case .written:
                 measured(outbound.link, connection)
-                step(.forwarded(key))
+                step(.forwarded(key, sentBytes: connection.counters.sentBytes))
             case .refused(let error): step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
             // The end of the connection ends everything that was on it.
             case .cancelled, .lost: break
             }
         }
+    }
+
+    /// Completes what the machine says of micro-batches that the coordinator misses by what their connections have carried.
+    func sayPlaces(_ pong: Ping, _ questions: [WorkQuestion], on id: ConnectionID) {
+        var pong = pong
+        for (index, question) in questions.enumerated() where index < pong.places.count {
+            let sources = connections.values.filter { peer in
+                question.from.map { peer.hello?.role == .worker && peer.hello?.incarnation == $0 }
+                    ?? (peer.id == machine.resultConnection)
+            }
+            pong.places[index].receivedBytes = sources.map(\.connection.counters.receivedBytes).max() ?? 0
+            if pong.places[index].state == .held, let sending = machine.sendingConnection(of: question.key) {
+                pong.places[index].sentBytes = connections[sending]?.connection.counters.sentBytes ?? 0
+            }
+        }
+        connections[id]?.connection.send(.pong(pong))
     }
 
     /// Takes the kernel's newest measurements of a link's connection.

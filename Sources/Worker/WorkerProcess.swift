@@ -179,6 +179,7 @@ final class WorkerProcess {
     private func carryOut(_ directive: WorkerMachine.Directive) {
         switch directive {
         case .send(let id, let message): send(message, on: id)
+        case .sayPlaces(let id, let pong, let questions): sayPlaces(pong, questions, on: id)
         case .refuse(let id, let refused):
             connections[id]?.connection.send(.refused(refused))
             connections[id]?.connection.closeAfterFlush(.requested(refused.message))

@@ -32,6 +32,27 @@ enum RogueActivationAttacks {
         }
     }()
 
+    /// It loads what it is told to, its heartbeats say that it has nothing to do, and asked for a micro-batch it says what `place` says.
+    private static func hole(_ name: String, _ place: @escaping @Sendable (WorkQuestion) -> WorkPlace) -> Attack {
+        Attack("a worker that takes work and says that \(name)", mayFailRequests: false) { scene in
+            var script = RogueWorker.Script(name: "rogue-hole")
+            script.profile.slots = 16
+            script.place = place
+            let rogue = try RogueWorker(script)
+            try await rogue.register(at: scene.address)
+            try await rogue.answered(1)
+            // What proves it takes up to 14 seconds, then comes a plan.
+            try await scene.traffic.goesOn(8, within: .seconds(30))
+            rogue.stop()
+        }
+    }
+
+    static let holes = [
+        hole("it has none") { WorkPlace(key: $0.key, state: .absent, receivedBytes: 1 << 40, rememberedMilliseconds: .max) },
+        hole("nothing has come") { WorkPlace(key: $0.key, state: .absent, rememberedMilliseconds: .max) },
+        hole("it has passed it on") { WorkPlace(key: $0.key, state: .passedOn, sentBytes: 1) },
+    ]
+
     private static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
 
     private static let activations: [Case<Activation>] = [

@@ -39,6 +39,9 @@ struct RogueTests {
         try await Attack.runAll(RogueActivationAttacks.attacks, model: "cnn", coordinatorOptions: ["--shape", "pipeline"])
     }
 
+    @Test("workers: work that disappears")
+    func holes() async throws { try await Attack.runAll(RogueActivationAttacks.holes, model: "cnn") }
+
     @Test("workers: names, addresses and connections that are not what they say")
     func registrations() async throws { try await Attack.runAll(RogueRegistrationAttacks.attacks, model: "cnn") }
 }

@@ -33,6 +33,7 @@ import Testing
             $0.replies > 700 && $0.takeovers > 20 && ($0.faults["second coordinator"] ?? 0) > 80
         },
         Scenario(profile: .hangs, seeds: 8_000..<8_100) { $0.replies > 700 && $0.replayed > 20 && faults($0) > 100 },
+        Scenario(profile: .swallows, seeds: 8_100..<8_200) { $0.replies > 700 && $0.blamed > 20 && faults($0) > 100 },
         Scenario(profile: .poison, seeds: 8_200..<8_300) { $0.replies > 700 && $0.poisonKills > 50 && $0.givenUp > 20 },
         Scenario(profile: .everything, seeds: 10_000..<11_000) {
             $0.replies > 7_000 && $0.replayed > 2_000 && $0.plans > 2_000 && faults($0) > 4_000 && $0.observed > 50

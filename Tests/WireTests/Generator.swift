@@ -121,6 +121,17 @@ extension Generator {
             payloads: entries(), cancelledKeys: entries(), partitions: entries(), archives: entries())
     }
 
+    mutating func ping() -> Ping {
+        Ping(
+            sequence: count(), sentAtNanoseconds: number(WireRanges.clockNanoseconds),
+            questions: list(0...2) { WorkQuestion(key: $0.workKey(), from: $0.flag() ? nil : IncarnationID(bits: $0.bits() | 1)) },
+            places: list(0...2) {
+                WorkPlace(
+                    key: $0.workKey(), state: $0.pick(WorkPlace.State.allCases), sentBytes: $0.total(), receivedBytes: $0.total(),
+                    rememberedMilliseconds: $0.id32())
+            })
+    }
+
     private mutating func entries() -> UInt32 { number(WireRanges.entries) }
 
     mutating func warmup() -> TensorHeader {
@@ -153,8 +164,8 @@ extension Generator {
                     code: pick(StatusCode.allCases), message: name(), term: number(WireRanges.terms), isHeld: flag(),
                     incarnation: flag() ? nil : IncarnationID(bits: bits() | 1)))
         case .heartbeat: .heartbeat(heartbeat())
-        case .ping: .ping(Ping(sequence: count(), sentAtNanoseconds: number(WireRanges.clockNanoseconds)))
-        case .pong: .pong(Ping(sequence: count(), sentAtNanoseconds: number(WireRanges.clockNanoseconds)))
+        case .ping: .ping(ping())
+        case .pong: .pong(ping())
         case .peerTable:
             .peerTable(
                 PeerTable(

@@ -31,6 +31,8 @@ typedef struct Amp4ec__PartitionStatistics Amp4ec__PartitionStatistics;
 typedef struct Amp4ec__LinkStatistics Amp4ec__LinkStatistics;
 typedef struct Amp4ec__WorkerTables Amp4ec__WorkerTables;
 typedef struct Amp4ec__Heartbeat Amp4ec__Heartbeat;
+typedef struct Amp4ec__WorkQuestion Amp4ec__WorkQuestion;
+typedef struct Amp4ec__WorkPlace Amp4ec__WorkPlace;
 typedef struct Amp4ec__Ping Amp4ec__Ping;
 typedef struct Amp4ec__Peer Amp4ec__Peer;
 typedef struct Amp4ec__PeerTable Amp4ec__PeerTable;
@@ -135,6 +137,19 @@ typedef enum _Amp4ec__PartitionState {
   AMP4EC__PARTITION_STATE__PARTITION_STATE_EVICTED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(AMP4EC__PARTITION_STATE)
 } Amp4ec__PartitionState;
+/*
+ * 0: not said.
+ */
+typedef enum _Amp4ec__WorkState {
+  AMP4EC__WORK_STATE__WORK_STATE_UNSPECIFIED = 0,
+  AMP4EC__WORK_STATE__WORK_STATE_HELD = 1,
+  AMP4EC__WORK_STATE__WORK_STATE_PASSED_ON = 2,
+  /*
+   * It is not here, and was not passed on within the time that is remembered.
+   */
+  AMP4EC__WORK_STATE__WORK_STATE_ABSENT = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(AMP4EC__WORK_STATE)
+} Amp4ec__WorkState;
 
 /* --- messages --- */
 
@@ -480,6 +495,47 @@ struct  Amp4ec__Heartbeat
 
 
 /*
+ * Asks a worker where a micro-batch is.
+ */
+struct  Amp4ec__WorkQuestion
+{
+  ProtobufCMessage base;
+  Amp4ec__WorkKey *key;
+  /*
+   * Of the process that passes it on to the worker. 0: the coordinator.
+   */
+  uint64_t from_high;
+  uint64_t from_low;
+};
+#define AMP4EC__WORK_QUESTION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__work_question__descriptor) \
+    , NULL, 0, 0 }
+
+
+struct  Amp4ec__WorkPlace
+{
+  ProtobufCMessage base;
+  Amp4ec__WorkKey *key;
+  Amp4ec__WorkState state;
+  /*
+   * Bytes that the connection on which it goes on had carried: when it was passed on, or by now. 0: none, or not said.
+   */
+  uint64_t sent_bytes;
+  /*
+   * Bytes that have come on the connection by which it comes. 0: none, or not said.
+   */
+  uint64_t received_bytes;
+  /*
+   * How far back what was passed on is remembered.
+   */
+  uint32_t remembered_milliseconds;
+};
+#define AMP4EC__WORK_PLACE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&amp4ec__work_place__descriptor) \
+    , NULL, AMP4EC__WORK_STATE__WORK_STATE_UNSPECIFIED, 0, 0, 0 }
+
+
+/*
  * Kinds 17 (ping) and 18 (pong).
  */
 struct  Amp4ec__Ping
@@ -490,10 +546,20 @@ struct  Amp4ec__Ping
    * The sender's clock.
    */
   uint64_t sent_at_nanoseconds;
+  /*
+   * In a ping, of the coordinator alone. A worker from before them answers without places.
+   */
+  size_t n_questions;
+  Amp4ec__WorkQuestion **questions;
+  /*
+   * In a pong.
+   */
+  size_t n_places;
+  Amp4ec__WorkPlace **places;
 };
 #define AMP4EC__PING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&amp4ec__ping__descriptor) \
-    , 0, 0 }
+    , 0, 0, 0,NULL, 0,NULL }
 
 
 struct  Amp4ec__Peer
@@ -1313,6 +1379,44 @@ Amp4ec__Heartbeat *
 void   amp4ec__heartbeat__free_unpacked
                      (Amp4ec__Heartbeat *message,
                       ProtobufCAllocator *allocator);
+/* Amp4ec__WorkQuestion methods */
+void   amp4ec__work_question__init
+                     (Amp4ec__WorkQuestion         *message);
+size_t amp4ec__work_question__get_packed_size
+                     (const Amp4ec__WorkQuestion   *message);
+size_t amp4ec__work_question__pack
+                     (const Amp4ec__WorkQuestion   *message,
+                      uint8_t             *out);
+size_t amp4ec__work_question__pack_to_buffer
+                     (const Amp4ec__WorkQuestion   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__WorkQuestion *
+       amp4ec__work_question__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__work_question__free_unpacked
+                     (Amp4ec__WorkQuestion *message,
+                      ProtobufCAllocator *allocator);
+/* Amp4ec__WorkPlace methods */
+void   amp4ec__work_place__init
+                     (Amp4ec__WorkPlace         *message);
+size_t amp4ec__work_place__get_packed_size
+                     (const Amp4ec__WorkPlace   *message);
+size_t amp4ec__work_place__pack
+                     (const Amp4ec__WorkPlace   *message,
+                      uint8_t             *out);
+size_t amp4ec__work_place__pack_to_buffer
+                     (const Amp4ec__WorkPlace   *message,
+                      ProtobufCBuffer     *buffer);
+Amp4ec__WorkPlace *
+       amp4ec__work_place__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   amp4ec__work_place__free_unpacked
+                     (Amp4ec__WorkPlace *message,
+                      ProtobufCAllocator *allocator);
 /* Amp4ec__Ping methods */
 void   amp4ec__ping__init
                      (Amp4ec__Ping         *message);
@@ -1971,6 +2075,12 @@ typedef void (*Amp4ec__WorkerTables_Closure)
 typedef void (*Amp4ec__Heartbeat_Closure)
                  (const Amp4ec__Heartbeat *message,
                   void *closure_data);
+typedef void (*Amp4ec__WorkQuestion_Closure)
+                 (const Amp4ec__WorkQuestion *message,
+                  void *closure_data);
+typedef void (*Amp4ec__WorkPlace_Closure)
+                 (const Amp4ec__WorkPlace *message,
+                  void *closure_data);
 typedef void (*Amp4ec__Ping_Closure)
                  (const Amp4ec__Ping *message,
                   void *closure_data);
@@ -2081,6 +2191,7 @@ extern const ProtobufCEnumDescriptor    amp4ec__optimization_level__descriptor;
 extern const ProtobufCEnumDescriptor    amp4ec__element_type__descriptor;
 extern const ProtobufCEnumDescriptor    amp4ec__tensor_encoding__descriptor;
 extern const ProtobufCEnumDescriptor    amp4ec__partition_state__descriptor;
+extern const ProtobufCEnumDescriptor    amp4ec__work_state__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__partition_key__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__work_key__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__hop__descriptor;
@@ -2097,6 +2208,8 @@ extern const ProtobufCMessageDescriptor amp4ec__partition_statistics__descriptor
 extern const ProtobufCMessageDescriptor amp4ec__link_statistics__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__worker_tables__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__heartbeat__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__work_question__descriptor;
+extern const ProtobufCMessageDescriptor amp4ec__work_place__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__ping__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__peer__descriptor;
 extern const ProtobufCMessageDescriptor amp4ec__peer_table__descriptor;

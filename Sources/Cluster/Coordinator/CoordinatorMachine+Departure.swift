@@ -288,5 +288,5 @@ extension CoordinatorMachine {
 
 extension CoordinatorMachine.Node {
     /// Whether routes of the plan that serves may lead over it.
-    var takesWork: Bool { state == .ready || (state == .draining && departure?.takesWork == true) }
+    var takesWork: Bool { !distrust.isShunned && (state == .ready || (state == .draining && departure?.takesWork == true)) }
 }

@@ -81,13 +81,13 @@ extension CoordinatorMachine {
             })
     }
 
-    /// Who may take part in a plan: who is ready, without those that could not load their partition lately and those that flap; these
-    /// are taken all the same where nobody else is left.
-    /// - Returns: also whether anybody was left out for flapping.
+    /// Who may take part in a plan: who is ready, without those that could not load their partition lately, and those that flap or lose
+    /// work; these are taken all the same where nobody else is left.
+    /// - Returns: also whether anybody was left out for flapping or losing work.
     func planMembers(_ now: Instant) -> (members: [Node], leavesOut: Bool) {
         let ready = nodes.values.filter { $0.state == .ready }.sorted { $0.id < $1.id }
         let able = ready.filter { ($0.excludedUntil ?? .zero) <= now }
-        let steady = able.filter { !$0.flapping.isLeftOut(now) }
+        let steady = able.filter { !$0.isLeftOut(now) }
         if !steady.isEmpty, !takesFlapping { return (steady, steady.count < able.count) }
         if !able.isEmpty { return (able, false) }
         // Nobody else is left: those that were left out get another chance, though not at once.
@@ -174,9 +174,8 @@ extension CoordinatorMachine {
             if active == nil { requestPlan(now, after: Self.planRetryInterval) }
         case .plan(let deployment):
             // Membership may have changed while the plan was computed.
-            guard deployment.nodes.allSatisfy({ nodes[$0]?.state == .ready }) else {
-                requestPlan(now, after: .zero)
-                return
+            guard deployment.nodes.allSatisfy({ nodes[$0]?.state == .ready }), !bringsBack(deployment, orderedAs: generation) else {
+                return requestPlan(now, after: .zero)
             }
             deploy(deployment, from: "the planner", now, &out)
         }
@@ -323,6 +322,7 @@ extension CoordinatorMachine {
         guard let candidate, isLoaded(candidate.deployment) else { return }
         active = ActivePlan(
             generation: candidate.generation, deployment: candidate.deployment, window: window(for: candidate.deployment))
+        trust(candidate.deployment)
         renewSelectors(for: candidate.deployment)
         self.candidate = nil
         log(

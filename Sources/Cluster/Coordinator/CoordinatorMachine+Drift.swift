@@ -50,7 +50,7 @@ extension CoordinatorMachine {
     }
 
     mutating func compared(_ outcome: PlanOutcome, _ now: Instant, _ out: inout [Directive]) {
-        guard drift.order != nil else { return }
+        guard let order = drift.order else { return }
         drift.order = nil
         drift.dueAt = now + Self.driftInterval
         guard case .comparison(let comparison) = outcome else { return }
@@ -58,7 +58,8 @@ extension CoordinatorMachine {
         guard canWatchDrift else { return }
         drift.servingMs = comparison.servingMs
         guard drift.judge.judge(servingMs: comparison.servingMs, bestMs: comparison.bestMs, now: now.nanoseconds),
-            let best = comparison.best, best.nodes.allSatisfy({ nodes[$0]?.state == .ready })
+            let best = comparison.best, best.nodes.allSatisfy({ nodes[$0]?.state == .ready }),
+            !bringsBack(best, orderedAs: order.number)
         else { return }
         log(
             .info, "the plan that serves has become worse than another",

@@ -79,6 +79,12 @@ extension CoordinatorMachine {
         /// A result that was accepted on this connection is complete and decoded.
         case resultArrived(ConnectionID, WorkKey, [HopTrace])
         case resultBroken(ConnectionID, WorkKey, String)
+        /// The payload of a result that was accepted is here, and is still to be decoded.
+        case resultComplete(ConnectionID, WorkKey)
+        /// The kernel has the last byte of the dispatched micro-batch, and so many of its connection with it.
+        case dispatched(WorkKey, sentBytes: UInt64)
+        /// A pong said where micro-batches are; so many bytes have come on the data connection of its node.
+        case placed(ConnectionID, [WorkPlace], receivedBytes: UInt64)
         /// The dispatched micro-batch breaks a bound of the protocol: nothing of it was sent.
         case dispatchFailed(WorkKey, String)
         /// The kernel has the last byte of the reply, or the client is gone.

@@ -176,13 +176,18 @@ extension CoordinatorMachine {
         var next: Instant?
         var isWorthAPlan = active == nil
         for (id, node) in nodes {
-            for until in [node.excludedUntil, node.flapping.leftOutUntil].compactMap({ $0 }) where until > now {
-                next = min(next ?? until, until)
-            }
+            for until in [node.excludedUntil, node.flapping.leftOutUntil, node.distrust.leftOutUntil].compactMap({ $0 })
+            where until > now { next = min(next ?? until, until) }
             let isBack = !node.flapping.cause.isEmpty && !node.flapping.isLeftOut(now)
             let mayLoadAgain = node.excludedUntil.map { $0 <= now } ?? false
             if mayLoadAgain { nodes[id]?.excludedUntil = nil }
-            if isBack || mayLoadAgain, active?.deployment.nodes.contains(id) != true { isWorthAPlan = true }
+            let isTrusted = !node.distrust.cause.isEmpty && !node.distrust.isLeftOut(now)
+            if isBack || mayLoadAgain || isTrusted, active?.deployment.nodes.contains(id) != true { isWorthAPlan = true }
+            if isTrusted {
+                nodes[id]?.distrust.cause = ""
+                nodes[id]?.distrust.isShunned = false
+                selectorsHear(of: id)
+            }
             guard isBack else { continue }
             nodes[id]?.flapping.cause = ""
             if node.state == .ready { nodes[id]?.cause = "answering" }

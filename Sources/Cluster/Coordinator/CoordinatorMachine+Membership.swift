@@ -79,8 +79,9 @@ extension CoordinatorMachine {
         if now - node.lastPing >= configuration.pingInterval {
             nodes[id]?.lastPing = now
             nodes[id]?.pingSequence += 1
-            out.append(
-                .send(control, .ping(Ping(sequence: node.pingSequence, sentAtNanoseconds: UInt64(max(0, now.nanoseconds))))))
+            let ping = Ping(
+                sequence: node.pingSequence, sentAtNanoseconds: UInt64(max(0, now.nanoseconds)), questions: questions(to: id, now))
+            out.append(.send(control, .ping(ping)))
         }
         let silence = now - node.lastHeard
         if silence >= configuration.lostAfter {
@@ -121,6 +122,7 @@ extension CoordinatorMachine {
         guard let lastStep, let promisedWake, now - promisedWake >= lifeCheckInterval else { return }
         let pause = now - lastStep
         uploads.forgive(pause)
+        forgiveSearches(pause)
         for id in nodes.keys {
             nodes[id]?.lastHeard += pause
             nodes[id]?.progress.lastAt += pause
@@ -203,6 +205,7 @@ extension CoordinatorMachine {
         nodes[id]?.isDialing = false
         nodes[id]?.redialAt = nil
         nodes[id]?.control = connection
+        if nodes[id]?.incarnation != welcome.incarnation { nodes[id]?.distrust = Distrust() }
         nodes[id]?.incarnation = welcome.incarnation
         nodes[id]?.profile = profile
         nodes[id]?.lastHeard = now
@@ -268,10 +271,12 @@ extension CoordinatorMachine {
     }
 
     /// A node can be used (again): a plan that takes it is due, at once or when it has been left out long enough.
-    func isWorthAPlan(_ id: NodeID, _ now: Instant) -> Bool { active == nil || nodes[id]?.flapping.isLeftOut(now) != true }
+    func isWorthAPlan(_ id: NodeID, _ now: Instant) -> Bool { active == nil || nodes[id]?.isLeftOut(now) != true }
 
     mutating func planIn(_ id: NodeID, _ now: Instant) {
-        if let until = nodes[id]?.flapping.leftOutUntil, until > now { rejoinAt = min(rejoinAt ?? .distantFuture, until) }
+        for until in [nodes[id]?.flapping.leftOutUntil, nodes[id]?.distrust.leftOutUntil].compactMap({ $0 }) where until > now {
+            rejoinAt = min(rejoinAt ?? .distantFuture, until)
+        }
         if isWorthAPlan(id, now) { requestPlan(now, after: configuration.joinWindow) }
     }
 

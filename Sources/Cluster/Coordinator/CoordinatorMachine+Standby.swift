@@ -166,6 +166,7 @@ extension CoordinatorMachine {
     private func isUsable(_ deployment: PlannedDeployment, _ now: Instant) -> Bool {
         let pairs = zip(deployment.stages, deployment.stages.dropFirst())
         return deployment.nodes.allSatisfy { nodes[$0]?.state == .ready && (nodes[$0]?.excludedUntil ?? .zero) <= now }
+            && !deployment.nodes.contains { nodes[$0]?.distrust.isShunned == true }
             && pairs.allSatisfy { from, to in
                 from.replicas.allSatisfy { source in to.replicas.contains { isUsable(NodeLink(from: source, to: $0)) } }
             }

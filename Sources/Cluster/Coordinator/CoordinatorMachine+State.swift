@@ -75,6 +75,7 @@ extension CoordinatorMachine {
         var excludedUntil: Instant?
         var exclusionCause = ""
         var flapping = Flapping()
+        var distrust = Distrust()
         var progress = Progress()
         var pace = NodePace()
         var pinnedStage: Int?
@@ -195,8 +196,15 @@ extension CoordinatorMachine {
         var bytes: [Int]
         var deadline: Instant
         var sentAt: Instant
+        /// When the first hop's connection had taken all of it, and how many bytes with it.
+        var writtenAt: Instant?
+        var writtenBytes: UInt64 = 0
         /// A result of it was announced, is what the model declares, and is on its way.
         var isResultAccepted = false
+        /// … and has come: it is being decoded.
+        var isResultComplete = false
+        /// It is missed.
+        var search: Search?
         /// Nobody wants its result any more; the reservation waits for the node's word.
         var isAbandoned = false
         /// Nothing else is under way on its nodes.

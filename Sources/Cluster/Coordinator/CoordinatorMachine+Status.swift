@@ -59,6 +59,7 @@ extension CoordinatorMachine {
     /// Why the plan that serves leaves a node out that is ready.
     private func whyUnused(_ node: Node) -> String? {
         guard let deployment = active?.deployment, node.state == .ready, !deployment.nodes.contains(node.id) else { return nil }
+        if !node.distrust.cause.isEmpty { return node.distrust.cause }
         return deployment.plan.leftOut.first { $0.node == node.id }?.cause ?? "the plan has no stage for it (its reasons say why)"
     }
 
@@ -157,6 +158,10 @@ extension CoordinatorMachine {
             return "uploads are not the requests in receipt"
         }
         if requests.values.reduce(0, { $0 + $1.bytes }) != heldBytes { return "the held bytes are not the requests'" }
+        for flight in flights.values
+        where flight.search.map({ $0.places.count != flight.route.count || flight.writtenAt == nil }) ?? false {
+            return "a micro-batch is searched for that was not sent, or not on its route"
+        }
         for request in requests.values where request.pieces.reduce(0, { $0 + $1.outputBytes }) != request.resultBytes {
             return "the result bytes of request \(request.id.number) are not its pieces'"
         }

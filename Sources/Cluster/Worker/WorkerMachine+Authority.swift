@@ -181,7 +181,7 @@ extension WorkerMachine {
     mutating func received(_ connection: ConnectionID, _ message: Message, _ now: Instant, _ out: inout [Directive]) {
         if connection == control || connection == resultChannel { lastHeardFromCoordinator = now }
         if case .ping(let ping) = message {
-            out.append(.send(connection, .pong(ping)))
+            answer(ping, on: connection, now, &out)
             return
         }
         // Orders count only on the control connection of the coordinator that is obeyed.

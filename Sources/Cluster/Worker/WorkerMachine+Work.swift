@@ -147,8 +147,9 @@ extension WorkerMachine {
         }
     }
 
-    mutating func forwarded(_ key: WorkKey, _ out: inout [Directive]) {
+    mutating func forwarded(_ key: WorkKey, _ sentBytes: UInt64, _ now: Instant, _ out: inout [Directive]) {
         guard let item = work[key] else { return }
+        passedOn.insert(key, sentBytes, now)
         if item.isCancelled {
             finishCancelled(key, &out)
         } else {
@@ -191,7 +192,7 @@ extension WorkerMachine {
         }
     }
 
-    private func isWaitingForPeer(_ key: WorkKey, _ item: WorkItem) -> Bool {
+    func isWaitingForPeer(_ key: WorkKey, _ item: WorkItem) -> Bool {
         guard let node = item.nextNode else { return false }
         return peers[node]?.waiting.contains(key) ?? false
     }

@@ -63,6 +63,7 @@ public struct WorkerMachine: Sendable {
     var executing = 0
     var tombstones = RecentSet<WorkKey>(limit: WorkerMachine.tombstoneLimit)
     public private(set) var completed: UInt64 = 0
+    var passedOn = PassedWork()
 
     // Partitions and peers.
     var partitions: [PartitionKey: PartitionPhase] = [:]
@@ -105,7 +106,7 @@ public struct WorkerMachine: Sendable {
             executing -= 1
             overruns.remove(key)
             fail(key, code, message, now, &out)
-        case .forwarded(let key): forwarded(key, &out)
+        case .forwarded(let key, let sentBytes): forwarded(key, sentBytes, now, &out)
         case .forwardFailed(let key, let message): fail(key, .internalError, message, now, &out)
         case .peerOpened(let peer, let connection): peerOpened(peer, connection, &out)
         case .peerFailed(let peer, let message): dialFailed(peer, message, &out)
@@ -167,8 +168,8 @@ extension WorkerMachine {
         case prepareFailed(WorkKey, StatusCode, String)
         case executed(WorkKey)
         case executionFailed(WorkKey, StatusCode, String)
-        /// The kernel has the last byte of the forwarded activation or result.
-        case forwarded(WorkKey)
+        /// The kernel has the last byte of the forwarded activation or result, and so many of its connection with it.
+        case forwarded(WorkKey, sentBytes: UInt64 = 0)
         /// The activation or result breaks a bound of the protocol: nothing of it was sent.
         case forwardFailed(WorkKey, String)
         /// The dialled process answered; the peer is the one that the directive named.
@@ -188,6 +189,8 @@ extension WorkerMachine {
 
     public enum Directive: Sendable, Hashable {
         case send(ConnectionID, Message)
+        /// Fill in, for each question, what the connections of its place have carried, and send the pong.
+        case sayPlaces(ConnectionID, Ping, [WorkQuestion])
         case refuse(ConnectionID, Refused)
         case close(ConnectionID, String)
         /// Make the tensors ready to run (decode them); answer `prepared` or `prepareFailed`.

@@ -138,16 +138,20 @@ extension LinkStatistics: WireConvertible {
 extension Ping: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Ping>) { amp4ec__ping__init(pointer) }
 
-    func write(to c: inout Amp4ec__Ping, in arena: WireArena) {
+    func write(to c: inout Amp4ec__Ping, in arena: WireArena) throws(WireError) {
         c.sequence = Bound.measured(sequence, in: WireRanges.counts)
         c.sent_at_nanoseconds = Bound.measured(sentAtNanoseconds, in: WireRanges.clockNanoseconds)
+        (c.n_questions, c.questions) = try arena.list(questions, atMost: WireLimits.workQuestions, "ping.questions")
+        (c.n_places, c.places) = try arena.list(places, atMost: WireLimits.workQuestions, "ping.places")
     }
 
     init(reading c: Amp4ec__Ping) throws(WireError) {
         self.init(
             sequence: try Field.number(c.sequence, in: WireRanges.counts, "ping.sequence"),
             sentAtNanoseconds: try Field.number(
-                c.sent_at_nanoseconds, in: WireRanges.clockNanoseconds, "ping.sent_at_nanoseconds"))
+                c.sent_at_nanoseconds, in: WireRanges.clockNanoseconds, "ping.sent_at_nanoseconds"),
+            questions: try Field.list(c.n_questions, c.questions, atMost: WireLimits.workQuestions, "ping.questions"),
+            places: try Field.list(c.n_places, c.places, atMost: WireLimits.workQuestions, "ping.places"))
     }
 }
 

@@ -49,6 +49,8 @@ final class RogueWorker: Sendable {
         /// Whether it answers an order to load with "ready".
         var loads = true
         var work: @Sendable (RogueWorker, Work, [UInt8]) -> Void = { _, _, _ in }
+        /// Where it says that a micro-batch is; `nil`, as a worker from before the question answers.
+        var place: @Sendable (WorkQuestion) -> WorkPlace? = { _ in nil }
 
         /// - Parameter name: gets a number behind it, so that an earlier rogue of a name, of which not everything has ended yet, is another.
         init(name: String = "rogue") { self.name = Array("\(name)-\(UInt16.random(in: 0 ... .max))".utf8) }
@@ -150,7 +152,10 @@ final class RogueWorker: Sendable {
     private func received(_ arrival: RogueConnection.Arrival, on connection: RogueConnection) {
         switch arrival.message {
         case .hello(let hello): greet(hello, connection)
-        case .ping(let ping): try? connection.send(.pong(ping))
+        case .ping(let ping):
+            var pong = ping
+            (pong.questions, pong.places) = ([], ping.questions.compactMap(script.place))
+            try? connection.send(.pong(pong))
         case .peerTable(let table): state.withLock { $0.peers = table }
         case .loadPartition(let order):
             guard script.loads else { return }
