@@ -92,7 +92,15 @@ struct EdgeMessages {
         let work = known.isEmpty ? CoordinatorDriver.unknownKey : pick(known)
         return switch random.int(in: 0...9) {
         case 0...3: heartbeat()
-        case 4: .pong(Ping(sequence: whole(), sentAtNanoseconds: whole()))
+        case 4:
+            .pong(
+                Ping(
+                    sequence: whole(), sentAtNanoseconds: whole(),
+                    places: some(4) {
+                        WorkPlace(
+                            key: work, state: $0.pick(WorkPlace.State.allCases), sentBytes: $0.whole(), receivedBytes: $0.whole(),
+                            rememberedMilliseconds: $0.narrow())
+                    }))
         case 5:
             .partitionReport(
                 PartitionReport(

@@ -158,6 +158,9 @@ private struct CoordinatorRun {
             guard let message = EdgeMessages.travelled(edges.fromWorker(works)) else { return }
             received += 1
             out = driver.says(node, message)
+            if case .pong(let pong) = message, let control = driver.control[node] {
+                out += driver.step(.placed(control, pong.places, receivedBytes: edges.whole()))
+            }
         case 5:
             guard let welcome = edges.welcome(node.description) else { return }
             out = driver.step(.connected(node, edges.pick([.control, .data]), driver.freshConnection(), welcome))
@@ -184,6 +187,9 @@ private struct CoordinatorRun {
         default: out = driver.wait(edges.random.duration(.zero, .seconds(2)))
         }
         for (connection, key) in out.loads where edges.random.chance(0.7) { out += driver.report(connection, key, .ready) }
+        for work in out.dispatched where edges.random.chance(0.7) {
+            out += driver.step(.dispatched(work.key, sentBytes: edges.whole()))
+        }
         works = (works + out.dispatched.map(\.key)).suffix(64)
         accepted = (accepted + out.accepted).suffix(64)
         check(out, "step \(number)")

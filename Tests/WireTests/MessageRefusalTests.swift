@@ -87,6 +87,8 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init("hop without partition", .work, work(hop: empty.text(1, "w1")), .malformedMetadata),
         .init("hop without node", .work, work(hop: empty.message(2, partition())), .invalidValue),
         .init("load without key", .loadPartition, empty, .malformedMetadata),
+        .init("question without key", .ping, empty.message(3, empty), .malformedMetadata),
+        .init("place without key", .pong, empty.message(4, empty), .malformedMetadata),
         .init("report without key", .partitionReport, empty.number(2, 2), .malformedMetadata),
         .init("partition data without key", .partitionData, empty.text(2, digest), .malformedMetadata),
         .init("reply without timing", .inferReply, empty.number(1, 1), .malformedMetadata),
@@ -140,6 +142,8 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init("257 tensors", .inferRequest, request([ProtoWriter](repeating: tensor(), count: 257)), .limitExceeded),
         .init("257 input names", .inferRequest, empty.messages(3, ProtoWriter(bytes: [0x61]), count: 257), .limitExceeded),
         .init("4,097 keys", .cancelWork, empty.messages(1, empty, count: 4_097), .limitExceeded),
+        .init("17 questions", .ping, empty.messages(3, empty, count: 17), .limitExceeded),
+        .init("17 places", .pong, empty.messages(4, empty, count: 17), .limitExceeded),
         .init("4,097 keys of a loss", .peerLost, empty.text(1, "a").text(2, "b").messages(4, empty, count: 4_097), .limitExceeded),
         .init(
             "4,097 held partitions", .welcome, welcome(holding: (empty, 4_097)), .limitExceeded

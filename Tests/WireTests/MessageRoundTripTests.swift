@@ -34,6 +34,18 @@ import Wire
         let cancel = Message.cancelWork(CancelWork(keys: keys))
         #expect(try decode(.cancelWork, try MessageCodec.encode(cancel).metadata) == cancel)
 
+        let asked = keys.prefix(WireLimits.workQuestions)
+        let ping = Message.ping(
+            Ping(
+                sequence: WireRanges.counts.upperBound, sentAtNanoseconds: WireRanges.clockNanoseconds.upperBound,
+                questions: asked.map { WorkQuestion(key: $0, from: IncarnationID(bits: .max)) },
+                places: asked.map {
+                    WorkPlace(
+                        key: $0, state: .absent, sentBytes: WireRanges.totalBytes.upperBound,
+                        receivedBytes: WireRanges.totalBytes.upperBound, rememberedMilliseconds: .max)
+                }))
+        #expect(try decode(.ping, try MessageCodec.encode(ping).metadata) == ping)
+
         let inventory = (0..<WireLimits.inventory).map { _ in
             HeldPartition(key: generator.partitionKey(), archiveBytes: WireRanges.bytes.upperBound, isLoaded: true)
         }

@@ -55,6 +55,9 @@ import Wire
             "LinkStatistics.round_trip_milliseconds": .quantity(WireRanges.spanMilliseconds),
             "LinkStatistics.messages": .whole(WireRanges.counts), "LinkStatistics.raw_bytes": .whole(WireRanges.totalBytes),
             "LinkStatistics.wire_bytes": .whole(WireRanges.totalBytes),
+            "WorkQuestion.from_high": .opaque, "WorkQuestion.from_low": .opaque,
+            "WorkPlace.sent_bytes": .whole(WireRanges.totalBytes), "WorkPlace.received_bytes": .whole(WireRanges.totalBytes),
+            "WorkPlace.remembered_milliseconds": .narrow(WireRanges.milliseconds),
         ]
         for field in ["receive", "decode", "queue", "compute", "encode"] {
             ranges["HopTrace.\(field)"] = .whole(WireRanges.spanNanoseconds)
