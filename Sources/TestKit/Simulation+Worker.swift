@@ -98,6 +98,7 @@ extension Simulation {
                         && $0.hello.incarnation == question.from && !$0[process].knowsEnd
                 }
                 pong.places[number].receivedBytes = sources.map { $0[process].receivedBytes }.max() ?? 0
+                if sources.count > 1, pong.places[number].state == .absent { pong.places[number].state = .unknown }
             } else if let source = workers[index].machine.resultConnection {
                 pong.places[number].receivedBytes = connection(source)[process].receivedBytes
             }

@@ -234,6 +234,8 @@ extension WorkerProcess {
                     ?? (peer.id == machine.resultConnection)
             }
             pong.places[index].receivedBytes = sources.map(\.connection.counters.receivedBytes).max() ?? 0
+            // By which of them it comes nobody here can say: one whose other end is gone, or a stranger's under that process's number.
+            if sources.count > 1, pong.places[index].state == .absent { pong.places[index].state = .unknown }
             if pong.places[index].state == .held, let sending = machine.sendingConnection(of: question.key) {
                 pong.places[index].sentBytes = connections[sending]?.connection.counters.sentBytes ?? 0
             }

@@ -75,7 +75,7 @@ extension CoordinatorMachine {
         let isWhole =
             isolation.piece == quarantine.first && isolation.generation == active?.generation
             && zip(isolation.path, stages).allSatisfy { id, stage in
-                nodes[id]?.state == .ready && isLoaded(stage.partition, on: id)
+                nodes[id]?.state == .ready && nodes[id]?.takesWork == true && isLoaded(stage.partition, on: id)
             }
             && zip(isolation.path, isolation.path.dropFirst()).allSatisfy { isUsable(NodeLink(from: $0, to: $1)) }
         if !isWhole { self.isolation = nil }
