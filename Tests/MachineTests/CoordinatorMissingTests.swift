@@ -62,6 +62,17 @@ import Wire
             #expect(scene.blamed == [first, "a"])
             #expect(later.orders.last.map { $0.nodes.map(\.id) } == ["b", "c"])
         },
+        Case("who has gone since speaks against nobody: the next receiver is blamed, not who passed it on") {
+            var scene = S([["a"], ["b", "c"]]) { node, question, _ in node == "a" ? S.passed(question) : S.absent(question) }
+            let first = scene.submit().leading.route[1].node
+            let out = scene.wait(.seconds(8))
+            #expect(scene.blamed == [first] && out.dispatched.count == 1)
+            let second = out.dispatched.leading.route[1].node
+            scene.driver.close(NodeID(first))
+            scene.driver.deploy([["a"], [second]])
+            scene.wait(.seconds(8))
+            #expect(scene.blamed == [first, second])
+        },
         Case("it has sent the result, which does not come") {
             var scene = S([["a"], ["b"]]) { _, question, _ in S.passed(question) }
             scene.receivedBytes = { 2_000 + UInt64($0.nanoseconds / 1_000_000_000) }

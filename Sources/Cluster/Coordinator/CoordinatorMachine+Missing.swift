@@ -177,8 +177,10 @@ extension CoordinatorMachine {
         let id = flight.route[found.hop]
         let age = flight.writtenAt.map { (now - $0).readable } ?? "?"
         let accuser = found.kind == .absent && found.hop > 0 ? flight.route[found.hop - 1] : nil
+        // Who has gone since may well have been at fault, and is kept in the tables for minutes.
         let accused = nodes.filter {
-            accuser != nil && $0.key != id && $0.value.distrust.accuser == accuser && !$0.value.distrust.isForgotten(now)
+            accuser != nil && $0.key != id && $0.value.control != nil && $0.value.distrust.accuser == accuser
+                && !$0.value.distrust.isForgotten(now)
         }.keys
         guard let accuser, !accused.isEmpty else {
             let what =
