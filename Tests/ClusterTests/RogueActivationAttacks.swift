@@ -41,8 +41,8 @@ enum RogueActivationAttacks {
             let rogue = try RogueWorker(script)
             try await rogue.register(at: scene.address)
             try await rogue.answered(1)
-            // What proves it takes up to 14 seconds, then comes a plan.
-            try await scene.traffic.goesOn(8, within: .seconds(30))
+            // What proves it takes up to 15 seconds, for each place in the route that it may have until it stands alone.
+            try await scene.traffic.goesOn(8, within: .seconds(90))
             rogue.stop()
         }
     }

@@ -41,16 +41,26 @@ import Wire
             }
             #expect(scene.blamed == ["a"])
         },
-        Case("nothing comes, and nothing moves: ten seconds") {
+        Case("nothing comes from another node, and nothing moves: after ten seconds the link is out, and nobody is blamed") {
             var scene = S([["a"], ["b"]]) { node, question, _ in node == "a" ? S.passed(question) : S.absent(question, received: 7)
             }
             scene.submit()
             scene.wait(.seconds(13))
+            #expect(!scene.driver.logs.contains { $0.message == "a link is out" })
+            let out = scene.wait(.seconds(4))
+            let line = scene.driver.logs.first { $0.message == "a link is out" }
+            #expect(line?.metadata["from"] == "a" && line?.metadata["to"] == "b")
+            #expect(scene.blamed.isEmpty && scene.replayed == 1 && !out.orders.isEmpty)
+        },
+        Case("nothing comes from here, and nothing moves: ten seconds") {
+            var scene = S([["a", "b"]]) { _, question, _ in S.absent(question, received: 7) }
+            let node = scene.submit().leading.route[0].node
+            scene.wait(.seconds(13))
             #expect(scene.blamed.isEmpty)
             scene.wait(.seconds(4))
-            #expect(scene.blamed == ["b"])
+            #expect(scene.blamed == [node])
         },
-        Case("the receiver is blamed first; who accuses a second one is blamed itself, and the first one is acquitted") {
+        Case("the receiver is blamed first; who accuses a second one is blamed itself, and neither is acquitted") {
             var scene = S([["a"], ["b", "c"]]) { node, question, _ in node == "a" ? S.passed(question) : S.absent(question) }
             let first = scene.submit().leading.route[1].node
             let out = scene.wait(.seconds(8))
@@ -60,7 +70,8 @@ import Wire
             scene.driver.deploy([["a"], [second]])
             let later = scene.wait(.seconds(8))
             #expect(scene.blamed == [first, "a"])
-            #expect(later.orders.last.map { $0.nodes.map(\.id) } == ["b", "c"])
+            // All three are left out now: where nobody else is left, plans take them.
+            #expect(later.orders.last.map { $0.nodes.map(\.id) } == ["a", "b", "c"])
         },
         Case("who has gone since speaks against nobody: the next receiver is blamed, not who passed it on") {
             var scene = S([["a"], ["b", "c"]]) { node, question, _ in node == "a" ? S.passed(question) : S.absent(question) }

@@ -269,10 +269,16 @@ extension CoordinatorMachine {
         let why = "\(from) cannot reach \(lost.to): \(lost.message)"
         // Who was let go closes its connections: no fault of the link.
         if nodes[link.to]?.state != .drained { markOut(link, lost.message, now, &out) }
-        let unsent = Set(lost.keys)
-        // What the kernel of `from` had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
+        replayFlights(over: link, unsent: Set(lost.keys), why: why, now, &out)
+    }
+
+    /// What the kernel of the sender had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
+    /// - Parameter unsent: what the sender says that it has not sent on.
+    mutating func replayFlights(
+        over link: NodeLink, unsent: Set<WorkKey> = [], why: String, _ now: Instant, _ out: inout [Directive]
+    ) {
         let concerned = flights.filter { key, flight in
-            flight.uses(link) || (unsent.contains(key) && flight.route.contains(from))
+            flight.uses(link) || (unsent.contains(key) && flight.route.contains(link.from))
         }.keys
         for key in concerned.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
             replay(key, why: why, now, &out)

@@ -170,13 +170,20 @@ extension CoordinatorMachine {
         }
     }
 
-    /// What a hop had from another it may have been given, or not: the receiver is blamed first, and who accuses a second one is itself.
+    /// What a hop should have from another: where its bytes do not come, the link between the two is out, and nobody is blamed. Where they have
+    /// come, one of the two lies: the receiver is blamed first, and who accuses a second one is itself.
     private mutating func isLost(
         _ flight: Flight, _ found: Search.Suspicion, _ now: Instant, _ out: inout [Directive]
     ) {
         let id = flight.route[found.hop]
         let age = flight.writtenAt.map { (now - $0).readable } ?? "?"
         let accuser = found.kind == .absent && found.hop > 0 ? flight.route[found.hop - 1] : nil
+        if let accuser, !found.hasArrived {
+            let link = NodeLink(from: accuser, to: id)
+            let cause = "a micro-batch was sent on its way \(age) ago, and its bytes do not come"
+            markOut(link, cause, now, &out)
+            return replayFlights(over: link, why: "\(accuser) does not reach \(id): \(cause)", now, &out)
+        }
         // Who has gone since may well have been at fault, and is kept in the tables for minutes.
         let accused = nodes.filter {
             accuser != nil && $0.key != id && $0.value.control != nil && $0.value.distrust.accuser == accuser
@@ -191,10 +198,8 @@ extension CoordinatorMachine {
                 }
             return distrust(id, by: accuser, "a micro-batch was sent on its way \(age) ago, and \(what)", now, &out)
         }
-        for id in accused {
-            nodes[id]?.distrust = Distrust()
-            selectorsHear(of: id)
-        }
+        // They are not acquitted: two receivers may lie together. Their time runs out by itself.
+        for id in accused { nodes[id]?.distrust.accuser = nil }
         distrust(accuser, by: nil, "what it says that it passes on does not come, at several nodes", now, &out)
     }
 

@@ -142,8 +142,13 @@ public struct CoordinatorMachine: Sendable {
         case .resultAnnounced(let connection, let result): resultAnnounced(connection, result, now, &out)
         case .resultArrived(let connection, let key, let traces): resultArrived(connection, key, traces, now, &out)
         case .resultBroken(let connection, let key, let message): resultBroken(connection, key, message, now, &out)
-        case .resultComplete(let connection, let key): resultComplete(connection, key)
-        case .dispatched(let key, let sentBytes): dispatched(key, sentBytes, now)
+        // Notes of each micro-batch that nothing follows from by itself.
+        case .resultComplete(let connection, let key):
+            resultComplete(connection, key)
+            return out
+        case .dispatched(let key, let sentBytes):
+            dispatched(key, sentBytes, now)
+            return out
         case .placed(let connection, let places, let receivedBytes): placed(connection, places, receivedBytes, now, &out)
         case .dispatchFailed(let key, let message): dispatchFailed(key, message, now, &out)
         case .replySent(let id): replySent(id, now, &out)
