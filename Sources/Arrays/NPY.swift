@@ -63,7 +63,7 @@ public enum NPY {
     ) throws(ArrayError) {
         let odd = withExtendedLifetime(storage) { storage.bytes[offset...].first { $0 > 1 } }
         guard let odd else { return }
-        throw failure(.malformed, "data", "a bool has the value \(odd)", "save it with array.astype(bool)")
+        throw failure(.malformed, "data", "a bool has the value \(odd)", "save array.view(numpy.uint8) != 0")
     }
 
     /// The same file with each element's bytes turned round.

@@ -286,6 +286,7 @@ struct ArraysTests {
         bytes[bytes.count - 1] = 2
         let error = try #require(throws: ArrayError.self) { try NPY.decode(TensorStorage(copying: bytes), name: "a") }
         #expect(error.description.contains("a bool has the value 2"))
+        #expect(error.description.contains("array.view(numpy.uint8) != 0"))
     }
 
     @Test func filesThatAreNone() throws {
