@@ -29,7 +29,7 @@ extension ComposeFile {
         let found = try limit([["deploy", "resources", "limits", "cpus"], ["cpus"]], service, fields) {
             node, field throws(TopologyError) in
             let text = try fields.text(node, field)
-            guard let cpus = ComposeQuantity.cpus(text) else {
+            guard let cpus = ComposeQuantity.cpus(node.number?.value ?? YAMLNumber.decimal(text)) else {
                 throw fields.refusal(node, field, "\"\(text)\" is not a number of CPUs", "write a number of cores such as \"0.5\"")
             }
             return cpus
@@ -53,7 +53,10 @@ extension ComposeFile {
         let paths = [["deploy", "resources", "limits", "memory"], ["mem_limit"]]
         let found = try limit(paths, service, fields) { node, field throws(TopologyError) in
             let text = try fields.text(node, field)
-            guard let bytes = ComposeQuantity.memoryBytes(text) else {
+            // Bytes: compose takes no fraction of them, and leaves the limit out without a word.
+            let amount =
+                if let number = node.number { if case .integer(let bytes) = number { String(bytes) } else { "" } } else { text }
+            guard let bytes = ComposeQuantity.memoryBytes(amount) else {
                 throw fields.refusal(node, field, "\"\(text)\" is not an amount of memory", "write it like 512M or 1g")
             }
             return bytes
@@ -105,7 +108,8 @@ extension ComposeFile {
             let mapping: PortMapping
             do {
                 mapping =
-                    item.entries == nil ? try PortMapping(parsing: try fields.text(item, "ports")) : try longMapping(item, fields)
+                    item.entries == nil
+                    ? try PortMapping(parsing: try portText(item, "ports", fields)) : try longMapping(item, fields)
             } catch let error as ValueError {
                 throw fields.refusal(item, "ports", error.message, "write it like \"9001:9000\" (host port, container port)")
             } catch let error as TopologyError {
@@ -124,13 +128,24 @@ extension ComposeFile {
         guard let target = node["target"] else { throw ValueError("there is no target (the container's port)") }
         var published: ClosedRange<UInt16>?
         if let node = node["published"] {
-            let text = try fields.text(node, "ports.published")
+            let text = try portText(node, "ports.published", fields)
             // "0" and an empty text mean a port of the engine's choice.
             published = text == "0" || text.isEmpty ? nil : try PortMapping.range(text)
         }
+        let targetText = if let whole = target.number?.whole { String(whole) } else { try fields.text(target, "ports.target") }
         let proto = try node["protocol"].map { try fields.text($0, "ports.protocol").lowercased() } ?? "tcp"
         return try PortMapping(
             hostAddress: try node["host_ip"].map { try fields.text($0, "ports.host_ip") }, published: published,
-            target: try PortMapping.range(try fields.text(target, "ports.target")), isTCP: proto == "tcp")
+            target: try PortMapping.range(targetText), isTCP: proto == "tcp")
+    }
+    /// A port or more as compose reads it: without quotes 0777 is 511, and 09001 is no whole number.
+    private func portText(_ node: ConfigNode, _ field: String, _ fields: FieldReader) throws -> String {
+        switch node.number {
+        case .integer(let port): return String(port)
+        case .fraction:
+            let text = try fields.text(node, field)
+            throw ValueError("\"\(text)\" is not a whole number to compose: put it in quotes, or leave out the zeros before it")
+        case nil: return try fields.text(node, field)
+        }
     }
 }

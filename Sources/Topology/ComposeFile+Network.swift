@@ -126,7 +126,7 @@ extension ComposeFile {
         return { name in
             if let node = service["environment"].map({ ComposeMerge.normalized($0, .keyed(hasValues: true)) }) {
                 if let own = node.entries?.first(where: { $0.key == name })?.value, own.tag != .reset {
-                    return own.isNull ? variables.values[name] : try? fields.text(own, "environment.\(name)")
+                    return own.isNull ? variables.values[name] : try? fields.variable(own, "environment.\(name)")
                 }
             }
             if files == nil { files = (try? environmentFiles(service, fields)) ?? [:] }

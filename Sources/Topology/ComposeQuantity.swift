@@ -16,9 +16,9 @@ enum ComposeQuantity {
         return bytes <= Double(maximumBytes) ? Int(bytes) : nil
     }
 
-    /// `0.5`, `2`. 0 means no limit.
-    static func cpus(_ text: String) -> Double? {
-        guard let amount = finite(text[...]), amount <= maximumCPUs else { return nil }
+    /// `0.5`, `2`, `5e-1`. 0 means no limit.
+    static func cpus(_ amount: Double?) -> Double? {
+        guard let amount, (0...maximumCPUs).contains(amount) else { return nil }
         return amount
     }
 

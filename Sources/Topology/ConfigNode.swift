@@ -69,6 +69,9 @@ struct ConfigNode {
         if case .scalar(let text, isPlain: true) = value { ["", "~", "null", "Null", "NULL"].contains(text) } else { false }
     }
 
+    /// The number that it is without quotes. A text in quotes, or with a variable in it, is no number yet.
+    var number: YAMLNumber? { if case .scalar(let text, isPlain: true) = value { YAMLNumber(text) } else { nil } }
+
     var entries: [Entry]? { if case .mapping(let entries) = value { entries } else { nil } }
     var items: [ConfigNode]? { if case .sequence(let items) = value { items } else { nil } }
 

@@ -39,15 +39,25 @@ struct FieldReader {
         return text
     }
 
-    /// A whole number within `range`.
+    /// A whole number within `range`: with or without quotes, which make a difference to one that begins with a zero.
     func integer(_ node: ConfigNode, _ field: String, in range: ClosedRange<Int>) throws(TopologyError) -> Int {
         let text = try text(node, field)
-        guard let number = Int(text), range.contains(number) else {
+        let found = if let number = node.number { number.whole } else { Int(text) }
+        guard let number = found, range.contains(number) else {
             throw refusal(
                 node, field, "\"\(text)\" is not a whole number from \(range.lowerBound) to \(range.upperBound)",
                 "write such a number")
         }
         return number
+    }
+
+    /// The text that a variable of a container gets: a number without quotes is written anew, in decimal digits.
+    func variable(_ node: ConfigNode, _ field: String) throws(TopologyError) -> String {
+        // Go writes a larger fraction with an exponent, and what has no whole value is nobody's port.
+        if let number = node.number, let whole = number.whole, number == .integer(whole) || whole.magnitude < 1_000_000 {
+            return String(whole)
+        }
+        return try text(node, field)
     }
 
     func boolean(_ node: ConfigNode, _ field: String) throws(TopologyError) -> Bool {

@@ -107,7 +107,10 @@ struct YAMLReader {
             return target
         case .scalar(let text, let isPlain, let head):
             anchor = head.anchor
-            let value = ConfigNode.Value.scalar(text, isPlain: isPlain && head.tag.map { $0 == "tag:yaml.org,2002:null" } ?? true)
+            // A tag that says so makes a number of a text in quotes.
+            let isNumber = ["tag:yaml.org,2002:int", "tag:yaml.org,2002:float"].contains(head.tag)
+            let value = ConfigNode.Value.scalar(
+                text, isPlain: isNumber || isPlain && head.tag.map { $0 == "tag:yaml.org,2002:null" } ?? true)
             node = ConfigNode(
                 value: head.tag == "tag:yaml.org,2002:null" ? .scalar("", isPlain: true) : value, line: event.line,
                 column: event.column, source: source, tag: MergeTag(head.tag))

@@ -208,6 +208,10 @@ struct ComposeFileTests {
             ("[{target: 9000, published: 9001}]", ["localhost:9001"]),
             ("[{target: 9000, published: \"9001-9002\", host_ip: 127.0.0.1}]", ["localhost:9001", "localhost:9002"]),
             ("[{target: 9000}]", []), ("[{target: 9000, published: \"0\"}]", []),
+            ("[{target: 021450, published: 0x2329}]", ["localhost:9001"]),
+            ("[{target: 9e3, published: 9_001}]", ["localhost:9001"]), ("[{target: 9000, published: 0o777}]", ["localhost:511"]),
+            ("[{target: !!int \"021450\", published: +9001}]", ["localhost:9001"]),
+            ("[{target: \"09000\", published: \"09001\"}]", ["localhost:9001"]), ("[{target: 9000, published: 0x0}]", []),
             ("[{target: 9000, published: 9001, protocol: udp}]", []), ("[\"80:80\", \"${P}:9000\"]", ["localhost:9010"]),
         ] as [(String, [String])])
     func ports(_ ports: String, _ expected: [String]) throws {

@@ -84,6 +84,13 @@ struct ComposeRefusalTests {
             Refused(name: "host name", text: "ports: [\"localhost:1:9000\"]", says: ["ports", "\"localhost\" is not an IP"]),
             Refused(name: "protocol", text: "ports: [\"1:9000/tpc\"]", says: ["ports", "tpc"]),
             Refused(name: "no target", text: "ports: [{published: 1}]", says: ["ports", "target"]),
+            Refused(name: "no octal", text: "ports: [{target: 9000, published: 09001}]", says: ["ports", "\"09001\"", "quotes"]),
+            Refused(name: "no octal alone", text: "ports: [09000]", says: ["ports", "\"09000\"", "quotes"]),
+            Refused(
+                name: "hexadecimal text", text: "ports: [{target: 9000, published: \"0x2329\"}]", says: ["ports", "\"0x2329\""]),
+            Refused(name: "half a replica", text: "scale: 1.5", says: ["scale", "\"1.5\" is not a whole number"]),
+            Refused(name: "hexadecimal cpus", text: "cpus: \"0x2\"", says: ["cpus", "\"0x2\""]),
+            Refused(name: "half a byte", text: "mem_limit: 0.5", says: ["mem_limit", "\"0.5\""]),
             Refused(name: "port list", text: "ports: [[1]]", says: ["ports", "a list"]),
             Refused(name: "ports is a text", text: "ports: \"1:2\"", says: ["ports", "must be a list"]),
             Refused(name: "cpus", text: "cpus: half", says: ["cpus", "\"half\"", "0.5"]),

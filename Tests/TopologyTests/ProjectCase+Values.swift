@@ -36,6 +36,18 @@ extension ProjectCase {
             ]) { $1 },
             workers: ["w w:9000 --cache-dir=plain|single $A #1|double plain\n|yaml||spaced|plain-single $A #1|two\nlines"]),
         ProjectCase(
+            name: "numbers without quotes",
+            files: worker(
+                "command: amp4ec-worker\nports: [{target: 021450, published: 0x2329}]\nscale: 010\ncpus: 5e-1\nmem_limit: 0x40_00_00_00"
+            ),
+            workers: ["w w:9000 localhost:9001 0.5cpus 1073741824bytes x8"]),
+        ProjectCase(
+            name: "numbers in quotes",
+            files: worker(
+                "command: amp4ec-worker\nports: [{target: \"09000\", published: \"09001\"}]\ndeploy: {replicas: \"08\"}\ncpus: \"1e0\""
+            ),
+            workers: ["w w:9000 localhost:9001 1.0cpus x8"]),
+        ProjectCase(
             name: "defaults and alternatives",
             files: worker(
                 "command: [amp4ec-worker, --name, \"${A}${U:-d}${U-e}${E:-f}${E-g}${A:+h}${U:+i}${A:?j}${U:-${A}${V:-k}}$$A\"]"),
@@ -166,6 +178,9 @@ extension ProjectCase {
         ),
         ("the shell's own command", "command: sh -c 'command amp4ec-worker --listen 9001'", "9001"),
         ("arguments of the script", "entrypoint: [sh, -c, 'exec \"$$@\"', --]\ncommand: amp4ec-worker --listen 9001", "9001"),
+        ("a number without quotes", "environment: {PORT: 021451}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
+        ("a whole fraction", "environment: {PORT: 9_001.0}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
+        ("a number in quotes", "environment: {PORT: '09001'}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
         ("a variable of the container", "environment: {PORT: 9001}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
         (
             "a variable of the list form",
