@@ -83,7 +83,7 @@ extension ModelService {
 
 extension SampleInputs {
     /// Of one batch item; as good as without end where no tensor can be so large.
-    fileprivate var byteCount: Int {
+    var byteCount: Int {
         var sum = 0
         for spec in specs {
             guard let bytes = try? Tensor.byteCount(of: spec.dtype, shape: spec.concreteShape(batch: 1) { _ in form.freeExtent })

@@ -183,33 +183,6 @@ public final class ModelService: Sendable {
         return file.hasSuffix(".pt") ? String(file.dropLast(3)) : file
     }
 
-    // MARK: Analysis
-
-    /// The model's outputs, for whoever only runs it.
-    public func outputSpecs() throws -> [TensorSpec] { try outputSpecs(batch: Self.automaticMicroBatch) }
-
-    /// The manifest's outputs where it names them, else what two batch sizes show: the dimension that grows with the batch is `N`.
-    func outputSpecs(batch: Int) throws -> [TensorSpec] {
-        let small = try run(batch: batch)
-        if manifest.outputs.count == small.count { return manifest.outputs }
-        guard manifest.inputs.contains(where: { $0.batchDimension != nil }) else {
-            return zip(model.outputNames, small).map {
-                TensorSpec(name: $0, dtype: $1.dtype, shape: $1.shape.map { .fixed($0) })
-            }
-        }
-        let large = try? run(batch: batch * 2)
-        return small.enumerated().map { index, tensor in
-            let grown = large.flatMap { index < $0.count ? $0[index].shape : nil }
-            let shape = tensor.shape.enumerated().map { position, extent -> Dimension in
-                guard let grown, grown.count == tensor.shape.count, grown[position] != extent else { return .fixed(extent) }
-                return extent == batch && grown[position] == 2 * batch ? .batch : .free("d\(position)")
-            }
-            return TensorSpec(name: model.outputNames[index], dtype: tensor.dtype, shape: shape)
-        }
-    }
-
-    private func run(batch: Int) throws -> [Tensor] { try trying { try runWhole($0.make(batch: batch)) } }
-
     /// The whole model in this process, as saved.
     public func runWhole(_ inputs: [Tensor]) throws -> [Tensor] { try model.tensors(crossing: model.layerCount, inputs: inputs) }
 

@@ -205,4 +205,18 @@ import Wire
         #expect(try tree.outputSpecs().map(\.name) == tree.model.outputNames)
         #expect(try TestModels.service("named-tuple", inputs: ["x:float32[N,8]"]).notes.first?.contains("aux") == true)
     }
+    @Test("what follows an input's free dimension is free") func lengths() throws {
+        let shapes = try TestModels.service("bare-length", inputs: ["readings:float32[N,T]"]).outputSpecs().map(\.shape)
+        #expect(shapes == [[.batch, .fixed(4)], [.batch, .free("T")]])
+        let given = try TestModels.service("bare-length", inputs: ["readings:float32[N,6]"]).outputSpecs().map(\.shape)
+        #expect(given == [[.batch, .fixed(4)], [.batch, .fixed(6)]])
+    }
+
+    @Test("a manifest that declares other outputs than the model's is refused at the start") func contradiction() throws {
+        let service = try TestModels.service("sequence-first", inputs: ["sequence:float32[9,N,8]"])
+        let error = try #require(throws: CommandFailure.self) { try service.prepare() }
+        for words in ["declares output scores:float32[7,N,5]", "gives float32[9,2,5] for 2 items", "export the model again"] {
+            #expect(error.message.contains(words), "\(error)")
+        }
+    }
 }

@@ -1012,6 +1012,7 @@ def bare_table():
         "lengths": (
             Lengths(), lambda n: [torch.randint(0, 50, (n, 11)), torch.randint(1, 12, (n,))], True, None),
         "five-poolings": (FivePoolings(), lambda n: [torch.randn(n, 3, 40, 48)], True, None),
+        "bare-length": (FreeLength(), lambda n: [torch.randn(n, 5)], True, None),
         "bag": (Bag(), lambda n: [torch.randint(0, 50, (16,)), torch.arange(n) * 2], True, None),
         "high-words": (HighWords(), high, True, None),
         "high-words-example": (HighWords(), high, True, ["ids"]),
