@@ -312,6 +312,8 @@ final class CoordinatorProcess {
         case .prepared(.failure(let failure)):
             // The last line that the process writes says it.
             analysisFailure = failure.message
+            // The connections end with the process: no worker is lost.
+            isFinishing = true
             loop.stop()
         case .planned(let generation, let outcome): step(.planned(generation, outcome))
         case .archive(let key, let connection, .success(let archive)):
