@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs clean models zoo
+.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs sanitize clean models zoo
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -113,6 +113,9 @@ mutants: setup models ## break the sources in each known way (Mutants/) and see 
 fuzz-inputs: setup ## ten minutes of made-up inputs for each parser of outside bytes, guided by what they reach (libFuzzer)
 	@scripts/fuzz-inputs $(FUZZ_INPUTS)
 
+sanitize: setup models ## the tests under the address and the thread sanitizer
+	@scripts/sanitize $(SANITIZE)
+
 # Which networks, for example ZOO='--only bert'.
 ZOO ?= --resume --markdown docs/models.md
 
@@ -120,4 +123,4 @@ zoo: build ## export and serve 130 networks of every kind over three workers and
 	@scripts/zoo $(ZOO)
 
 clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv)
-	@rm -rf .build .build-manifests .build-mutants .build-fuzz .build-zoo .models dist
+	@rm -rf .build .build-manifests .build-mutants .build-fuzz .build-zoo .build-address .build-thread .models dist

@@ -36,9 +36,11 @@ func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 /// What is tested is optimised; the tests themselves need not be, and take the compiler a third of the time so.
 /// - Parameter computes: they do much work of their own: made-up data, exhaustive search.
-func tests(_ name: String, _ dependencies: [Target.Dependency], computes: Bool = false) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], computes: Bool = false, exclude: [String] = []
+) -> Target {
     let plain: [SwiftSetting] = computes ? [] : [.unsafeFlags(["-Onone"], .when(configuration: .release))]
-    return .testTarget(name: name, dependencies: dependencies, swiftSettings: swift + plain)
+    return .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift + plain)
 }
 
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -200,6 +202,8 @@ let package = Package(
         // compose/ and deploy/ against the options of the programs.
         tests("DeploymentTests", ["Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
         tests("TidyTests", []),
+        // Mistakes that scripts/sanitize must see; skipped in other runs.
+        tests("SanitizerTests", [], exclude: ["leaks.supp", "threads.supp"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx20
@@ -211,4 +215,17 @@ if Context.environment["AMP4EC_FUZZ"] == "1" {
         .executableTarget(
             name: "FuzzInputs", dependencies: ["FuzzBodies"], path: "Fuzz/Driver",
             swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])]))
+}
+
+// Of the package only these test targets and what they stand on (scripts/sanitize): "WireTests,TransportTests".
+if let names = Context.environment["AMP4EC_TESTS"] {
+    var kept = Set(names.split(separator: ",").map(String.init))
+    // Each target is found at the latest after as many steps as there are targets.
+    for _ in package.targets {
+        for target in package.targets where kept.contains(target.name) {
+            for case .byNameItem(let name, _) in target.dependencies { kept.insert(name) }
+        }
+    }
+    package.targets.removeAll { !kept.contains($0.name) }
+    package.products = []
 }

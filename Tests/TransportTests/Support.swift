@@ -6,17 +6,21 @@ import Wire
 
 /// Runs the loop until `condition` holds.
 ///
-/// The limit is generous, as test machines are slow and shared; it is reached only where something is broken.
+/// The limit is generous, as test machines are slow and shared; it is reached only where something is broken. Under a sanitizer, which slows
+/// everything down, `scripts/sanitize` multiplies it (`AMP4EC_TEST_PATIENCE`).
 func run(
     _ loop: EventLoop, within limit: Duration = .seconds(60), _ what: String, sourceLocation: SourceLocation = #_sourceLocation,
     until condition: () -> Bool
 ) throws {
+    let limit = limit * patience
     let deadline = LoopTime.current() + limit
     while !condition() {
         try #require(LoopTime.current() < deadline, "\(what) did not happen within \(limit)", sourceLocation: sourceLocation)
         try loop.runOnce(maximumWait: .milliseconds(100))
     }
 }
+
+private let patience = getenv("AMP4EC_TEST_PATIENCE").flatMap { Int(String(cString: $0)) } ?? 1
 
 /// A handler that keeps what it is told.
 final class Recorder: ConnectionHandler {
@@ -162,12 +166,20 @@ final class RawClient {
 /// Bytes that differ from place to place and from seed to seed.
 func pattern(_ count: Int, seed: UInt64) -> TensorStorage {
     let storage = TensorStorage(byteCount: count)
+    let bytes = storage.mutableBytes
     var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-    for index in 0..<count {
+    // Eight at a time: a connection that waits for its first message meanwhile is closed after some seconds.
+    var written = 0
+    while written < count {
         state ^= state << 13
         state ^= state >> 7
         state ^= state << 17
-        storage.mutableBytes[index] = UInt8(truncatingIfNeeded: state)
+        if count - written >= 8 {
+            bytes.storeBytes(of: state, toByteOffset: written, as: UInt64.self)
+        } else {
+            for index in written..<count { bytes[index] = UInt8(truncatingIfNeeded: state >> (8 * (index - written))) }
+        }
+        written += 8
     }
     return storage
 }
