@@ -52,6 +52,8 @@ CASES = [
     ("two batches", "two_batches", [], False, ["N is 1 and 2"]),
     ("a program of torch.export", "program", [], False, ["program.module()"]),
     ("a module that is compiled already", "script_module", [], ["out", "aux"], []),
+    ("a function with a gradient of its own", "own_gradient", [], False, ["calls Rounded (", "exports.py:", "torch.autograd.Function"]),
+    ("a method that is not compiled", "ignoring", ["--script"], False, ["calls helped (", "exports.py:", "torch.jit.ignore"]),
     ("weights on the meta device", "on_meta", [], False, ["meta device", "no values"]),
     ("a module for a GPU", "on_a_gpu", [], False, ["CPU"]),
     ("a library's long message", "long_message", [], False, ["aten::empty.memory_format needs the CUDA device"]),

@@ -235,6 +235,35 @@ def script_module():
     return without_outputs(torch.jit.script(ScriptedDictionary().eval()), torch.rand(2, 8))
 
 
+class Rounded(torch.autograd.Function):
+    """Passes gradients straight through."""
+
+    @staticmethod
+    def forward(_, x):
+        return x.round()
+
+    @staticmethod
+    def backward(_, gradient):
+        return gradient
+
+
+def own_gradient():
+    return made(Own(lambda m, x: Rounded.apply(3 * m.a(x))), torch.randn(2, 8))
+
+
+class Ignoring(nn.Module):
+    def forward(self, x):
+        return self.helped(x)
+
+    @torch.jit.ignore
+    def helped(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+
+def ignoring():
+    return made(Ignoring(), torch.randn(2, 8), width=8)
+
+
 def on_meta():
     return without_outputs(nn.Linear(8, 3, device="meta"), torch.rand(2, 8), names=("input",))
 

@@ -43,9 +43,12 @@ def shortened(line):
 
 
 def is_own(path):
-    """A file of the model's owner: not ours, not the interpreter's, not a library's."""
+    """A file of the model's owner: not ours, not the interpreter's, not a library's wherever it is installed."""
     here = os.path.dirname(os.path.realpath(__file__))
-    return os.path.isfile(path) and not os.path.realpath(path).startswith((here, os.path.realpath(sys.prefix), sys.prefix, sys.base_prefix))
+    real = os.path.realpath(path)
+    if any(f"{os.sep}{folder}{os.sep}" in real for folder in ("site-packages", "dist-packages")):
+        return False
+    return os.path.isfile(path) and not real.startswith((here, os.path.realpath(sys.prefix), sys.prefix, sys.base_prefix))
 
 
 def own_place(error):
