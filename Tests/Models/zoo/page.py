@@ -50,7 +50,8 @@ def summary(results, total):
     text = (f"{len(results)} networks: {count['works']} work, {count['refused']} are refused, {count['wrong']} answer wrongly, "
             f"{count['failed']} fail. Of those that work, {cut} are cut into micro-batches, and at O0 {equal} give bit for bit what "
             "`amp4ec reference` gives.")
-    return text if len(results) == total else f"{text} {total - len(results)} of the zoo were not run."
+    missing = total - len(results)
+    return f"**This table is not whole**: {missing} of the zoo's {total} networks were not run with these programs.\n\n{text}" if missing else text
 
 
 def section(results, total, versions):
