@@ -180,7 +180,7 @@ extension ProjectCase {
         ("arguments of the script", "entrypoint: [sh, -c, 'exec \"$$@\"', --]\ncommand: amp4ec-worker --listen 9001", "9001"),
         ("a number without quotes", "environment: {PORT: 021451}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
         ("a whole fraction", "environment: {PORT: 9_001.0}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
-        ("a number in quotes", "environment: {PORT: '09001'}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
+        ("a number in quotes", "environment: {PORT: '9001'}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
         ("a variable of the container", "environment: {PORT: 9001}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),
         (
             "a variable of the list form",
