@@ -71,8 +71,7 @@ PICTURES = [
     _network("segmentation", "pictures:fcn", "FCN over ResNet-18"),
     _network("segmentation", "pictures:segmenter", "torchvision deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", 64),
     _network("segmentation", "pictures:segmenter", "torchvision lraspp_mobilenet_v3_large", "lraspp_mobilenet_v3_large", 64),
-    _network("segmentation, a dictionary of outputs", "pictures:fcn_with_dictionary", "FCN as torchvision returns it",
-             refused="returns a OrderedDict"),
+    _network("segmentation, a dictionary of outputs", "pictures:fcn_with_dictionary", "FCN as torchvision returns it"),
     _network("detection, pyramid", "pictures:pyramid", "ResNet-18 with a feature pyramid"),
     _network("detection, all boxes", "pictures:retina", "RetinaNet heads over ResNet-18"),
     _network("detection, all boxes", "pictures:ssdlite", "SSDlite heads over MobileNetV3"),
@@ -106,7 +105,7 @@ TEXT = [
     _text("Mamba", "MambaConfig", "MambaModel", "", kind="state-space text decoder", hidden_size=48, num_hidden_layers=3, state_size=8),
     _text("Mixtral", "MixtralConfig", "MixtralForCausalLM", "llama", kind="text decoder with experts", output="logits", num_local_experts=4),
     _network("text decoder, keys and values out", "text:generating", "transformers GPT-2 with its cache"),
-    _network("text encoder, a dictionary of outputs", "text:with_dictionary", "BERT as transformers returns it", refused="BaseModelOutput"),
+    _network("text encoder, a dictionary of outputs", "text:with_dictionary", "BERT as transformers returns it"),
     _network("two texts → next words", "text:translation", "transformers T5", "T5Config", "T5ForConditionalGeneration",
              d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4),
     _network("two texts → next words", "text:translation", "transformers BART", "BartConfig", "BartForConditionalGeneration", d_model=64,
@@ -133,8 +132,7 @@ OWN = [
     _network("recurrent", "sound:recurrent", "LSTM", "LSTM", how="script"),
     _network("recurrent", "sound:recurrent", "GRU", "GRU"),
     _network("recurrent", "sound:recurrent", "bidirectional LSTM", "LSTM", bidirectional=True),
-    # The coordinator makes up inputs to measure with, and a length of 0 is among them.
-    _network("recurrent, lengths beside it", "sound:packed", "packed LSTM", how="script", refused="Length of all samples has to be greater than 0"),
+    _network("recurrent, lengths beside it", "sound:packed", "packed LSTM", how="script"),
     _network("recurrent, state in and out", "sound:streaming", "streaming LSTM", how="script"),
     _network("recurrent, time first", "sound:time_first", "GRU, time first"),
     _network("forecast", "sound:causal", "TCN with weight norm"),
@@ -178,4 +176,16 @@ OWN = [
     _network("keeps a state", "unusual:counting", "running mean in forward", how="script", refused="keeps something between runs"),
 ]
 
-NETWORKS = [*PICTURES, *TEXT, *OWN]
+# What comes back: more than a tensor, and what has another structure for another input.
+RETURNED = [
+    _network("a dictionary of outputs", "returned:filled", "dictionary filled by layers", how="script"),
+    _network("a named tuple of outputs", "returned:named", "named tuple with None", how="script"),
+    _network("outputs inside outputs", "returned:tree", "tree of outputs"),
+    _network("a list of outputs", "returned:listed", "list of all states", how="script"),
+    _network("a list of outputs", "returned:sequence", "list over steps", how="script", refused="whose length is not fixed"),
+    _network("None for some inputs", "returned:sometimes", "output that may be None", how="script",
+             refused="a tensor for some inputs and None for others"),
+    _network("a dictionary of outputs", "returned:keyed", "dictionary by batch size", how="script", refused="a key that is computed"),
+]
+
+NETWORKS = [*PICTURES, *TEXT, *OWN, *RETURNED]

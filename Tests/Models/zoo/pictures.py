@@ -54,7 +54,9 @@ def fcn():
 
 def fcn_with_dictionary():
     backbone = IntermediateLayerGetter(torchvision.models.resnet18(weights=None), {"layer4": "out"})
-    return made(segmentation.FCN(backbone, segmentation.fcn.FCNHead(512, 21)), 64)
+    found = made(segmentation.FCN(backbone, segmentation.fcn.FCNHead(512, 21)), 64)
+    found.outputs = ("out",)
+    return found
 
 
 def segmenter(name, side):

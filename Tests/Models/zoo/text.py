@@ -49,7 +49,7 @@ def masked_sentences(config, model, sizes, output="last_hidden_state", length=12
 
 def with_dictionary():
     """As it comes, without a wrapper that picks a tensor."""
-    return Made(network("BertConfig", "BertModel", "bert", **ENCODER), words(12, VOCABULARY), ("input_ids",), ("states", "pooled"))
+    return Made(network("BertConfig", "BertModel", "bert", **ENCODER), words(12, VOCABULARY), ("input_ids",), ("last_hidden_state", "pooler_output"))
 
 
 def translation(config, model, **options):
