@@ -65,6 +65,17 @@ def own_place(error):
     return ""
 
 
+def called_in_python(error):
+    """The function of Python that libtorch cannot save, and where it is called; None where that is not why."""
+    text = str(error)
+    found = re.search(r"Could not export Python function call '([^']+)'", text)
+    if not found:
+        return None
+    # The way to it from the inside out, torch's own lines first: of a trace in one form, of compiled source in another.
+    places = re.findall(r'^(?:  File ")?(.+?)(?:\(|", line )(\d+)', text, re.MULTILINE)
+    return found[1] + next((f" ({shown_path(file)}:{line})" for file, line in places if not shown_path(file).startswith("torch/")), "")
+
+
 def shown_path(path):
     """A library's file without the folder that libraries lie in."""
     return path.rsplit("/site-packages/", 1)[-1]

@@ -4,11 +4,9 @@ A trace records what one input did. A branch that another input would take is no
 inputs are tried that differ from the example in scale and sign. What the module itself refuses is no evidence.
 """
 
-import re
-
 import torch
 
-from errors import Unfit, reason, shown_path
+from errors import Unfit, reason
 from structure import flat
 
 # train/training as it stands in the saved graph, by the position of the argument.
@@ -45,18 +43,6 @@ def in_training(script):
         if share is None or inputs[share].toIValue() != 0:
             found.append(node.kind())
     return sorted(set(found))
-
-
-def called_in_python(script):
-    """Functions of Python that the module calls and no file can hold, each with where: those with a gradient of their own, and ignored ones."""
-    found = {}
-    for node in nodes(script.inlined_graph):
-        if node.kind() == "prim::PythonOp":
-            # A trace has the way to it from the inside out, torch's own lines first; compiled source has lines of another form.
-            places = re.findall(r'^(?:  File ")?(.+?)(?:\(|", line )(\d+)', node.sourceRange(), re.MULTILINE)
-            place = next((f" ({shown_path(file)}:{line})" for file, line in places if not shown_path(file).startswith("torch/")), "")
-            found.setdefault(node.pyname(), place)
-    return [name + place for name, place in found.items()]
 
 
 def run(module, inputs):

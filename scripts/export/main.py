@@ -8,8 +8,8 @@ import time
 import torch
 
 import archive
-from errors import Unfit, own_place, progress, reason, say
-from examine import called_in_python, check_repeats, compare, in_training, one_item, run, same
+from errors import Unfit, called_in_python, own_place, progress, reason, say
+from examine import check_repeats, compare, in_training, one_item, run, same
 from given import check_declared, derived_outputs, from_function, in_order, input_names, on_the_cpu
 from structure import Outputs, flat
 
@@ -194,6 +194,17 @@ def example(inputs, manifest):
     return kept
 
 
+def save(script, manifest, path, kept):
+    try:
+        archive.save(script, manifest, path, kept)
+    except RuntimeError as error:
+        if called := called_in_python(error):
+            raise Unfit(
+                f"the model calls {called} in Python (a torch.autograd.Function, or marked with torch.jit.ignore), which no file can hold; "
+                "call plain functions of torch in its place when the module is in evaluation mode") from None
+        raise
+
+
 def export():
     options = parsed()
     path = options.arguments[-1]
@@ -211,13 +222,9 @@ def export():
         raise Unfit(
             f"{', '.join(training)} stays in training mode: call eval() on the module, and hand F.dropout and F.batch_norm "
             "training=self.training")
-    if called := called_in_python(script):
-        raise Unfit(
-            f"the model calls {', '.join(called)} in Python (a torch.autograd.Function, or marked with torch.jit.ignore), which no file can hold; "
-            "call plain functions of torch in its place when the module is in evaluation mode")
     unfinished = f"{path}.unverified"
     try:
-        archive.save(script, manifest, unfinished, None if options.no_example else example(inputs, manifest))
+        save(script, manifest, unfinished, None if options.no_example else example(inputs, manifest))
         progress("comparing the file with the network")
         check_saved(unfinished, module, inputs, manifest)
         os.replace(unfinished, path)

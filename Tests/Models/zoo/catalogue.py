@@ -98,7 +98,7 @@ TEXT = [
     _text("GPT-2", "GPT2Config", "GPT2LMHeadModel", "gpt2", kind="text decoder", output="logits"),
     _text("Llama", "LlamaConfig", "LlamaForCausalLM", "llama", kind="text decoder", output="logits"),
     _text("Qwen2", "Qwen2Config", "Qwen2ForCausalLM", "llama", kind="text decoder", output="logits"),
-    _text("BLOOM", "BloomConfig", "BloomForCausalLM", "", kind="text decoder", output="logits", refused="Could not export Python function",
+    _text("BLOOM", "BloomConfig", "BloomForCausalLM", "", kind="text decoder", output="logits", refused="calls GeLUFunction",
           hidden_size=64, n_layer=3, n_head=4),
     _text("OPT", "OPTConfig", "OPTForCausalLM", "", kind="text decoder", output="logits", hidden_size=64, num_hidden_layers=3,
           num_attention_heads=4, ffn_dim=128, word_embed_proj_dim=64, init_std=0.15),
