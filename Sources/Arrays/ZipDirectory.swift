@@ -68,8 +68,8 @@ struct ZipDirectory {
     ) throws(ArrayError) -> End? {
         let lowest = max(0, bytes.count - endLength - maximumCommentLength)
         var found: Int?
-        // Blanks or zeros that a transfer put behind the archive are no damage, and Python reads such files, too.
-        var isFollowed: Int?
+        // What a transfer put behind the archive is no damage, and Python reads such files, too.
+        var followed: Int?
         for offset in stride(from: bytes.count - endLength, through: lowest, by: -1) {
             var reader = ByteReader(bytes, at: offset)
             guard reader.integer(UInt32.self) == 0x0605_4b50 else { continue }
@@ -79,9 +79,9 @@ struct ZipDirectory {
                 found = offset
                 break
             }
-            if isFollowed == nil, offset + endLength + Int(length) < bytes.count { isFollowed = offset }
+            if followed == nil, offset + endLength + Int(length) < bytes.count { followed = offset }
         }
-        guard let found = found ?? isFollowed else { return nil }
+        guard let found = found ?? followed else { return nil }
         var reader = ByteReader(bytes, at: found + 4)
         guard let disk: UInt16 = reader.integer(), let directoryDisk: UInt16 = reader.integer(),
             let countHere: UInt16 = reader.integer(), let count: UInt16 = reader.integer(), let size: UInt32 = reader.integer(),

@@ -19,23 +19,25 @@ extension ModelService {
         }
         let declaresBatch = manifest.inputs.contains { $0.batchDimension != nil }
         let large = declaresBatch ? try? run(batch: batch * 2) : nil
-        let long = runLonger(batch: batch)
+        let long = runLonger()
         let names = Set(
             manifest.inputs.flatMap(\.shape).compactMap { dimension -> String? in
                 if case .free(let name) = dimension { name } else { nil }
             })
         return small.enumerated().map { index, tensor in
             /// The other run's extent where it differs.
-            func other(_ outputs: [Tensor]?, _ position: Int) -> Int? {
-                guard let outputs, index < outputs.count, outputs[index].shape.count == tensor.shape.count else { return nil }
+            func other(_ outputs: [Tensor]?, _ position: Int, than first: [Tensor]) -> Int? {
+                guard let outputs, index < outputs.count, index < first.count, first[index].shape.count == tensor.shape.count,
+                    outputs[index].shape.count == tensor.shape.count
+                else { return nil }
                 let extent = outputs[index].shape[position]
-                return extent == tensor.shape[position] ? nil : extent
+                return extent == first[index].shape[position] ? nil : extent
             }
             let shape = tensor.shape.enumerated().map { position, extent -> Dimension in
-                if let grown = other(large, position) {
+                if let grown = other(large, position, than: small) {
                     return extent == batch && grown == 2 * batch ? .batch : .free("d\(position)")
                 }
-                guard other(long, position) != nil else { return .fixed(extent) }
+                guard let long, other(long.longer, position, than: long.first) != nil else { return .fixed(extent) }
                 return .free(names.count == 1 ? names.first ?? "" : "d\(position)")
             }
             return TensorSpec(name: model.outputNames[index], dtype: tensor.dtype, shape: shape)
@@ -44,17 +46,20 @@ extension ModelService {
 
     private func run(batch: Int) throws -> [Tensor] { try trying { try runWhole($0.make(batch: batch)) } }
 
-    /// What the model gives where the inputs' free dimensions are twice as long; `nil` where none is free, an example says how long they
-    /// are, or the model does not take it.
-    private func runLonger(batch: Int) -> [Tensor]? {
+    /// What the model gives for one item, and where the inputs' free dimensions are twice as long; `nil` where none is free, an example says
+    /// how long they are, or the model does not take it. One item: twice the extents of a picture take four times the memory.
+    private func runLonger() -> (first: [Tensor], longer: [Tensor])? {
         guard let known = settled.withLock({ $0 }), known.example == nil, manifest.inputs.contains(where: \.hasFreeDimension) else {
             return nil
         }
         var form = known.form
         form.freeExtent *= 2
         let longer = SampleInputs(specs: known.specs, form: form)
-        guard longer.byteCount <= MadeUpForm.maximumByteCount, let inputs = try? longer.make(batch: batch) else { return nil }
-        return try? runWhole(inputs)
+        guard longer.byteCount <= MadeUpForm.maximumByteCount,
+            let inputs = try? SampleInputs(specs: known.specs, form: known.form).make(batch: 1),
+            let longerInputs = try? longer.make(batch: 1), let first = try? runWhole(inputs), let last = try? runWhole(longerInputs)
+        else { return nil }
+        return (first, last)
     }
 
     /// Where the manifest's word is not what the model gives; `nil` where a request could be answered.
@@ -79,11 +84,12 @@ extension ModelService {
         guard !suspects.isEmpty else { return nil }
         var others: [[Tensor]] = []
         if let inputs = try? samples.make(batch: batch, seed: 2), let outputs = try? runWhole(inputs) { others.append(outputs) }
-        if manifest.inputs.contains(where: { $0.batchDimension != nil }), let inputs = try? samples.make(batch: batch * 2) {
+        if manifest.inputs.contains(where: { $0.batchDimension != nil }) {
             // At one size nobody sees which dimension is the batch's.
-            guard let outputs = try? runWhole(inputs) else { return nil }
+            guard let inputs = try? samples.make(batch: batch * 2), let outputs = try? runWhole(inputs) else { return nil }
             others.append(outputs)
         }
+        guard !others.isEmpty else { return nil }
         for index in suspects {
             let shape = given[index].shape
             let isFixedElsewhere = shape.indices.contains { position in

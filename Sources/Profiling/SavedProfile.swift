@@ -10,7 +10,7 @@ internal import Wire
 /// the model is cut.
 public struct SavedProfile: Sendable, Hashable {
     /// Counts up when a field changes its meaning. A file of another format is measured again and written anew.
-    public static let format = 2
+    public static let format = 3
     /// Ranges timed as partitions: far above what plans over a dozen nodes ask for in months; the oldest give way.
     public static let maximumMeasurements = 1_024
     /// No layer and no partition takes eleven days; sums of such times are still numbers.

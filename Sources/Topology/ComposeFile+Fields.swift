@@ -138,13 +138,16 @@ extension ComposeFile {
             hostAddress: try node["host_ip"].map { try fields.text($0, "ports.host_ip") }, published: published,
             target: try PortMapping.range(targetText), isTCP: proto == "tcp")
     }
+
     /// A port or more as compose reads it: without quotes 0777 is 511, and 09001 is no whole number.
     private func portText(_ node: ConfigNode, _ field: String, _ fields: FieldReader) throws -> String {
         switch node.number {
         case .integer(let port): return String(port)
         case .fraction:
             let text = try fields.text(node, field)
-            throw ValueError("\"\(text)\" is not a whole number to compose: put it in quotes, or leave out the zeros before it")
+            throw ValueError(
+                "\"\(text)\" is not a whole number to compose"
+                    + (text.hasPrefix("0") ? ": put it in quotes, or leave out the zeros before it" : ""))
         case nil: return try fields.text(node, field)
         }
     }

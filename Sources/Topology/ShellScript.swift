@@ -17,7 +17,7 @@ struct ShellScript {
     /// After one of these a variable's value depends on what happens.
     private static let branches: Set<String> = ["if", "for", "while", "until", "case", "function", "select"]
     /// Words of the shell's own before a command.
-    private static let openings: Set<String> = ["then", "do", "else", "elif", "{", "!", "time"]
+    private static let openings: Set<String> = ["if", "while", "until", "then", "do", "else", "elif", "{", "!", "time"]
 
     private let text: [Character]
     private let arguments: [Word]

@@ -1,3 +1,4 @@
+internal import Glibc
 public import Tensors
 public import Wire
 
@@ -107,7 +108,11 @@ public final class Dialer: ConnectionHandler {
 
     /// Whether the system itself says that nobody is to be had there.
     private static func isNobody(_ reason: CloseReason) -> Bool {
-        if case .connectFailed(let error) = reason { error.code != .timedOut && error.systemError != 0 } else { false }
+        if case .connectFailed(let error) = reason {
+            [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN].contains(error.systemError)
+        } else {
+            false
+        }
     }
 
     private func connect(to address: SocketAddress) {

@@ -87,7 +87,7 @@ import Testing
         Broken("another object", says: "format", bytes: { Array("{}".utf8) }),
         Broken(
             "a format and nothing else", says: "\"key\" is missing", bytes: { Array("{\"format\":\(SavedProfile.format)}".utf8) }),
-        Broken("a later format", says: "format 3", replacing: "\"format\":2", by: "\"format\":3"),
+        Broken("a later format", says: "format 4", replacing: "\"format\":3", by: "\"format\":4"),
         Broken("a number beyond Double", says: "JSON", replacing: "\"milliseconds\":2.25", by: "\"milliseconds\":1e999"),
         Broken("NaN, as some writers put it", says: "cut short", replacing: "\"milliseconds\":2.25", by: "\"milliseconds\":NaN"),
         Broken(

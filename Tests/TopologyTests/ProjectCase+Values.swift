@@ -176,6 +176,10 @@ extension ProjectCase {
             "entrypoint: [sh, -c]\ncommand: ['[ -x /bin/amp4ec-worker ] && pkill amp4ec-worker; amp4ec-worker --listen 9001']",
             "9001"
         ),
+        (
+            "a look for the worker in a test before it",
+            "entrypoint: [sh, -c]\ncommand: ['if [ -x /bin/amp4ec-worker ]; then exec amp4ec-worker --listen 9001; fi']", "9001"
+        ),
         ("the shell's own command", "command: sh -c 'command amp4ec-worker --listen 9001'", "9001"),
         ("arguments of the script", "entrypoint: [sh, -c, 'exec \"$$@\"', --]\ncommand: amp4ec-worker --listen 9001", "9001"),
         ("a number without quotes", "environment: {PORT: 021451}\ncommand: sh -c 'exec amp4ec-worker --listen $$PORT'", "9001"),

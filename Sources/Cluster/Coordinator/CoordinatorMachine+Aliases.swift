@@ -96,7 +96,6 @@ extension CoordinatorMachine {
     private mutating func rename(_ old: Node, by target: NodeID, _ alias: Alias, _ now: Instant, _ out: inout [Directive]) {
         let why = "the topology calls it \(target) now"
         log(.info, "a worker is renamed", ["node": target.description, "was": old.id.description], &out)
-        if old.departure?.cause == .asked { rememberDrain(of: old.id, old.departure?.incarnation) }
         lose(old.id, why, as: .departure, now, &out)
         remove(old.id, because: why, now, &out)
         guard nodes[target] == nil else { return }

@@ -8,7 +8,7 @@ extension CoordinatorMachine {
     /// Commands that wait for one drain at once: people and scripts, not load.
     static let drainWaiterLimit = 64
 
-    /// Drained processes that are known by no name at once: renamed ones are back within seconds.
+    /// Drained processes that are known by no name, at once: the oldest go. Renamed ones are back within seconds, others may never be.
     static let drainedProcessLimit = 256
 
     /// Why a node goes, and how far it has come.
@@ -90,7 +90,9 @@ extension CoordinatorMachine {
         // Who is asked to drain and then told to end, or taken off the list, will not come back.
         if departure.cause != cause {
             // The topology may call the same process something else: an operator's drain is of the process.
-            if departure.cause == .asked, cause == .unlisted { rememberDrain(of: id, departure.incarnation) }
+            if departure.cause == .asked, cause == .unlisted {
+                rememberDrain(of: id, departure.incarnation ?? nodes[id]?.incarnation)
+            }
             departure.isDone = false
             departure.startedAt = now
         }
@@ -257,6 +259,8 @@ extension CoordinatorMachine {
 
     mutating func remove(_ id: NodeID, because why: String, _ now: Instant, _ out: inout [Directive]) {
         guard let node = nodes.removeValue(forKey: id) else { return }
+        // An operator means the process, which may come under this name or another again.
+        if node.departure?.cause == .asked { rememberDrain(of: id, node.departure?.incarnation ?? node.incarnation) }
         for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id): \(why)", &out) }
         if nodeOfTarget[node.target] == id { nodeOfTarget[node.target] = nil }
         departing.remove(id)
