@@ -7,7 +7,7 @@ public struct CommandOutcome: Sendable, Hashable {
     public let standardOutput: String
     public let standardError: String
 
-    /// Characters of an error at most: more than any of our own texts, and a screen of them.
+    /// Characters of an error at most: a screen of them.
     private static let errorLimit = 4_000
 
     /// Sorts what a command threw into the exit statuses of the contract.

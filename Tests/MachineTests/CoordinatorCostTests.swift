@@ -8,6 +8,13 @@ import Wire
 @Suite(.serialized) struct CoordinatorCostTests {
     static let workers = 1_000
 
+    /// The least of three times, or the first within the limit: beside tests that compute, the same instructions take up to twice as long.
+    static func leastTime(_ limit: Duration, _ measure: () -> Duration) -> Duration {
+        var least = measure()
+        for _ in 1..<3 where least >= limit { least = min(least, measure()) }
+        return least
+    }
+
     /// CPU time of this thread: other load on the machine must not fail the test.
     static func cpuTime(_ body: () -> Void) -> Duration {
         func now() -> Duration {
@@ -31,37 +38,44 @@ import Wire
     }
 
     @Test func tenSecondsOfHeartbeats() {
-        var driver = Self.joined()
-        let connections = driver.control.sorted { $0.key < $1.key }.map(\.value)
-        let cost = Self.cpuTime {
-            for beat in 0..<40 {
-                for (index, connection) in connections.enumerated() {
-                    driver.now = .zero + .seconds(1) + .milliseconds(beat * 250) + .microseconds(index * 250)
-                    driver.step(.heard(connection))
-                    driver.step(.received(connection, .heartbeat(Heartbeat(sequence: UInt64(beat)))))
+        let limit: Duration = .seconds(1)
+        let cost = Self.leastTime(limit) {
+            var driver = Self.joined()
+            let connections = driver.control.sorted { $0.key < $1.key }.map(\.value)
+            let cost = Self.cpuTime {
+                for beat in 0..<40 {
+                    for (index, connection) in connections.enumerated() {
+                        driver.now = .zero + .seconds(1) + .milliseconds(beat * 250) + .microseconds(index * 250)
+                        driver.step(.heard(connection))
+                        driver.step(.received(connection, .heartbeat(Heartbeat(sequence: UInt64(beat)))))
+                    }
                 }
             }
+            #expect(driver.machine.state(of: "w999") == .ready)
+            return cost
         }
         print("1,000 workers, 10 s of heartbeats: \(cost.milliseconds) ms of CPU")
-        #expect(driver.machine.state(of: "w999") == .ready)
-        #expect(cost < .seconds(2), "10 s with 1,000 workers cost \(cost.milliseconds) ms")
+        #expect(cost < limit, "10 s with 1,000 workers cost \(cost.milliseconds) ms")
     }
 
     @Test func microBatchesCostNoMoreWithManyWorkers() {
-        var driver = Self.joined()
         let count = 10_000
-        let cost = Self.cpuTime {
-            var under = driver.submit(1, items: 2 * count).dispatched
-            while let work = under.popLast() {
-                driver.now += .microseconds(10)
-                under += driver.finish(work).dispatched
+        // 0.5 s of CPU for each 1,000 micro-batches is the whole coordinator's bound; its decisions may take a tenth of it.
+        let limit: Duration = .milliseconds(500)
+        let cost = Self.leastTime(limit) {
+            var driver = Self.joined()
+            let cost = Self.cpuTime {
+                var under = driver.submit(1, items: 2 * count).dispatched
+                while let work = under.popLast() {
+                    driver.now += .microseconds(10)
+                    under += driver.finish(work).dispatched
+                }
             }
+            #expect(driver.machine.status().counters.microBatchesDispatched == UInt64(count))
+            return cost
         }
-        #expect(driver.machine.status().counters.microBatchesDispatched == UInt64(count))
         print("1,000 workers, 10,000 micro-batches over 3 stages: \(cost.milliseconds) ms of CPU")
-        // 0.5 s of CPU for each 1,000 micro-batches is the whole coordinator's bound; its decisions may take a fifth of it here. They take a
-        // tenth of it at most; but where other tests compute beside this one, the same instructions take up to twice the time.
-        #expect(cost < .seconds(1), "\(count) micro-batches cost \(cost.milliseconds) ms")
+        #expect(cost < limit, "\(count) micro-batches cost \(cost.milliseconds) ms")
     }
 
     @Test func joinsCostNoMoreThanTheyMust() {
