@@ -26,8 +26,8 @@ extension CoordinatorMachine {
             return
         }
         if peerTableDueAt != nil { publishPeers(&out) }
-        hasLeftOutFlapping = leavesOut
-        takesFlapping = false
+        hasLeftOut = leavesOut
+        takesLeftOut = false
         planInProgress = order(.serve, over: members, isUrgent: !requests.isEmpty, now, &out)
     }
 
@@ -88,7 +88,7 @@ extension CoordinatorMachine {
         let ready = nodes.values.filter { $0.state == .ready }.sorted { $0.id < $1.id }
         let able = ready.filter { ($0.excludedUntil ?? .zero) <= now }
         let steady = able.filter { !$0.isLeftOut(now) }
-        if !steady.isEmpty, !takesFlapping { return (steady, steady.count < able.count) }
+        if !steady.isEmpty, !takesLeftOut { return (steady, steady.count < able.count) }
         if !able.isEmpty { return (able, false) }
         // Nobody else is left: those that were left out get another chance, though not at once.
         let earlier = Self.exclusionAfterLoadFailure - Self.planRetryInterval
@@ -163,9 +163,9 @@ extension CoordinatorMachine {
         planInProgress = nil
         switch outcome {
         case .comparison: break
-        case .failure where hasLeftOutFlapping:
+        case .failure where hasLeftOut:
             // Without the nodes that flap there is no plan: a shaky one is better than none.
-            takesFlapping = true
+            takesLeftOut = true
             requestPlan(now, after: .zero)
         case .failure(let message):
             planFailure = message

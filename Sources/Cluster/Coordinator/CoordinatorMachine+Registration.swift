@@ -209,6 +209,7 @@ extension CoordinatorMachine {
 
     /// The control connection of a node, `nil` while it has none.
     public func controlConnection(of node: NodeID) -> ConnectionID? { nodes[node]?.control }
+
     /// Of the node whose control connection it is, whatever the node is called by now.
     public func dataConnection(beside control: ConnectionID) -> ConnectionID? {
         nodeOfConnection[control].flatMap { nodes[$0]?.data }

@@ -68,9 +68,9 @@ public struct CoordinatorMachine: Sendable {
     var planFailure: String?
     /// The kind of failure that the log was told last.
     var saidImpossible: String?
-    /// Whether flapping nodes were left out of the plan that is being made, and whether the next one takes them.
-    var hasLeftOutFlapping = false
-    var takesFlapping = false
+    /// Whether nodes that flap or lose work were left out of the plan that is being made, and whether the next one takes them.
+    var hasLeftOut = false
+    var takesLeftOut = false
     /// When a node that was left out of plans may take part again.
     var rejoinAt: Instant?
     var standby = StandbyState()
