@@ -49,9 +49,9 @@ final class TemporaryFolder: Sendable {
     }
 }
 
-/// Clusters that run at the same time: each is four processes, and more of them than cores only wait for each other.
+/// Clusters that run at the same time: each is four processes that mostly wait, and more of them than this make each other late.
 actor Gate {
-    static let clusters = Gate(places: 2)
+    static let clusters = Gate(places: 3)
 
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
