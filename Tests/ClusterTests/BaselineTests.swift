@@ -31,7 +31,7 @@ struct BaselineTests {
     func measured(_ options: [String], _ microBatch: Int, _ executors: Int, _ isTuned: Bool) async throws {
         let folder = try TemporaryFolder()
         let path = folder.path("timeline.jsonl")
-        let run = try await CommandRun.run(
+        let run = try await CommandRun.inTurn(
             .command,
             [
                 "baseline", "--json", "--model", Places.testModel("cnn.pt"), "--batch", "6", "--duration", "300ms", "--warm-up",
@@ -66,7 +66,7 @@ struct BaselineTests {
     func refused(_ options: [String], _ status: Int32, _ words: String) async throws {
         let folder = try TemporaryFolder()
         let model = options.contains("--model") ? [] : ["--model", try Places.testModel("cnn.pt")]
-        let run = try await CommandRun.run(.command, ["baseline", "--batch", "6"] + model + options, in: folder)
+        let run = try await CommandRun.inTurn(.command, ["baseline", "--batch", "6"] + model + options, in: folder)
         #expect(run.ending == .exited(status) && run.errors.contains(words), "\(run)")
     }
 }

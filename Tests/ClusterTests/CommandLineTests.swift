@@ -211,7 +211,7 @@ struct CommandLineTests {
 
     private func check(_ test: Case) async throws {
         let folder = try TemporaryFolder()
-        let run = try await CommandRun.run(test.product, test.arguments(folder), environment: test.environment, in: folder)
+        let run = try await CommandRun.inTurn(test.product, test.arguments(folder), environment: test.environment, in: folder)
         #expect(run.ending == .exited(test.status), "\(run)")
         for part in test.mentions { #expect(run.errors.contains(part), "\"\(part)\" in: \(run.errors)") }
         #expect(run.output.split(separator: "\n").allSatisfy { $0.hasPrefix("listening on ") }, "\(run)")
@@ -221,7 +221,7 @@ struct CommandLineTests {
         "--help and --version: stdout, exit 0", arguments: [Product.worker, .coordinator, .command, .check],
         ["--help", "--version"])
     func information(product: Product, option: String) async throws {
-        let run = try await CommandRun.run(product, [option], in: TemporaryFolder())
+        let run = try await CommandRun.inTurn(product, [option], in: TemporaryFolder())
         #expect(run.ending == .exited(0) && run.errors.isEmpty, "\(run)")
         #expect(option == "--version" ? run.output.contains(".") : run.output.contains("USAGE: \(product.rawValue)"), "\(run)")
     }
@@ -233,7 +233,7 @@ struct CommandLineTests {
         for (option, ending, says) in [("--help", 0, "USAGE"), ("--version", 0, "."), ("--modle", 64, "--modle")]
             as [(String, Int32, String)]
         {
-            let run = try await CommandRun.run(.coordinator, file + [option], in: folder)
+            let run = try await CommandRun.inTurn(.coordinator, file + [option], in: folder)
             #expect(run.ending == .exited(ending) && (run.output + run.errors).contains(says), "\(run)")
         }
     }
@@ -244,7 +244,7 @@ struct CommandLineTests {
         let taken = try TakenPort()
         var arguments = ["--listen", "127.0.0.1:\(taken.port)"]
         if product == .coordinator { arguments += ["--workers", "127.0.0.1:1", "--model", try Places.testModel("cnn.pt")] }
-        let run = try await CommandRun.run(product, arguments, in: folder)
+        let run = try await CommandRun.inTurn(product, arguments, in: folder)
         #expect(run.ending == .exited(1), "\(run)")
         #expect(run.errors.contains("port \(taken.port) is in use") && run.errors.contains("0 for any free one"), "\(run)")
     }

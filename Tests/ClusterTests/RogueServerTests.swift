@@ -239,14 +239,14 @@ struct RogueServerTests {
         let infer = ["infer", "--json", "--input", input, "--output", folder.path("y.npz")]
         // Each answer meets a request, and one of the other commands in turn.
         let others = [["status"], ["drain", "w1"], ["bench", "--requests", "3", "--concurrency", "1", "--batch", "2"]]
-        await Gate.clusters.enter()
-        await withTaskGroup(of: Void.self) { group in
-            for (number, answer) in Self.answers.enumerated() {
-                if number >= Self.concurrency { await group.next() }
-                group.addTask { await Self.run([infer, others[number % others.count]], against: answer, in: folder) }
+        try await Gate.clusters.through {
+            await withTaskGroup(of: Void.self) { group in
+                for (number, answer) in Self.answers.enumerated() {
+                    if number >= Self.concurrency { await group.next() }
+                    group.addTask { await Self.run([infer, others[number % others.count]], against: answer, in: folder) }
+                }
             }
         }
-        await Gate.clusters.leave()
     }
 
     /// They mostly wait for their deadlines.

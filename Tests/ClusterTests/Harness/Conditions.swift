@@ -49,16 +49,31 @@ final class TemporaryFolder: Sendable {
     }
 }
 
-/// Clusters that run at the same time: each is four processes that mostly wait, and more of them than this make each other late.
+/// So many at a time, the others in the order in which they came.
 actor Gate {
+    /// Each is four processes that mostly wait; more of them make each other late.
     static let clusters = Gate(places: 3)
+    /// Commands of tests without a cluster: each reads libtorch from the disk, and a table of them at once would starve the clusters.
+    static let commands = Gate(places: 1)
 
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
     init(places: Int) { free = places }
 
-    func enter() async {
+    nonisolated func through<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
+        await enter()
+        do {
+            let result = try await body()
+            await leave()
+            return result
+        } catch {
+            await leave()
+            throw error
+        }
+    }
+
+    private func enter() async {
         if free > 0 {
             free -= 1
         } else {
@@ -66,7 +81,7 @@ actor Gate {
         }
     }
 
-    func leave() {
+    private func leave() {
         if waiting.isEmpty {
             free += 1
         } else {

@@ -66,8 +66,7 @@ final class LooseProcesses {
 
 /// Runs a test with processes of its own, and ends them after it, whatever it does.
 func withProcesses(_ body: (LooseProcesses) async throws -> Void) async throws {
-    await Gate.clusters.enter()
-    do {
+    try await Gate.clusters.through {
         let processes = LooseProcesses(try TemporaryFolder())
         do {
             try await body(processes)
@@ -77,10 +76,6 @@ func withProcesses(_ body: (LooseProcesses) async throws -> Void) async throws {
             await processes.stop()
             throw error
         }
-        await Gate.clusters.leave()
-    } catch {
-        await Gate.clusters.leave()
-        throw error
     }
 }
 

@@ -120,24 +120,19 @@ func withCluster<Result: Sendable>(
     limits: ProcessLimits = .none, _ body: (TestCluster) async throws -> Result
 ) async throws -> Result {
     let path = try Places.testModel("\(model).pt")
-    await Gate.clusters.enter()
-    do {
+    return try await Gate.clusters.through {
         let cluster = try await TestCluster.start(
             model: path, workers: workers, workerOptions: workerOptions, coordinatorOptions: coordinatorOptions,
             awaitsReady: awaitsReady, limits: limits)
         do {
             let result = try await body(cluster)
             await cluster.stop()
-            await Gate.clusters.leave()
             return result
         } catch {
             Issue.record(error, "\(cluster.report)")
             await cluster.stop()
             throw error
         }
-    } catch {
-        await Gate.clusters.leave()
-        throw error
     }
 }
 
@@ -158,5 +153,12 @@ struct CommandRun: Sendable, CustomStringConvertible {
             in: folder)
         let ending = try await process.end(within: limit)
         return CommandRun(ending: ending, output: process.text(.stdout), errors: process.text(.stderr), description: process.report)
+    }
+
+    /// For tests that have no cluster of their own, and of which a table starts at once.
+    static func inTurn(
+        _ product: Product, _ arguments: [String], environment: [String: String] = [:], in folder: TemporaryFolder
+    ) async throws -> CommandRun {
+        try await Gate.commands.through { try await run(product, arguments, environment: environment, in: folder) }
     }
 }
