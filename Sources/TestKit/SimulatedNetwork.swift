@@ -48,8 +48,14 @@ struct Packet: Sendable {
         }
     }
 
-    /// Whether a worker takes it for a sign that its coordinator lives: an archive goes to the store without a word.
-    var countsAsWord: Bool { if case .partitionData = message { false } else { true } }
+    /// Whether a worker takes it for a sign that its coordinator lives. An archive goes to the store without a word, and a hello is a word
+    /// only once it is obeyed.
+    var countsAsWord: Bool {
+        switch message {
+        case .partitionData, .hello: false
+        default: true
+        }
+    }
 }
 
 /// Something that happens at a point of virtual time.

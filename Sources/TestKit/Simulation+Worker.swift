@@ -141,7 +141,10 @@ extension Simulation {
                 throw violation("w\(index) lets \(hello.name) replace its own connection by one that does not know its token")
             }
         }
-        guard hello.channel == .control || workers[index].holder?.session != claim.session else { return }
+        guard hello.channel == .control || workers[index].holder?.session != claim.session else {
+            workers[index].holder?.heardAt = now
+            return
+        }
         workers[index].holder = .init(
             session: claim.session, term: claim.term, name: hello.name, control: id, token: claim.holder, heardAt: now)
     }

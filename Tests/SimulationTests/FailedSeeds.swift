@@ -54,5 +54,10 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             found:
                 "simulation: a poison was counted against the coordinator though a message that came twice had ended the link it came by"
         ),
+        FailedSeed(
+            seed: 6_621_878_004_478_338_682, profile: .everything,
+            found:
+                "simulator: a hello counted as a word of the holder before it was obeyed, so that a worker whose holder had been silent for "
+                + "long seemed to leave one that lives"),
     ]
 }
