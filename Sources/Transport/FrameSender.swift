@@ -31,13 +31,8 @@ struct FrameSender {
         init(_ frame: FrameScheduler.Frame, payload: OutgoingPayload) {
             self.frame = frame
             self.payload = payload
-            head = .allocate(byteCount: FrameHeader.byteCount + frame.metadata.count, alignment: 8)
-            var sealed = frame.header
-            frame.metadata.withUnsafeBytes { metadata in
-                sealed.seal(metadata: metadata, payloadChecksum: payload.checksum(of: frame.payloadRange))
-                head[FrameHeader.byteCount...].copyBytes(from: metadata)
-            }
-            sealed.encode(into: UnsafeMutableRawBufferPointer(rebasing: head[..<FrameHeader.byteCount]))
+            head = .allocate(byteCount: frame.headByteCount, alignment: 8)
+            frame.writeHead(to: head, payloadChecksum: payload.checksum(of: frame.payloadRange))
         }
 
         deinit { head.deallocate() }

@@ -14,7 +14,7 @@ public struct FrameScheduler: Sendable {
         let number: UInt64
     }
 
-    /// What to write next: ``head(payloadChecksum:)``, then the payload bytes of `payloadRange`.
+    /// What to write next: ``writeHead(to:payloadChecksum:)``, then the payload bytes of `payloadRange`.
     public struct Frame: Sendable {
         public let tag: Tag
         public var header: FrameHeader
@@ -24,17 +24,19 @@ public struct FrameScheduler: Sendable {
         /// The message ends here (or is given up): once this frame is written its payload is needed no more.
         public let isLast: Bool
 
-        /// Header and metadata, sealed with the checksum of the bytes of `payloadRange` (``CRC32C``).
-        public func head(payloadChecksum: UInt32) -> [UInt8] {
+        public var headByteCount: Int { FrameHeader.byteCount + metadata.count }
+
+        /// Writes header and metadata, sealed with the checksum of the bytes of `payloadRange` (``CRC32C``): the one place where what goes out is
+        /// sealed.
+        /// - Parameter target: ``headByteCount`` bytes.
+        public func writeHead(to target: UnsafeMutableRawBufferPointer, payloadChecksum: UInt32) {
+            precondition(target.count == headByteCount, "the caller gives room for the head")
             var sealed = header
-            metadata.withUnsafeBytes { sealed.seal(metadata: $0, payloadChecksum: payloadChecksum) }
-            let count = FrameHeader.byteCount + metadata.count
-            return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-                let raw = UnsafeMutableRawBufferPointer(buffer)
-                sealed.encode(into: raw)
-                metadata.withUnsafeBytes { raw[FrameHeader.byteCount..<count].copyBytes(from: $0) }
-                initialized = count
+            metadata.withUnsafeBytes { metadata in
+                sealed.seal(metadata: metadata, payloadChecksum: payloadChecksum)
+                target[FrameHeader.byteCount...].copyBytes(from: metadata)
             }
+            sealed.encode(into: target)
         }
     }
 

@@ -71,7 +71,7 @@ public struct OutgoingPayload: Sendable {
         }
     }
 
-    /// CRC32C of the bytes of `range`, for ``FrameScheduler/Frame/head(payloadChecksum:)``.
+    /// CRC32C of the bytes of `range`, for ``FrameScheduler/Frame/writeHead(to:payloadChecksum:)``.
     public func checksum(of range: Range<Int>) -> UInt32 {
         var crc = CRC32C()
         forEachPiece(in: range) { crc.update($0) }

@@ -34,7 +34,11 @@ struct Link {
         let piece = Array((outgoing[frame.tag] ?? [])[frame.payloadRange])
         if frame.isLast { outgoing[frame.tag] = nil }
         order.append(frame.header.stream)
-        try receive(frame.head(payloadChecksum: piece.withUnsafeBytes { CRC32C.checksum($0) }) + piece, pieceByteCount)
+        var bytes = [UInt8](repeating: 0, count: frame.headByteCount)
+        bytes.withUnsafeMutableBytes { head in
+            frame.writeHead(to: head, payloadChecksum: piece.withUnsafeBytes { CRC32C.checksum($0) })
+        }
+        try receive(bytes + piece, pieceByteCount)
         return true
     }
 

@@ -54,7 +54,9 @@ import Wire
             _ = try scheduler.enqueue(encoded, payloadByteCount: payload.byteCount)
             let outgoing = OutgoingPayload(payload)
             while let frame = scheduler.next() {
-                _ = frame.head(payloadChecksum: outgoing.checksum(of: frame.payloadRange))
+                withUnsafeTemporaryAllocation(byteCount: frame.headByteCount, alignment: 8) { head in
+                    frame.writeHead(to: head, payloadChecksum: outgoing.checksum(of: frame.payloadRange))
+                }
             }
         }
         show("sender: frames and CRC32C", Double(payload.byteCount) / seconds / 1e9, "GB/s")
