@@ -112,13 +112,15 @@ extension FuzzBody {
             record.isIdle = record.isViolation || receiver.isIdle
         }
 
-        func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition {
+        func receiverWillKeep(_ message: Message, layout: PayloadLayout?, payloadByteCount: Int) -> PayloadDisposition {
             guard payloadByteCount <= Self.keptByteCount else { return .discard }
             ticket += 1
             return .accept(TensorStorage(byteCount: payloadByteCount), ticket: ticket)
         }
 
-        func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
+        func receiverGot(
+            _ message: Message, layout: PayloadLayout?, payload: TensorStorage?, ticket: UInt64?, duration: Duration
+        ) {
             record.deliveries.append(Delivery(message: message, payload: payload.map { [UInt8]($0.bytes) } ?? []))
         }
 

@@ -204,7 +204,7 @@ final class ClientSession: ConnectionHandler {
 
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
         switch message {
-        case .inferReply(let reply): received(reply, payload)
+        case .inferReply(let reply): received(reply, payload, connection.layout)
         case .inferError(let error):
             // What is still on its way of a request that is refused is of no use.
             connection.cancelSend(tag: error.id)
@@ -216,11 +216,10 @@ final class ClientSession: ConnectionHandler {
         }
     }
 
-    private func received(_ reply: InferReply, _ payload: TensorStorage?) {
-        guard outstanding[reply.id] != nil else { return }
-        guard let payload else { return }
+    private func received(_ reply: InferReply, _ payload: TensorStorage?, _ layout: PayloadLayout?) {
+        guard outstanding[reply.id] != nil, let payload, let layout else { return }
         do {
-            let outputs = try PayloadLayout(reply.tensors).tensors(in: payload)
+            let outputs = try layout.tensors(in: payload)
             outstanding[reply.id]?.reply = InferenceResult(outputs: outputs, names: reply.names, timing: reply.timing)
             step(.replied(reply.id))
         } catch {

@@ -113,8 +113,8 @@ extension CoordinatorProcess: ConnectionHandler {
 
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
         guard let peer = peers[ConnectionID(connection.id)] else { return }
-        if case .inferRequest(let request) = message, let ticket = connection.ticket, let payload {
-            requestArrived(RequestID(ticket), request, payload)
+        if case .inferRequest(let request) = message, let ticket = connection.ticket, let payload, let layout = connection.layout {
+            requestArrived(RequestID(ticket), request, payload, layout)
         } else if peer.node != nil {
             fromWorker(message, payload, peer)
         } else if peer.isClient {
@@ -185,7 +185,7 @@ extension CoordinatorProcess: ConnectionHandler {
             step(.heard(peer.id))
         }
         if case .workResult(let result) = message {
-            if let payload { resultArrived(result, payload, on: peer.id) }
+            if let payload, let layout = peer.connection.layout { resultArrived(result, payload, layout, on: peer.id) }
         } else {
             step(.received(peer.id, message))
             guard case .pong(let pong) = message, !pong.places.isEmpty,

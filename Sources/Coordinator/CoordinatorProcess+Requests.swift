@@ -27,13 +27,13 @@ extension CoordinatorProcess {
         }
     }
 
-    func requestArrived(_ id: RequestID, _ request: InferRequest, _ storage: TensorStorage) {
-        if request.tensors.allSatisfy({ $0.encoding == .raw }) {
-            let tensors = Result { () throws(WireError) in try PayloadLayout(request.tensors).tensors(in: storage) }
+    func requestArrived(_ id: RequestID, _ request: InferRequest, _ storage: TensorStorage, _ layout: PayloadLayout) {
+        if layout.isRaw {
+            let tensors = Result { () throws(WireError) in try layout.tensors(in: storage) }
             return requestDecoded(id, request.names, tensors)
         }
         let answers = answers
-        let isTaken = codec.decode(request.tensors, in: storage) { result, _ in
+        let isTaken = codec.decode(layout, in: storage) { result, _ in
             _ = answers?.post(.requestDecoded(id, names: request.names, result))
         }
         if !isTaken { step(.requestBroken(id, "the codec's queue is full")) }
@@ -123,14 +123,16 @@ extension CoordinatorProcess {
 
     // MARK: Results
 
-    func resultArrived(_ result: WorkResult, _ storage: TensorStorage, on connection: ConnectionID) {
-        if result.tensors.allSatisfy({ $0.encoding == .raw }) {
-            let tensors = Result { () throws(WireError) in try PayloadLayout(result.tensors).tensors(in: storage) }
+    func resultArrived(
+        _ result: WorkResult, _ storage: TensorStorage, _ layout: PayloadLayout, on connection: ConnectionID
+    ) {
+        if layout.isRaw {
+            let tensors = Result { () throws(WireError) in try layout.tensors(in: storage) }
             return resultDecoded(result, on: connection, tensors)
         }
         step(.resultComplete(connection, result.key))
         let answers = answers
-        let isTaken = codec.decode(result.tensors, in: storage) { tensors, _ in
+        let isTaken = codec.decode(layout, in: storage) { tensors, _ in
             _ = answers?.post(.resultDecoded(result, connection, tensors))
         }
         if !isTaken { step(.resultBroken(connection, result.key, "the codec's queue is full")) }

@@ -238,15 +238,18 @@ extension Connection: Flushable {
 extension Connection: FrameReceiverDelegate {
     package var isDelivering: Bool { if case .open = state { true } else { false } }
 
-    package func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition {
+    package func receiverWillKeep(_ message: Message, layout: PayloadLayout?, payloadByteCount: Int) -> PayloadDisposition {
         guard let handler else { return .discard }
+        self.layout = layout
         let disposition = handler.connection(self, willReceive: message, payloadByteCount: payloadByteCount)
         // Closed here, or by the handler itself: either way nothing is accepted any more.
         if case .close(let reason) = disposition { finish(reason) }
         return isDelivering ? disposition : .close(.requested("closed by its handler"))
     }
 
-    package func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
+    package func receiverGot(
+        _ message: Message, layout: PayloadLayout?, payload: TensorStorage?, ticket: UInt64?, duration: Duration
+    ) {
         if !hasFirstMessage {
             hasFirstMessage = true
             receiver.metadataLimit = WireLimits.metadataByteCount
@@ -255,6 +258,7 @@ extension Connection: FrameReceiverDelegate {
         }
         receiveDuration = duration
         self.ticket = ticket
+        self.layout = layout
         handler?.connection(self, didReceive: message, payload: payload)
     }
 

@@ -37,6 +37,8 @@ public final class Connection: CustomStringConvertible {
     /// Of the message that is being delivered or aborted: the name under which its payload was accepted (``PayloadDisposition``), `nil` where it
     /// has none.
     public internal(set) var ticket: UInt64?
+    /// Of the message that is being admitted or delivered: where its tensors stand in the payload, `nil` where it carries none.
+    public internal(set) var layout: PayloadLayout?
     /// Deadlines and limits may be changed while it is open; what the socket was set up with stays.
     public var options: ConnectionOptions {
         didSet { armDeadline() }

@@ -6,8 +6,9 @@ package import Wire
 package protocol FrameReceiverDelegate: AnyObject {
     /// Turns false when a callback closed the connection: nothing more may be delivered.
     var isDelivering: Bool { get }
-    func receiverWillKeep(_ message: Message, payloadByteCount: Int) -> PayloadDisposition
-    func receiverGot(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration)
+    /// - Parameter layout: where the payload's tensors will stand in it.
+    func receiverWillKeep(_ message: Message, layout: PayloadLayout?, payloadByteCount: Int) -> PayloadDisposition
+    func receiverGot(_ message: Message, layout: PayloadLayout?, payload: TensorStorage?, ticket: UInt64?, duration: Duration)
     func receiverAborted(_ message: Message, ticket: UInt64)
 }
 
@@ -41,6 +42,7 @@ package final class FrameReceiver {
 
     private struct Kept {
         let message: Message
+        let layout: PayloadLayout?
         let storage: TensorStorage
         let ticket: UInt64
         let begin: LoopTime
@@ -273,21 +275,22 @@ package final class FrameReceiver {
         let header = try FrameHeader.decode(from: bytes)
         let metadata = UnsafeRawBufferPointer(rebasing: bytes[FrameHeader.byteCount...])
         switch try reassembler.begin(header, metadata: metadata) {
-        case .message(let stream, _, let message, let piece, let total):
+        case .message(let stream, _, let message, let layout, let piece, let total):
             guard let message else {
                 // A newer peer's kind: its payload is read over.
                 streams[stream] = .discarded
                 return try openFrame(stream, piece)
             }
             // Tensors without a byte are tensors: they are admitted, refused and delivered as all others are.
-            if total == 0, message.tensorHeaders == nil {
+            if total == 0, layout == nil {
                 _ = try reassembler.received(UnsafeRawBufferPointer(start: nil, count: 0))
-                return deliver(message, payload: nil, ticket: nil, duration: .zero)
+                return deliver(message, nil, duration: .zero)
             }
-            switch delegate.receiverWillKeep(message, payloadByteCount: total) {
+            switch delegate.receiverWillKeep(message, layout: layout, payloadByteCount: total) {
             case .accept(let storage, let ticket):
                 precondition(storage.byteCount >= total, "a handler accepts a payload with a storage that holds it")
-                streams[stream] = .kept(Kept(message: message, storage: storage, ticket: ticket, begin: .current()))
+                streams[stream] = .kept(
+                    Kept(message: message, layout: layout, storage: storage, ticket: ticket, begin: .current()))
             case .discard: streams[stream] = .discarded
             case .close: return
             }
@@ -327,12 +330,13 @@ package final class FrameReceiver {
         case .messageEnd(let stream):
             frame = nil
             guard case .kept(let kept)? = streams.removeValue(forKey: stream) else { return }
-            deliver(kept.message, payload: kept.storage, ticket: kept.ticket, duration: LoopTime.current() - kept.begin)
+            deliver(kept.message, kept, duration: LoopTime.current() - kept.begin)
         }
     }
 
-    private func deliver(_ message: Message, payload: TensorStorage?, ticket: UInt64?, duration: Duration) {
+    private func deliver(_ message: Message, _ kept: Kept?, duration: Duration) {
         receivedMessageCount += 1
-        delegate.receiverGot(message, payload: payload, ticket: ticket, duration: duration)
+        delegate.receiverGot(
+            message, layout: kept?.layout, payload: kept?.storage, ticket: kept?.ticket, duration: duration)
     }
 }

@@ -8,8 +8,10 @@
 public struct FrameReassembler: Sendable {
     public enum Event: Sendable, Equatable {
         /// A message's first frame. `message` is `nil` for an unknown kind: its payload is read and forgotten.
+        /// `layout` is where the message's tensors stand in the payload, where those are what it carries.
         /// `piece` is where the bytes of this frame stand in the payload of `totalPayload` bytes.
-        case message(stream: UInt32, kind: UInt16, message: Message?, piece: Range<Int>, totalPayload: Int)
+        case message(
+            stream: UInt32, kind: UInt16, message: Message?, layout: PayloadLayout?, piece: Range<Int>, totalPayload: Int)
         /// More of a message's payload; `isSkipped` where its kind is unknown.
         case continuation(stream: UInt32, piece: Range<Int>, isSkipped: Bool)
         /// The sender gave the message up. No payload follows; ``received(_:)`` is not called.
@@ -76,9 +78,9 @@ public struct FrameReassembler: Sendable {
                 "\(maximumOpenStreams) messages are open on the connection, which is the limit; another one was begun")
         }
         let total = header.totalPayloadByteCount
-        let message = try MessageCodec.decode(kind: header.kind, metadata: metadata)
-        if let message { try message.check(totalPayloadByteCount: total) }
-        let isSkipped = message == nil
+        let decoded = try MessageCodec.decodeWithLayout(kind: header.kind, metadata: metadata)
+        if let decoded { try decoded.message.check(totalPayloadByteCount: total, layout: decoded.layout) }
+        let isSkipped = decoded == nil
         if !isSkipped {
             guard total <= maximumOpenByteCount - openByteCount else {
                 throw WireError(
@@ -91,7 +93,8 @@ public struct FrameReassembler: Sendable {
         streams[header.stream] = OpenStream(kind: header.kind, totalByteCount: total, isSkipped: isSkipped, receivedByteCount: 0)
         current = CurrentFrame(header: header, remainingByteCount: header.payloadByteCount)
         return .message(
-            stream: header.stream, kind: header.kind, message: message, piece: 0..<header.payloadByteCount, totalPayload: total)
+            stream: header.stream, kind: header.kind, message: decoded?.message, layout: decoded?.layout,
+            piece: 0..<header.payloadByteCount, totalPayload: total)
     }
 
     private mutating func resume(_ header: FrameHeader) throws(WireError) -> Event {

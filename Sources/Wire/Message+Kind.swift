@@ -102,22 +102,33 @@ extension Message {
         }
     }
 
-    /// The payload's length where the message itself says it; `nil` where only the frame does (archives and documents).
-    /// - Throws: ``WireError`` when the tensor headers contradict themselves or a bound.
-    public func declaredPayloadByteCount() throws(WireError) -> Int? {
-        if let headers = tensorHeaders { return try PayloadLayout(headers).byteCount }
-        return maximumPayloadByteCount == 0 ? 0 : nil
+    /// Where the tensors stand in the payload; `nil` for kinds whose payload is none (archives and documents).
+    /// - Throws: ``WireError`` when the headers contradict themselves, or describe more than the kind may carry.
+    public func payloadLayout() throws(WireError) -> PayloadLayout? {
+        guard let headers = tensorHeaders else { return nil }
+        let layout = try PayloadLayout(headers)
+        guard layout.byteCount <= maximumPayloadByteCount else {
+            throw WireError(
+                .limitExceeded,
+                "a \(kind) describes \(layout.byteCount) payload bytes, over the limit of \(maximumPayloadByteCount)")
+        }
+        return layout
     }
 
     /// Checks the payload's length that a frame gives against the kind's bound and against what the message says.
     public func check(totalPayloadByteCount total: Int) throws(WireError) {
+        try check(totalPayloadByteCount: total, layout: try payloadLayout())
+    }
+
+    /// - Parameter layout: the message's own, which its decoder has worked out.
+    func check(totalPayloadByteCount total: Int, layout: PayloadLayout?) throws(WireError) {
         guard total <= maximumPayloadByteCount else {
             throw WireError(
                 .limitExceeded, "a \(kind) with a payload of \(total) bytes is over the limit of \(maximumPayloadByteCount)")
         }
-        if let declared = try declaredPayloadByteCount(), declared != total {
+        if let layout, layout.byteCount != total {
             throw WireError(
-                .invalidValue, "a \(kind)'s frame has a payload of \(total) bytes, but the message describes \(declared)")
+                .invalidValue, "a \(kind)'s frame has a payload of \(total) bytes, but the message describes \(layout.byteCount)")
         }
     }
 }

@@ -7,6 +7,10 @@ public struct PayloadLayout: Sendable, Hashable {
     public let offsets: [Int]
     /// Length of the payload: the last segment's end.
     public let byteCount: Int
+    /// What the tensors take once they are decoded.
+    public let decodedByteCount: Int
+    /// Whether all tensors stand there as they are.
+    public let isRaw: Bool
 
     /// - Throws: ``WireError`` for more than ``WireLimits/tensors`` segments, a length that its tensor cannot have, or a sum over
     ///   ``WireLimits/payloadByteCount``.
@@ -17,8 +21,11 @@ public struct PayloadLayout: Sendable, Hashable {
         var offsets: [Int] = []
         offsets.reserveCapacity(headers.count)
         var end = 0
+        var decoded = 0
+        var isRaw = true
         for header in headers {
-            try header.validate()
+            decoded += try header.validate()
+            if header.encoding != .raw { isRaw = false }
             // Each term is bounded (a tensor's largest size and the running sum), so nothing overflows.
             let start = (end + TensorHeader.segmentAlignment - 1) / TensorHeader.segmentAlignment * TensorHeader.segmentAlignment
             offsets.append(start)
@@ -30,7 +37,9 @@ public struct PayloadLayout: Sendable, Hashable {
         }
         self.headers = headers
         self.offsets = offsets
-        self.byteCount = end
+        byteCount = end
+        decodedByteCount = decoded
+        self.isRaw = isRaw
     }
 
     public func range(of index: Int) -> Range<Int> { offsets[index]..<(offsets[index] + headers[index].wireByteCount) }

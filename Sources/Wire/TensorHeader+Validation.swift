@@ -13,7 +13,9 @@ extension TensorHeader {
     }
 
     /// Checks that the segment's length is one that this tensor can have in this encoding.
-    public func validate() throws(WireError) {
+    /// - Returns: bytes of the tensor itself.
+    @discardableResult
+    public func validate() throws(WireError) -> Int {
         let bytes = try tensorByteCount()
         switch encoding {
         case .raw:
@@ -29,6 +31,7 @@ extension TensorHeader {
                 )
             }
         }
+        return bytes
     }
 }
 

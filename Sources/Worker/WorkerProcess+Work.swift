@@ -9,8 +9,8 @@ extension WorkerProcess {
     /// The bytes of one micro-batch and where its time went.
     struct Payload {
         var header: Work
-        /// What came; let go of once decoded.
-        var received: TensorStorage?
+        /// What came, and where its tensors stand in it; let go of once decoded.
+        var received: (storage: TensorStorage, layout: PayloadLayout)?
         /// Inputs before execution, outputs after it.
         var tensors: [Tensor] = []
         var trace: HopTrace
@@ -65,7 +65,7 @@ extension WorkerProcess {
 
     /// Room for a micro-batch before a byte of it is read: what is held and what is being received are within the limit together.
     func admit(_ work: Work, _ payloadByteCount: Int, on peer: PeerConnection) -> PayloadDisposition {
-        let bytes = max(payloadByteCount, work.tensors.decodedByteCount)
+        let bytes = max(payloadByteCount, peer.connection.layout?.decodedByteCount ?? 0)
         guard machine.heldByteCount + receivingBytes + bytes <= slotBytes else {
             step(.workTurnedAway(peer.id, work, bytes: bytes))
             return .discard
@@ -83,19 +83,18 @@ extension WorkerProcess {
 
     func arrived(_ work: Work, _ storage: TensorStorage?, on peer: PeerConnection) {
         guard payloads[work.key] == nil else { return peer.connection.close(.requested("micro-batch \(work.key) came twice")) }
+        guard let storage, let layout = peer.connection.layout else { return }
         var trace = HopTrace(node: machine.name)
         trace.receive = UInt64(clamping: peer.connection.receiveDuration.nanoseconds)
-        payloads[work.key] = Payload(header: work, received: storage, trace: trace, readyAt: loop.now)
-        step(.workArrived(peer.id, work, bytes: max(storage?.byteCount ?? 0, work.tensors.decodedByteCount)))
+        payloads[work.key] = Payload(header: work, received: (storage, layout), trace: trace, readyAt: loop.now)
+        step(.workArrived(peer.id, work, bytes: max(storage.byteCount, layout.decodedByteCount)))
     }
 
     func prepare(_ key: WorkKey) {
-        guard let payload = payloads[key] else { return }
-        let headers = payload.header.tensors
-        guard let storage = payload.received else { return }
-        if headers.allSatisfy({ $0.encoding == .raw }) {
+        guard let (storage, layout) = payloads[key]?.received else { return }
+        if layout.isRaw {
             do {
-                payloads[key]?.tensors = try PayloadLayout(headers).tensors(in: storage)
+                payloads[key]?.tensors = try layout.tensors(in: storage)
                 payloads[key]?.received = nil
                 payloads[key]?.readyAt = .current()
                 step(.prepared(key))
@@ -105,7 +104,7 @@ extension WorkerProcess {
             return
         }
         let answers = answers
-        let isTaken = codec.decode(headers, in: storage) { result, time in _ = answers?.post(.decoded(key, result, time)) }
+        let isTaken = codec.decode(layout, in: storage) { result, time in _ = answers?.post(.decoded(key, result, time)) }
         if !isTaken { step(.prepareFailed(key, .resourceExhausted, "the codec's queue is full")) }
     }
 

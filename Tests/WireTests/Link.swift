@@ -51,8 +51,9 @@ struct Link {
         let event = try body.prefix(header.metadataByteCount).withUnsafeBytes { try reassembler.begin(header, metadata: $0) }
         largestOpenStreamCount = max(largestOpenStreamCount, reassembler.openStreamCount)
         switch event {
-        case .message(let stream, _, let message, let piece, let total):
+        case .message(let stream, _, let message, let layout, let piece, let total):
             precondition(piece.lowerBound == 0 && piece.upperBound <= total)
+            precondition(layout?.headers == message?.tensorHeaders && layout?.byteCount ?? total == total)
             incoming[stream] = (message, [])
         case .continuation(let stream, let piece, _):
             precondition(piece.lowerBound == incoming[stream]?.payload.count)

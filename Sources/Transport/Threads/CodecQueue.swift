@@ -39,13 +39,13 @@ public final class CodecQueue: Sendable {
     /// The tensors of a payload.
     /// - Returns: `false` when the queue is full; `completion` is not called then.
     public func decode(
-        _ headers: [TensorHeader], in storage: TensorStorage,
+        _ layout: PayloadLayout, in storage: TensorStorage,
         completion: @escaping @Sendable (Result<[Tensor], WireError>, Duration) -> Void
     ) -> Bool {
         queue.submit { [self] in
             let start = LoopTime.current()
             let result = codec.withLock { codec in
-                Result { () throws(WireError) in try codec.decode(PayloadLayout(headers), in: storage) }
+                Result { () throws(WireError) in try codec.decode(layout, in: storage) }
             }
             completion(result, LoopTime.current() - start)
         }

@@ -109,12 +109,11 @@ public final class ActivationCodec {
     /// The tensor of one segment.
     /// - Throws: ``WireError/Code/corruptPayload`` unless `bytes` decode to exactly the declared tensor.
     public func decode(_ header: TensorHeader, _ bytes: UnsafeRawBufferPointer) throws(WireError) -> Tensor {
-        try header.validate()
+        let byteCount = try header.validate()
         guard bytes.count == header.wireByteCount else {
             throw WireError(
                 .corruptPayload, "a segment of \(header.wireByteCount) bytes was declared, but \(bytes.count) are there")
         }
-        let byteCount = try header.tensorByteCount()
         let storage: TensorStorage
         switch header.encoding {
         case .raw:

@@ -48,6 +48,13 @@ public enum MessageCodec {
 
     /// - Returns: `nil` for a kind that this version does not know; its metadata is not looked at.
     public static func decode(kind: UInt16, metadata: UnsafeRawBufferPointer) throws(WireError) -> Message? {
+        try decodeWithLayout(kind: kind, metadata: metadata)?.message
+    }
+
+    /// The message, and where its tensors will stand in the payload: worked out here, once, for all who ask later.
+    static func decodeWithLayout(
+        kind: UInt16, metadata: UnsafeRawBufferPointer
+    ) throws(WireError) -> (message: Message, layout: PayloadLayout?)? {
         guard let known = Message.Kind(rawValue: kind) else { return nil }
         guard metadata.count <= WireLimits.metadataByteCount else {
             throw WireError(
@@ -90,12 +97,7 @@ public enum MessageCodec {
             case .drainReply: .drainReply(try unpack(metadata, known))
             }
         // The tensors' segments must lie within one payload of the kind: checked here, so that no message exists that breaks it.
-        if let declared = try message.declaredPayloadByteCount(), declared > known.maximumPayloadByteCount {
-            throw WireError(
-                .limitExceeded, "a \(known) describes \(declared) payload bytes, over the limit of \(known.maximumPayloadByteCount)"
-            )
-        }
-        return message
+        return (message, try message.payloadLayout())
     }
 
     private static func pack<T: WireConvertible>(_ value: T) throws(WireError) -> [UInt8] {

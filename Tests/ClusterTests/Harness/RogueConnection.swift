@@ -235,7 +235,7 @@ struct FrameParser {
             guard rest.count >= end else { break }
             position = end
             switch try rest[metadataStart..<payloadStart].withUnsafeBytes({ try reassembler.begin(header, metadata: $0) }) {
-            case .message(let stream, _, let message, _, _): open[stream] = (message, [])
+            case .message(let stream, _, let message, _, _, _): open[stream] = (message, [])
             case .continuation: break
             case .abort(let stream):
                 open[stream] = nil
