@@ -119,6 +119,8 @@ let package = Package(
         pure("Arrays", ["Tensors", "CZlib"]),
         pure("Digest", ["CCrypto"]),
         pure("Resources"),
+        // What runs a machine on a loop, in the coordinator, the workers and the client.
+        pure("Hosting", ["Cluster", "Transport"]),
         pure("Images", ["Tensors", "CImages"]),
 
         pure("Health", ["Shell", "Transport", "Wire"]),
@@ -132,21 +134,21 @@ let package = Package(
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "Shell",
-                "History", "Topology", "Gateway", arguments, logging,
+                "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources",
+                "Shell", "History", "Topology", "Gateway", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments,
+                "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments,
                 logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Check", dependencies: ["Health", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
         .target(
-            name: "AMP4ECClient", dependencies: ["Cluster", "Transport", "Wire", "Tensors"], path: "Sources/Client",
+            name: "AMP4ECClient", dependencies: ["Cluster", "Hosting", "Transport", "Wire", "Tensors"], path: "Sources/Client",
             swiftSettings: swift),
         .executableTarget(
             name: "CLI",
@@ -183,7 +185,7 @@ let package = Package(
         tests("TopologyTests", ["Topology", "Shell"]),
         tests("PlanningTests", ["Planning"], computes: true),
         tests("WireTests", ["Wire", "Tensors", "CZstd"], computes: true),
-        tests("TransportTests", ["Transport", "Shell", "Wire", "Tensors"]),
+        tests("TransportTests", ["Transport", "Hosting", "Cluster", "Planning", "Shell", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
         tests("SimulationTests", ["Cluster", "TestKit"]),

@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Hosting
 internal import Tensors
 internal import Transport
 internal import Wire
@@ -7,7 +8,7 @@ internal import Wire
 ///
 /// ## Concurrency model
 /// Lives on the client's loop thread; commands come through a mailbox.
-final class ClientSession: ConnectionHandler {
+final class ClientSession: MachineShell, ConnectionHandler {
     /// Commands that may wait for the thread.
     static let commandCapacity = 65_536
 
@@ -48,13 +49,10 @@ final class ClientSession: ConnectionHandler {
     private let address: String
     private let options: AMP4ECClient.Options
     private let incarnation = IncarnationID(bits: UInt128.random(in: 0...UInt128.max))
-    private var machine: ClientMachine
+    let host: MachineHost<ClientMachine>
     private var outstanding: [UInt64: Outstanding] = [:]
     private var questions: [UInt64: Question] = [:]
     private var connection: Connection?
-    private var wakeTimer: Timer?
-    private var pendingEvents: [ClientMachine.Event] = []
-    private var isStepping = false
 
     init(loop: EventLoop, coordinator: String, options: AMP4ECClient.Options) {
         self.loop = loop
@@ -63,7 +61,7 @@ final class ClientSession: ConnectionHandler {
         var configuration = ClientMachine.Configuration()
         configuration.maximumConnectFailures = options.maximumConnectFailures
         if let remedy = options.remedy { configuration.remedy = remedy }
-        machine = ClientMachine(configuration: configuration)
+        host = MachineHost(loop: loop, machine: ClientMachine(configuration: configuration))
     }
 
     /// The loop keeps the session alive through the mailbox's handler.
@@ -80,38 +78,14 @@ final class ClientSession: ConnectionHandler {
         case .document(let id, let kind, let deadline, let completion):
             questions[id] = Question(kind: kind, completion: completion)
             step(.submit(id, deadline: deadline))
-        case .retries(let completion): completion(machine.retries)
+        case .retries(let completion): completion(host.machine.retries)
         case .close: step(.close)
         }
     }
 
-    // MARK: Machine
+    // MARK: Directives
 
-    private func step(_ event: ClientMachine.Event) {
-        pendingEvents.append(event)
-        guard !isStepping else { return }
-        isStepping = true
-        while !pendingEvents.isEmpty {
-            let next = pendingEvents.removeFirst()
-            for directive in machine.step(next, now: now) { carryOut(directive) }
-        }
-        isStepping = false
-        armWakeTimer()
-    }
-
-    private var now: Instant { Instant(nanoseconds: Int64(clamping: LoopTime.current().nanoseconds)) }
-
-    private func armWakeTimer() {
-        guard let wake = machine.nextWake, wake < .distantFuture else { return }
-        let deadline = LoopTime(nanoseconds: UInt64(max(0, wake.nanoseconds)))
-        if let wakeTimer, wakeTimer.isPending {
-            if wakeTimer.deadline <= deadline { return }
-            wakeTimer.cancel()
-        }
-        wakeTimer = loop.schedule(at: deadline) { [weak self] in self?.step(.tick) }
-    }
-
-    private func carryOut(_ directive: ClientMachine.Directive) {
+    func carryOut(_ directive: ClientMachine.Directive) {
         switch directive {
         case .connect: connect()
         case .send(let id, let deadline): send(id, deadline)

@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Hosting
 internal import Logging
 internal import Tensors
 internal import Transport

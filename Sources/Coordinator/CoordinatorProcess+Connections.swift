@@ -87,7 +87,7 @@ extension CoordinatorProcess: ConnectionHandler {
     /// The data connection goes where the control connection went: behind a name of several workers the next look-up may put another
     /// one first, and that one would take the hello, and the name in it, for its own.
     private func addresses(of node: NodeID, _ known: [String], for channel: Channel) -> [String] {
-        guard channel == .data, let control = machine.controlConnection(of: node), let peer = peers[control] else { return known }
+        guard channel == .data, let control = host.machine.controlConnection(of: node), let peer = peers[control] else { return known }
         return [peer.connection.peerAddress.description]
     }
 
@@ -176,7 +176,7 @@ extension CoordinatorProcess: ConnectionHandler {
             .welcome(
                 Welcome(
                     role: .coordinator, name: "coordinator", software: ProductVersion.current, incarnation: incarnation,
-                    term: machine.term)))
+                    term: host.machine.term)))
     }
 
     private func fromWorker(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {
@@ -189,7 +189,7 @@ extension CoordinatorProcess: ConnectionHandler {
         } else {
             step(.received(peer.id, message))
             guard case .pong(let pong) = message, !pong.places.isEmpty,
-                let data = machine.dataConnection(beside: peer.id).flatMap({ peers[$0] })
+                let data = host.machine.dataConnection(beside: peer.id).flatMap({ peers[$0] })
             else { return }
             step(.placed(peer.id, pong.places, receivedBytes: data.connection.counters.receivedBytes))
         }

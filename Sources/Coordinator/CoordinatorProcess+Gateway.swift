@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Gateway
+internal import Hosting
 internal import Logging
 internal import Shell
 internal import Transport
@@ -33,6 +34,6 @@ private struct CoordinatorSource: GatewaySource {
     let questions: LoopQuestions<CoordinatorProcess>
 
     func isAlive() async -> Bool { await questions.ask { _ in true } ?? false }
-    func readiness() async -> Readiness? { await questions.ask { $0.machine.readiness } }
+    func readiness() async -> Readiness? { await questions.ask { $0.host.machine.readiness } }
     func report() async -> GatewayReport? { await questions.askLater { process, answer in process.ask(answer) } ?? nil }
 }

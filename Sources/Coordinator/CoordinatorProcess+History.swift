@@ -33,13 +33,13 @@ extension CoordinatorProcess {
     }
 
     func takeSamples() {
-        let samples = machine.takeSamples(timeMs: HistoryRecorder.wallClockMs())
+        let samples = host.machine.takeSamples(timeMs: HistoryRecorder.wallClockMs())
         if !samples.isEmpty { history.record(samples) }
         pruneLinks()
     }
 
     /// What is known of links to nodes that nobody knows any more goes with them.
-    private func pruneLinks() { links = links.filter { machine.state(of: $0.key) != nil } }
+    private func pruneLinks() { links = links.filter { host.machine.state(of: $0.key) != nil } }
 
     func note(_ line: LogLine) {
         if let event = ClusterHistory.Event(line, timeMs: HistoryRecorder.wallClockMs()) { history.record([], [event]) }

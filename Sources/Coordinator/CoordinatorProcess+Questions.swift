@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Gateway
+internal import Hosting
 internal import Logging
 internal import Shell
 internal import Tensors
@@ -89,7 +90,7 @@ extension CoordinatorProcess {
         let askers = statuses.begin()
         let start = LoopTime.current()
         statusNumber += 1
-        let report = GatewayReport(status: status, readiness: machine.readiness, number: statusNumber)
+        let report = GatewayReport(status: status, readiness: host.machine.readiness, number: statusNumber)
         let loopCost = LoopTime.current() - start
         let answers = answers
         let isTaken = documents.submit {
@@ -147,6 +148,6 @@ extension CoordinatorProcess {
         guard peer.connection.isServer, peer.connection.isOpen, peer.node == nil else { return false }
         // A worker that has registered is a peer for good; one that has not in all this time is none.
         if peer.registrant != nil { return !peer.hasRegistered }
-        return peer.isClient && !machine.hasRequests(of: peer.id) && !questions.hasQuestions(of: peer.id)
+        return peer.isClient && !host.machine.hasRequests(of: peer.id) && !questions.hasQuestions(of: peer.id)
     }
 }

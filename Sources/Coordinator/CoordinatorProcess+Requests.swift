@@ -19,7 +19,7 @@ extension CoordinatorProcess {
 
     /// How far the inputs have come that are on their way.
     func reportUploads() {
-        for upload in machine.uploadsUnderWay {
+        for upload in host.machine.uploadsUnderWay {
             guard let count = peers[upload.connection]?.connection.receivedByteCount(ticket: upload.request.number) else {
                 continue
             }
@@ -85,7 +85,7 @@ extension CoordinatorProcess {
     func sendEncoded(_ key: WorkKey, _ node: NodeID, _ connection: ConnectionID, _ work: Work, _ encoded: CodecQueue.Encoded) {
         links[node]?.policy.observe(codec: encoded.sample)
         // Abandoned while it was compressed: nobody wants it any more.
-        guard machine.wants(key) else { return }
+        guard host.machine.wants(key) else { return }
         transmit(work, node, connection, encoded.segments, isCompressed: encoded.isCompressed)
     }
 

@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Glibc
+internal import Hosting
 internal import Logging
 internal import Planning
 internal import Shell
@@ -107,7 +108,7 @@ extension CoordinatorProcess {
         guard topology.unanswered.isEmpty else { return }
         var living: [NodeID: String] = [:]
         for target in topology.targets ?? [] {
-            guard let node = machine.answeringNode(target: target.name) else { continue }
+            guard let node = host.machine.answeringNode(target: target.name) else { continue }
             living[target.name] = peers.values.first { $0.node == node }.map { "\($0.connection.peerAddress)" } ?? ""
         }
         let targets = topology.directory.targets(living: living)

@@ -4,6 +4,7 @@ internal import Foundation
 internal import Gateway
 internal import Glibc
 internal import History
+internal import Hosting
 internal import Inference
 internal import Logging
 internal import Planning
@@ -20,7 +21,7 @@ internal import Wire
 /// ## Concurrency model
 /// Lives on the loop's thread. The planner thread (analysis, plans, cutting) and the codec thread get `Sendable` values and answer
 /// through a mailbox.
-final class CoordinatorProcess {
+final class CoordinatorProcess: MachineShell {
     /// Heartbeats and results come far more often; this only bounds how late silence is noticed.
     static let lifeCheckInterval: Duration = .milliseconds(100)
     /// A quarter of the time after which an upload that stands still gives way.
@@ -39,7 +40,7 @@ final class CoordinatorProcess {
     let stateFolder: StateFolder?
     let history: HistoryRecorder
     let incarnation = IncarnationID(bits: RandomBits.next128())
-    var machine: CoordinatorMachine
+    let host: MachineHost<CoordinatorMachine>
     var peers: [ConnectionID: PeerConnection] = [:]
     var payloads = RequestPayloads<[Tensor]>()
     /// Of requests that look for their result in the cache.
@@ -65,9 +66,6 @@ final class CoordinatorProcess {
     var listener: Listener?
     var served: ServedModel?
     var manifestDocument: TensorStorage?
-    var pendingEvents: [CoordinatorMachine.Event] = []
-    var isStepping = false
-    var wakeTimer: Transport.Timer?
     var hasServed = false
     var isStopping = false
     var isFinishing = false
@@ -134,9 +132,11 @@ final class CoordinatorProcess {
         configuration.defaultDeadline = options.deadline
         configuration.drainTimeout = options.drainTimeout
         configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
-        machine = CoordinatorMachine(
-            configuration: configuration, session: SessionID(bits: RandomBits.next128()), holderToken: Self.holderTokens(),
-            workToken: Self.workTokens())
+        host = MachineHost(
+            loop: loop,
+            machine: CoordinatorMachine(
+                configuration: configuration, session: SessionID(bits: RandomBits.next128()), holderToken: Self.holderTokens(),
+                workToken: Self.workTokens()))
     }
 
     /// A secret for each target, which nobody who knows another one can compute.
@@ -240,35 +240,9 @@ final class CoordinatorProcess {
 
     func stopOnceAlone() { if isFinishing, peers.isEmpty { loop.stop() } }
 
-    // MARK: Machine
+    // MARK: Directives
 
-    /// Feeds the machine; events that arise while its directives are carried out come after them.
-    func step(_ event: CoordinatorMachine.Event) {
-        pendingEvents.append(event)
-        guard !isStepping else { return }
-        isStepping = true
-        while !pendingEvents.isEmpty {
-            let next = pendingEvents.removeFirst()
-            for directive in machine.step(next, now: now) { carryOut(directive) }
-        }
-        isStepping = false
-        armWakeTimer()
-    }
-
-    var now: Instant { Instant(nanoseconds: Int64(clamping: LoopTime.current().nanoseconds)) }
-
-    private func armWakeTimer() {
-        guard let wake = machine.nextWake else { return }
-        let deadline = LoopTime(nanoseconds: UInt64(max(0, wake.nanoseconds)))
-        if let wakeTimer, wakeTimer.isPending {
-            // A timer that fires too early only costs a step.
-            if wakeTimer.deadline <= deadline { return }
-            wakeTimer.cancel()
-        }
-        wakeTimer = loop.schedule(at: deadline) { [weak self] in self?.step(.tick) }
-    }
-
-    private func carryOut(_ directive: CoordinatorMachine.Directive) {
+    func carryOut(_ directive: CoordinatorMachine.Directive) {
         switch directive {
         case .dial(let node, let addresses, let hello): dial(node, addresses, hello)
         case .send(let id, .refused(let refused)):
@@ -357,11 +331,11 @@ final class CoordinatorProcess {
     var status: ClusterStatus {
         let own = links.sorted { $0.key < $1.key }.map { node, link in
             ClusterStatus.Link(
-                from: "coordinator", to: node.description, connected: machine.state(of: node) == .ready, messages: link.messages,
+                from: "coordinator", to: node.description, connected: host.machine.state(of: node) == .ready, messages: link.messages,
                 rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
                 compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0)
         }
-        var status = machine.status(ownLinks: own)
+        var status = host.machine.status(ownLinks: own)
         fillCacheCounters(&status.counters)
         status.counters.longestLoopTurnMs = Double(loop.longestTurn.wholeNanoseconds) / 1e6
         status.tables?.merge(tables) { $1 }

@@ -29,7 +29,7 @@ extension WorkerProcess: ConnectionHandler {
     /// The link that the connection carries activations or results of, from here; what others opened only brings them.
     func link(of peer: PeerConnection) -> String? {
         if let dialledNode = peer.dialledNode { return dialledNode }
-        return peer.id == machine.resultConnection ? LinkState.coordinatorName : nil
+        return peer.id == host.machine.resultConnection ? LinkState.coordinatorName : nil
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
@@ -45,7 +45,7 @@ extension WorkerProcess: ConnectionHandler {
     /// Connects to the next stage; the peer must be the very process that the peer table means.
     func dial(_ peer: PeerTable.Peer) {
         let hello = Hello(
-            role: .worker, channel: .data, name: machine.name, software: ProductVersion.current, incarnation: incarnation)
+            role: .worker, channel: .data, name: host.machine.name, software: ProductVersion.current, incarnation: incarnation)
         Dialer(loop: loop, addresses: peer.addresses, hello: hello, settings: dialSettings) { welcome in
             welcome.incarnation == peer.incarnation ? nil : "another process than \(peer.name) answers here (\(welcome.name))"
         } completion: { [weak self] result in
@@ -79,12 +79,12 @@ extension WorkerProcess: ConnectionHandler {
         switch message {
         case .work(let work):
             // The end of the connection tells whoever sent it in good faith.
-            guard machine.takesWork(from: peer.id) else {
+            guard host.machine.takesWork(from: peer.id) else {
                 return .close(.requested("work from somebody who is not in the peer table"))
             }
             return admit(work, payloadByteCount, on: peer)
         case .partitionData:
-            guard peer.id == machine.resultConnection else {
+            guard peer.id == host.machine.resultConnection else {
                 return .close(.requested("only the coordinator that holds this worker sends partitions"))
             }
             return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(payloadByteCount: payloadByteCount)) : .discard
@@ -111,13 +111,13 @@ extension WorkerProcess: ConnectionHandler {
             guard peer.hello == nil, peer.dialledNode == nil else { return connection.close(.requested("a second hello")) }
             peer.hello = hello
             step(.opened(peer.id, hello))
-            if peer.id == machine.resultConnection { probe(peer) }
+            if peer.id == host.machine.resultConnection { probe(peer) }
         case _ where peer.hello == nil && peer.dialledNode == nil:
             connection.refuse(.failedPrecondition, "the first message must be a hello")
         case .work(let work):
             received(connection.ticket, on: peer)
             arrived(work, payload, on: peer)
-        case .partitionData(let data): if peer.id == machine.resultConnection { store(data, payload) }
+        case .partitionData(let data): if peer.id == host.machine.resultConnection { store(data, payload) }
         default: step(.received(peer.id, message))
         }
     }

@@ -86,7 +86,7 @@ extension WorkerProcess {
             }
             let message =
                 "the partition needs \(ByteSize(bytes: Int(clamping: order.residentBytes))), but only "
-                + "\(ByteSize(bytes: Int(clamping: available))) are free; give \(machine.name) more memory or use more workers"
+                + "\(ByteSize(bytes: Int(clamping: available))) are free; give \(host.machine.name) more memory or use more workers"
             return step(.loadFailed(order.key, .resourceExhausted, message))
         }
         let store = store
@@ -193,7 +193,7 @@ extension WorkerProcess {
         while !idle.isEmpty, idle.count > Self.idlePartitionLimit || bytes > memoryForPartitionBytes {
             let key = idle.removeFirst()
             loaded[key] = nil
-            for directive in machine.evicted(key) {
+            for directive in host.machine.evicted(key) {
                 if case .send(let id, let message) = directive { connections[id]?.connection.send(message) }
             }
             sample = probe.sample(at: LoopTime.current().nanoseconds)
@@ -218,11 +218,11 @@ extension WorkerProcess {
 
     func sendHeartbeat() {
         step(.tick)
-        guard let control = machine.controlConnection, let holder = connections[control] else { return }
+        guard let control = host.machine.controlConnection, let holder = connections[control] else { return }
         heartbeatSequence += 1
         for peer in connections.values {
             guard peer.isProbed, let link = link(of: peer) else { continue }
-            if links[link] == nil { links[link] = LinkState(policy: CompressionPolicy(mode: machine.compression)) }
+            if links[link] == nil { links[link] = LinkState(policy: CompressionPolicy(mode: host.machine.compression)) }
             measured(link, peer.connection)
         }
         pruneLinks()
@@ -231,9 +231,9 @@ extension WorkerProcess {
 
     /// What is known of links to peers that are gone from the table is kept while it is little: they may come back.
     private func pruneLinks() {
-        let limit = machine.peerCount + 1 + Self.rememberedLinks
+        let limit = host.machine.peerCount + 1 + Self.rememberedLinks
         guard links.count > limit else { return }
-        let gone = links.filter { $0.key != LinkState.coordinatorName && !machine.knowsPeer($0.key) }
+        let gone = links.filter { $0.key != LinkState.coordinatorName && !host.machine.knowsPeer($0.key) }
         for (peer, _) in gone.sorted(by: { $0.value.lastUsed < $1.value.lastUsed }).prefix(links.count - limit) {
             links[peer] = nil
         }
@@ -248,8 +248,8 @@ extension WorkerProcess {
             memoryUsedBytes: limit - min(limit, free),
             memoryLimitBytes: limit, processResidentBytes: sample.processResidentBytes,
             networkReceivedBytes: sample.networkReceivedBytes, networkSentBytes: sample.networkSentBytes,
-            queued: UInt32(machine.queuedCount),
-            executing: UInt32(machine.executingCount), completed: machine.completed,
+            queued: UInt32(host.machine.queuedCount),
+            executing: UInt32(host.machine.executingCount), completed: host.machine.completed,
             partitions: loaded.sorted { $0.key.firstLayer < $1.key.firstLayer }.map { key, ready in
                 PartitionStatistics(
                     key: key, archiveBytes: ready.archiveBytes, weightBytes: UInt64(ready.partition.weightBytes),
@@ -259,7 +259,7 @@ extension WorkerProcess {
             // The coordinator's own, then those that stand, then the newest: what does not fit into the message is the least of use.
             links: links.sorted(by: Self.mattersMore).map { peer, link in
                 LinkStatistics(
-                    peer: peer, isConnected: peer == LinkState.coordinatorName || machine.isPeerConnected(peer),
+                    peer: peer, isConnected: peer == LinkState.coordinatorName || host.machine.isPeerConnected(peer),
                     messages: link.messages,
                     rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
                     compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0,
@@ -269,10 +269,10 @@ extension WorkerProcess {
 
     private var tables: WorkerTables {
         WorkerTables(
-            connections: UInt32(clamping: connections.count), greeted: UInt32(clamping: machine.connectionCount),
-            peers: UInt32(clamping: machine.peerCount), links: UInt32(clamping: links.count),
-            microBatches: UInt32(clamping: machine.heldCount), payloads: UInt32(clamping: payloads.count),
-            cancelledKeys: UInt32(clamping: machine.cancelledKeyCount), partitions: UInt32(clamping: machine.partitionCount),
+            connections: UInt32(clamping: connections.count), greeted: UInt32(clamping: host.machine.connectionCount),
+            peers: UInt32(clamping: host.machine.peerCount), links: UInt32(clamping: links.count),
+            microBatches: UInt32(clamping: host.machine.heldCount), payloads: UInt32(clamping: payloads.count),
+            cancelledKeys: UInt32(clamping: host.machine.cancelledKeyCount), partitions: UInt32(clamping: host.machine.partitionCount),
             archives: UInt32(clamping: store.count))
     }
 

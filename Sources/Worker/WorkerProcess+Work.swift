@@ -66,7 +66,7 @@ extension WorkerProcess {
     /// Room for a micro-batch before a byte of it is read: what is held and what is being received are within the limit together.
     func admit(_ work: Work, _ payloadByteCount: Int, on peer: PeerConnection) -> PayloadDisposition {
         let bytes = max(payloadByteCount, peer.connection.layout?.decodedByteCount ?? 0)
-        guard machine.heldByteCount + receivingBytes + bytes <= slotBytes else {
+        guard host.machine.heldByteCount + receivingBytes + bytes <= slotBytes else {
             step(.workTurnedAway(peer.id, work, bytes: bytes))
             return .discard
         }
@@ -84,7 +84,7 @@ extension WorkerProcess {
     func arrived(_ work: Work, _ storage: TensorStorage?, on peer: PeerConnection) {
         guard payloads[work.key] == nil else { return peer.connection.close(.requested("micro-batch \(work.key) came twice")) }
         guard let storage, let layout = peer.connection.layout else { return }
-        var trace = HopTrace(node: machine.name)
+        var trace = HopTrace(node: host.machine.name)
         trace.receive = UInt64(clamping: peer.connection.receiveDuration.nanoseconds)
         payloads[work.key] = Payload(header: work, received: (storage, layout), trace: trace, readyAt: loop.now)
         step(.workArrived(peer.id, work, bytes: max(storage.byteCount, layout.decodedByteCount)))
@@ -158,7 +158,7 @@ extension WorkerProcess {
         guard let payload = payloads[key], connections[connection] != nil else { return }
         let outbound = Outbound(link: link, connection: connection, route: route)
         let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }
-        let compression = machine.compression
+        let compression = host.machine.compression
         var state = links[link] ?? LinkState(policy: CompressionPolicy(mode: compression))
         if state.policy.mode != compression { state.policy = CompressionPolicy(mode: compression) }
         state.lastUsed = loop.now
@@ -230,12 +230,12 @@ extension WorkerProcess {
         for (index, question) in questions.enumerated() where index < pong.places.count {
             let sources = connections.values.filter { peer in
                 question.from.map { peer.hello?.role == .worker && peer.hello?.incarnation == $0 }
-                    ?? (peer.id == machine.resultConnection)
+                    ?? (peer.id == host.machine.resultConnection)
             }
             pong.places[index].receivedBytes = sources.map(\.connection.counters.receivedBytes).max() ?? 0
             // By which of them it comes nobody here can say: one whose other end is gone, or a stranger's under that process's number.
             if sources.count > 1, pong.places[index].state == .absent { pong.places[index].state = .unknown }
-            if pong.places[index].state == .held, let sending = machine.sendingConnection(of: question.key) {
+            if pong.places[index].state == .held, let sending = host.machine.sendingConnection(of: question.key) {
                 pong.places[index].sentBytes = connections[sending]?.connection.counters.sentBytes ?? 0
             }
         }

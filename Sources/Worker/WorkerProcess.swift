@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Glibc
+internal import Hosting
 internal import Inference
 internal import Logging
 internal import Resources
@@ -12,7 +13,7 @@ internal import Wire
 ///
 /// ## Concurrency model
 /// Lives on the loop's thread. Executors, the codec thread and the loader get `Sendable` values and answer through a mailbox.
-final class WorkerProcess {
+final class WorkerProcess: MachineShell {
     /// Micro-batches held at once for each executor: enough that a window over several stages never finds it full.
     static let slotsPerExecutor = 32
     /// Share of the memory limit that activations in the queue may take.
@@ -27,7 +28,7 @@ final class WorkerProcess {
     let loop: EventLoop
     let incarnation = IncarnationID(bits: RandomBits.next128())
     let engine = TorchEngine()
-    var machine: WorkerMachine
+    let host: MachineHost<WorkerMachine>
     var connections: [ConnectionID: PeerConnection] = [:]
     var payloads: [WorkKey: Payload] = [:]
     /// Of micro-batches that are being received, in all.
@@ -59,8 +60,6 @@ final class WorkerProcess {
     var answers: Mailbox<Answer>?
     var listener: Listener?
     var heartbeatSequence: UInt64 = 0
-    var pendingEvents: [WorkerMachine.Event] = []
-    var isStepping = false
     var isStopping = false
     var registration: CoordinatorRegistration?
 
@@ -87,10 +86,12 @@ final class WorkerProcess {
         codec = try CodecQueue(capacity: Self.mailboxCapacity)
         loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024)
         standbyLoader = try TaskQueue(name: "standbys", threadCount: 1, capacity: 1_024, nice: 10)
-        machine = WorkerMachine(
-            configuration: .init(
-                name: options.name, fallbackName: "unnamed", software: ProductVersion.current, incarnation: incarnation,
-                executors: executorCount, slots: Self.slotsPerExecutor * executorCount, slotBytes: slotBytes))
+        host = MachineHost(
+            loop: loop,
+            machine: WorkerMachine(
+                configuration: .init(
+                    name: options.name, fallbackName: "unnamed", software: ProductVersion.current, incarnation: incarnation,
+                    executors: executorCount, slots: Self.slotsPerExecutor * executorCount, slotBytes: slotBytes)))
     }
 
     /// Serves until SIGTERM or SIGINT; running work is finished first.
@@ -120,7 +121,7 @@ final class WorkerProcess {
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
         try loop.run()
         // Its thread would be waited for as long as it likes.
-        if machine.executingCount > 0 { leaveRunsBehind() }
+        if host.machine.executingCount > 0 { leaveRunsBehind() }
         ProcessSurroundings.limitEnd(status: .success)
         executors.shutDown(discardingQueued: true)
         codec.shutDown()
@@ -143,7 +144,7 @@ final class WorkerProcess {
             return
         }
         isStopping = true
-        logger.info("stopping", metadata: ["signal": "\(signal)", "in_flight": "\(machine.heldCount)"])
+        logger.info("stopping", metadata: ["signal": "\(signal)", "in_flight": "\(host.machine.heldCount)"])
         registration?.stop()
         // It listens on: until it is let go, it is a worker like any other.
         step(.leave)
@@ -160,23 +161,9 @@ final class WorkerProcess {
         registration.start()
     }
 
-    // MARK: Machine
+    // MARK: Directives
 
-    /// Feeds the machine; events that arise while its directives are carried out come after them.
-    func step(_ event: WorkerMachine.Event) {
-        pendingEvents.append(event)
-        guard !isStepping else { return }
-        isStepping = true
-        while !pendingEvents.isEmpty {
-            let next = pendingEvents.removeFirst()
-            for directive in machine.step(next, now: now) { carryOut(directive) }
-        }
-        isStepping = false
-    }
-
-    var now: Instant { Instant(nanoseconds: Int64(clamping: LoopTime.current().nanoseconds)) }
-
-    private func carryOut(_ directive: WorkerMachine.Directive) {
+    func carryOut(_ directive: WorkerMachine.Directive) {
         switch directive {
         case .send(let id, let message): send(message, on: id)
         case .sayPlaces(let id, let pong, let questions): sayPlaces(pong, questions, on: id)

@@ -20,6 +20,7 @@ enum ImportRules {
         "TestKit": collections.union(mathematics).union(["Cluster", "Planning", "Wire", "Tensors"]),
 
         "Transport": collections.union(["CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
+        "Hosting": ["Cluster", "Transport"],
         "Inference": system.union(["CTorch", "Tensors"]),
         "Resources": system,
         // Transport for the thread that logs.
@@ -37,13 +38,13 @@ enum ImportRules {
             "Shell", "Cluster", "Planning",
         ]),
 
-        "Client": system.union(["Cluster", "Transport", "Wire", "Tensors"]),
+        "Client": system.union(["Cluster", "Hosting", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
-            "Cluster", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources", "History",
-            "Topology", "Gateway",
+            "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources",
+            "History", "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
-            "Cluster", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
+            "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
         ]),
         // No libtorch: a container's engine starts it every few seconds.
         "Check": ["ArgumentParser", "Health", "Shell"],
