@@ -120,7 +120,7 @@ let package = Package(
         pure("Digest", ["CCrypto"]),
         pure("Resources"),
         // What runs a machine on a loop, in the coordinator, the workers and the client.
-        pure("Hosting", ["Cluster", "Transport"]),
+        pure("Hosting", ["Cluster", "Planning", "Transport", "Wire", "Tensors"]),
         pure("Images", ["Tensors", "CImages"]),
 
         pure("Health", ["Shell", "Transport", "Wire"]),
@@ -141,7 +141,8 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell", arguments,
+                "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell",
+                arguments,
                 logging,
             ],
             swiftSettings: swift),

@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Hosting
 internal import Logging
 internal import Planning
 internal import Shell
@@ -87,7 +88,9 @@ extension CoordinatorProcess: ConnectionHandler {
     /// The data connection goes where the control connection went: behind a name of several workers the next look-up may put another
     /// one first, and that one would take the hello, and the name in it, for its own.
     private func addresses(of node: NodeID, _ known: [String], for channel: Channel) -> [String] {
-        guard channel == .data, let control = host.machine.controlConnection(of: node), let peer = peers[control] else { return known }
+        guard channel == .data, let control = host.machine.controlConnection(of: node), let peer = peers[control] else {
+            return known
+        }
         return [peer.connection.peerAddress.description]
     }
 
@@ -114,7 +117,7 @@ extension CoordinatorProcess: ConnectionHandler {
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
         guard let peer = peers[ConnectionID(connection.id)] else { return }
         if case .inferRequest(let request) = message, let ticket = connection.ticket, let payload, let layout = connection.layout {
-            requestArrived(RequestID(ticket), request, payload, layout)
+            activations.decode(layout, in: payload, as: .request(RequestID(ticket), names: request.names), for: self)
         } else if peer.node != nil {
             fromWorker(message, payload, peer)
         } else if peer.isClient {

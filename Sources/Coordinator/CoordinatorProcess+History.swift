@@ -1,5 +1,6 @@
 internal import Cluster
 internal import History
+internal import Hosting
 internal import Logging
 internal import Profiling
 internal import Tensors
@@ -39,7 +40,7 @@ extension CoordinatorProcess {
     }
 
     /// What is known of links to nodes that nobody knows any more goes with them.
-    private func pruneLinks() { links = links.filter { host.machine.state(of: $0.key) != nil } }
+    private func pruneLinks() { activations.links = activations.links.filter { host.machine.state(of: $0.key) != nil } }
 
     func note(_ line: LogLine) {
         if let event = ClusterHistory.Event(line, timeMs: HistoryRecorder.wallClockMs()) { history.record([], [event]) }

@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Hosting
 internal import Planning
 internal import Profiling
 internal import Tensors
@@ -20,15 +21,16 @@ extension CoordinatorProcess {
         if isLocal { return LinkTable(common: .loopback, measured: [], broken: order.brokenLinks) }
         // A probe went over each; what it showed is known by now.
         for peer in peers.values {
-            guard let node = peer.node, let rate = peer.connection.deliveryRate() else { continue }
-            if links[node] == nil { links[node] = LinkState(policy: CompressionPolicy(mode: self.options.compress)) }
-            let known = links[node]?.bandwidth ?? 0
-            links[node]?.bandwidth = max(known, rate)
+            guard let node = peer.node else { continue }
+            let path = peer.connection.path()
+            guard path.deliveryRate != nil else { continue }
+            activations.links[node, default: ActivationLink(mode: options.compress, at: loop.now)].probed(path)
         }
-        let own = links.compactMap { node, link -> MeasuredLink? in
-            guard link.bandwidth > 0, order.nodes.contains(where: { $0.id == node }) else { return nil }
+        let own = activations.links.compactMap { node, link -> MeasuredLink? in
+            guard link.bandwidthBytesPerSecond > 0, order.nodes.contains(where: { $0.id == node }) else { return nil }
             return MeasuredLink(
-                from: nil, to: node, wireBytesPerSecond: link.bandwidth, rawBytes: link.rawBytes, wireBytes: link.wireBytes,
+                from: nil, to: node, wireBytesPerSecond: link.bandwidthBytesPerSecond, rawBytes: link.rawBytes,
+                wireBytes: link.wireBytes,
                 roundTripMs: (order.nodes.first { $0.id == node }?.latencyMs ?? 0) * 2)
         }
         return LinkTable(common: .gigabit, measured: order.links + own, broken: order.brokenLinks)

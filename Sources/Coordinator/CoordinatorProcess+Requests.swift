@@ -1,18 +1,15 @@
 internal import Cluster
+internal import Hosting
 internal import Planning
 internal import Tensors
 internal import Transport
 internal import Wire
 
 extension CoordinatorProcess {
-    /// The coordinator's own direction of one link, with its measured codec policy.
-    struct LinkState {
-        var policy: CompressionPolicy
-        var messages: UInt64 = 0
-        var compressed: UInt64 = 0
-        var rawBytes: UInt64 = 0
-        var wireBytes: UInt64 = 0
-        var bandwidth: Double = 0
+    /// A payload that came.
+    enum Arrival: Sendable {
+        case request(RequestID, names: [String])
+        case result(WorkResult, ConnectionID)
     }
 
     // MARK: Requests
@@ -27,19 +24,7 @@ extension CoordinatorProcess {
         }
     }
 
-    func requestArrived(_ id: RequestID, _ request: InferRequest, _ storage: TensorStorage, _ layout: PayloadLayout) {
-        if layout.isRaw {
-            let tensors = Result { () throws(WireError) in try layout.tensors(in: storage) }
-            return requestDecoded(id, request.names, tensors)
-        }
-        let answers = answers
-        let isTaken = codec.decode(layout, in: storage) { result, _ in
-            _ = answers?.post(.requestDecoded(id, names: request.names, result))
-        }
-        if !isTaken { step(.requestBroken(id, "the codec's queue is full")) }
-    }
-
-    func requestDecoded(_ id: RequestID, _ names: [String], _ result: Result<[Tensor], WireError>) {
+    private func requestDecoded(_ id: RequestID, _ names: [String], _ result: Result<[Tensor], WireError>) {
         guard let served else { return }
         switch result {
         case .success(let tensors):
@@ -64,61 +49,8 @@ extension CoordinatorProcess {
         do { tensors = try Batching.slice(inputs, served.inputs, range) } catch {
             return step(.requestBroken(request, error.message))
         }
-        var link = links[node] ?? LinkState(policy: CompressionPolicy(mode: options.compress))
-        let decision = link.policy.decide(rawBytes: tensors.reduce(0) { $0 + $1.byteCount })
-        links[node] = link
-        let encoding: TensorEncoding
-        let level: Int
-        var isSample = false
-        switch decision {
-        case .raw: return transmit(work, node, connection, tensors.map { EncodedSegment(raw: $0) }, isCompressed: false)
-        case .compress(let chosen, let chosenLevel): (encoding, level) = (chosen, chosenLevel)
-        case .sample(let chosen, let chosenLevel): (encoding, level, isSample) = (chosen, chosenLevel, true)
-        }
-        let answers = answers
-        let isTaken = codec.encode(tensors, as: encoding, level: level, measuresDecoding: isSample) { encoded in
-            _ = answers?.post(.encoded(work.key, node, connection, work, encoded))
-        }
-        if !isTaken { transmit(work, node, connection, tensors.map { EncodedSegment(raw: $0) }, isCompressed: false) }
-    }
-
-    func sendEncoded(_ key: WorkKey, _ node: NodeID, _ connection: ConnectionID, _ work: Work, _ encoded: CodecQueue.Encoded) {
-        links[node]?.policy.observe(codec: encoded.sample)
-        // Abandoned while it was compressed: nobody wants it any more.
-        guard host.machine.wants(key) else { return }
-        transmit(work, node, connection, encoded.segments, isCompressed: encoded.isCompressed)
-    }
-
-    private func transmit(
-        _ header: Work, _ node: NodeID, _ id: ConnectionID, _ segments: [EncodedSegment], isCompressed: Bool
-    ) {
-        guard let connection = peers[id]?.connection else { return }
-        let outgoing: (payload: OutgoingPayload, headers: [TensorHeader])
-        do { outgoing = try OutgoingPayload.encoded(segments) } catch {
-            return step(.dispatchFailed(header.key, "the micro-batch cannot be sent: \(error.message)"))
-        }
-        var work = header
-        work.tensors = outgoing.headers
-        links[node]?.messages += 1
-        links[node]?.compressed += isCompressed ? 1 : 0
-        links[node]?.rawBytes += UInt64(
-            outgoing.headers.reduce(0) { $0 + ((try? Tensor.byteCount(of: $1.dtype, shape: $1.shape)) ?? 0) })
-        links[node]?.wireBytes += UInt64(outgoing.payload.byteCount)
-        let tag = nextTag
-        nextTag += 1
-        sendTags[work.key] = tag
-        connection.send(.work(work), payload: outgoing.payload, tag: tag) { [weak self] outcome in
-            guard let self else { return }
-            if sendTags[work.key] == tag { sendTags[work.key] = nil }
-            if case .refused(let error) = outcome {
-                return step(.dispatchFailed(work.key, "the micro-batch cannot be sent: \(error.message)"))
-            }
-            guard case .written = outcome else { return }
-            step(.dispatched(work.key, sentBytes: connection.counters.sentBytes))
-            guard let rate = connection.deliveryRate(), rate > 0 else { return }
-            links[node]?.bandwidth = rate
-            links[node]?.policy.observe(bandwidthBytesPerSecond: rate)
-        }
+        let shipment = Shipment(over: node, on: connection, work, tag: work.key.token)
+        activations.send(tensors, as: shipment, mode: options.compress, for: self)
     }
 
     // MARK: Results
@@ -126,19 +58,11 @@ extension CoordinatorProcess {
     func resultArrived(
         _ result: WorkResult, _ storage: TensorStorage, _ layout: PayloadLayout, on connection: ConnectionID
     ) {
-        if layout.isRaw {
-            let tensors = Result { () throws(WireError) in try layout.tensors(in: storage) }
-            return resultDecoded(result, on: connection, tensors)
-        }
-        step(.resultComplete(connection, result.key))
-        let answers = answers
-        let isTaken = codec.decode(layout, in: storage) { tensors, _ in
-            _ = answers?.post(.resultDecoded(result, connection, tensors))
-        }
-        if !isTaken { step(.resultBroken(connection, result.key, "the codec's queue is full")) }
+        if !layout.isRaw { step(.resultComplete(connection, result.key)) }
+        activations.decode(layout, in: storage, as: .result(result, connection), for: self)
     }
 
-    func resultDecoded(_ result: WorkResult, on connection: ConnectionID, _ tensors: Result<[Tensor], WireError>) {
+    private func resultDecoded(_ result: WorkResult, on connection: ConnectionID, _ tensors: Result<[Tensor], WireError>) {
         switch tensors {
         case .success(let outputs):
             payloads.hold(outputs, of: result.key)
@@ -168,6 +92,34 @@ extension CoordinatorProcess {
         } catch {
             let failure = InferError(id: number, code: .internalError, message: "the parts of the reply do not join: \(error)")
             client.send(.inferError(failure)) { [weak self] _ in self?.step(.replySent(id)) }
+        }
+    }
+}
+
+extension CoordinatorProcess: ActivationOwner {
+    func arrived(_ arrival: Arrival, _ tensors: Result<[Tensor], WireError>, decoding: Duration) {
+        switch arrival {
+        case .request(let id, let names): requestDecoded(id, names, tensors)
+        case .result(let result, let connection): resultDecoded(result, on: connection, tensors)
+        }
+    }
+
+    func connection(for encoded: EncodedShipment) -> Connection? {
+        // Abandoned while it was compressed: nobody wants it any more.
+        guard encoded.sample == nil || host.machine.wants(encoded.shipment.work.key) else { return nil }
+        return peers[encoded.shipment.connection]?.connection
+    }
+
+    func message(for encoded: EncodedShipment, _ tensors: [TensorHeader], wireByteCount: Int) -> Message {
+        var work = encoded.shipment.work
+        work.tensors = tensors
+        return .work(work)
+    }
+
+    func sent(_ key: WorkKey, _ outcome: Result<UInt64, WireError>) {
+        switch outcome {
+        case .success(let sentBytes): step(.dispatched(key, sentBytes: sentBytes))
+        case .failure(let error): step(.dispatchFailed(key, "the micro-batch cannot be sent: \(error.message)"))
         }
     }
 }

@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Gateway
+internal import Hosting
 internal import Transport
 
 extension CoordinatorProcess {
@@ -9,7 +10,7 @@ extension CoordinatorProcess {
             "connections": peers.count, "silent_connections": listener?.silentCount ?? 0,
             "http_connections": gateway?.connectionCount ?? 0, "event_sources": loop.sourceCount, "timers": loop.timerCount,
             "request_payloads": payloads.requestCount, "result_payloads": payloads.resultCount,
-            "cache_lookups": cacheEntries.count, "links": links.count, "dispatch_tags": sendTags.count,
+            "cache_lookups": cacheEntries.count, "links": activations.links.count,
             "questions": questions.askerCount, "unread_documents": questions.documentCount,
         ]
     }

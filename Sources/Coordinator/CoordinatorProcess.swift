@@ -48,11 +48,8 @@ final class CoordinatorProcess: MachineShell {
     /// What the machine admitted in the step that is being carried out.
     var admittedRequest: RequestID?
     var admittedResult: WorkKey?
-    var links: [NodeID: LinkState] = [:]
-    var sendTags: [WorkKey: UInt64] = [:]
-    var nextTag: UInt64 = 1
     let planner: TaskQueue
-    let codec: CodecQueue
+    let activations: ActivationPort<Arrival>
     /// Writes status documents.
     let documents: TaskQueue
     var questions = QuestionDesk()
@@ -82,13 +79,10 @@ final class CoordinatorProcess: MachineShell {
         case prepared(Result<ModelService.Prepared, Failure>)
         case planned(UInt64, CoordinatorMachine.PlanOutcome)
         case archive(PartitionKey, ConnectionID, Result<ReadyArchive, Failure>)
-        case requestDecoded(RequestID, names: [String], Result<[Tensor], WireError>)
         case inputsHashed(RequestID, ResultCacheKey)
-        case resultDecoded(WorkResult, ConnectionID, Result<[Tensor], WireError>)
         /// For whom, under which number.
         case status(StatusDocument)
         case history(ConnectionID, UInt64, HistoryRecorder.Answer)
-        case encoded(WorkKey, NodeID, ConnectionID, Work, CodecQueue.Encoded)
         /// What the project's files looked like, and what stands in them; `nil` where they are as they were.
         case topology(FileStamps, ComposeProject.Reading?)
     }
@@ -118,7 +112,7 @@ final class CoordinatorProcess: MachineShell {
             profiles: Self.profiles(in: stateFolder, logger), checking: .ownProgram)
         history = try Self.history(in: stateFolder, logger)
         planner = try TaskQueue(name: "planner", threadCount: 1, capacity: 4_096)
-        codec = try CodecQueue(capacity: Self.mailboxCapacity)
+        activations = try ActivationPort(loop: loop, capacity: Self.mailboxCapacity)
         documents = try TaskQueue(name: "documents", threadCount: 1, capacity: Self.documentCapacity)
         caching = try Self.makeCaching(byteLimit: options.resultCache?.bytes ?? 0)
         var configuration = CoordinatorMachine.Configuration(
@@ -165,6 +159,7 @@ final class CoordinatorProcess: MachineShell {
     /// Serves until SIGTERM or SIGINT; outstanding requests are finished first.
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
+        activations.start(for: self)
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] in stop($0) }
         let listener = try Listener(
             loop: loop, address: try options.listen.listeningAddress(option: "--listen"), options: connectionOptions
@@ -197,7 +192,7 @@ final class CoordinatorProcess: MachineShell {
         service.stopChecking()
         ProcessSurroundings.limitEnd(status: analysisFailure == nil ? .success : .badData)
         planner.shutDown(discardingQueued: true)
-        codec.shutDown()
+        activations.shutDown()
         documents.shutDown(discardingQueued: true)
         caching?.hasher.shutDown(discardingQueued: true)
         gateway?.stop()
@@ -258,7 +253,7 @@ final class CoordinatorProcess: MachineShell {
         case .acceptResult(let key): admittedResult = key
         case .dispatch(let work, let id, let request, let range): dispatch(work, on: id, request, range)
         case .abandonDispatch(let key, let id):
-            if let tag = sendTags.removeValue(forKey: key) { peers[id]?.connection.cancelSend(tag: tag) }
+            peers[id]?.connection.cancelSend(tag: key.token)
         case .takeResult(let key, let request, let piece): payloads.take(key, into: request, piece: piece)
         case .dropResult(let key): payloads.drop(key)
         case .reply(let id, let connection, let number, let timing): reply(id, on: connection, number, timing)
@@ -300,13 +295,10 @@ final class CoordinatorProcess: MachineShell {
             peers[connection]?.connection.send(
                 .partitionData(PartitionData(key: key, contentDigest: archive.digest)), payload: OutgoingPayload(archive.storage))
         case .archive(let key, _, .failure(let failure)): step(.archiveUnavailable(key, failure.message))
-        case .requestDecoded(let id, let names, let result): requestDecoded(id, names, result)
         case .inputsHashed(let id, let key): inputsHashed(id, key)
-        case .resultDecoded(let result, let connection, let tensors): resultDecoded(result, on: connection, tensors)
         case .status(let document): statusIsWritten(document)
         case .history(let connection, let number, let answer): historyAnswered(answer, number, on: connection)
         case .topology(let stamps, let reading): projectRead(stamps, reading)
-        case .encoded(let key, let node, let connection, let work, let encoded): sendEncoded(key, node, connection, work, encoded)
         }
     }
 
@@ -329,11 +321,12 @@ final class CoordinatorProcess: MachineShell {
     }
 
     var status: ClusterStatus {
-        let own = links.sorted { $0.key < $1.key }.map { node, link in
+        let own = activations.links.sorted { $0.key < $1.key }.map { node, link in
             ClusterStatus.Link(
-                from: "coordinator", to: node.description, connected: host.machine.state(of: node) == .ready, messages: link.messages,
-                rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
-                compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0)
+                from: "coordinator", to: node.description, connected: host.machine.state(of: node) == .ready,
+                messages: link.messages,
+                rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond,
+                compressedShare: link.compressedShare)
         }
         var status = host.machine.status(ownLinks: own)
         fillCacheCounters(&status.counters)

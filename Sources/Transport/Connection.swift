@@ -236,9 +236,6 @@ public final class Connection: CustomStringConvertible {
     public var queuedByteCount: Int { sender.queuedByteCount }
     public var queuedMessageCount: Int { sender.queuedMessageCount }
 
-    /// The kernel's newest measurement of how fast the peer takes our bytes, in bytes per second; `nil` before there is one.
-    public func deliveryRate() -> Double? { socket?.deliveryRate }
-
-    /// The kernel's smoothed round trip, in milliseconds; `nil` while nothing was measured.
-    public func roundTripMilliseconds() -> Double? { socket?.roundTripMilliseconds }
+    /// What the kernel has measured of the way to the peer.
+    public func path() -> PathFigures { socket?.path ?? PathFigures() }
 }

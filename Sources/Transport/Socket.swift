@@ -57,30 +57,36 @@ final class Socket {
     var localAddress: SocketAddress? { SocketAddress.read { getsockname(rawValue, $0, $1) }.address }
     var peerAddress: SocketAddress? { SocketAddress.read { getpeername(rawValue, $0, $1) }.address }
 
-    /// The kernel's newest measurement of how fast the peer receives, in bytes per second; `nil` before there is one.
+    /// What the kernel has measured of the way to the peer, in one call.
     ///
-    /// A measurement that was limited by our sending too little is kept by the kernel only where it is the higher one, so the value is a
-    /// floor of the path's bandwidth at worst. glibc's `tcp_info` ends before this field of the kernel's (4.9 and later), hence the offset.
-    var deliveryRate: Double? {
-        // linux/tcp.h: struct tcp_info, tcpi_delivery_rate.
-        information(at: 160, as: UInt64.self).flatMap { $0 == 0 ? nil : Double($0) }
-    }
-
-    /// The kernel's smoothed round trip of this connection in milliseconds; `nil` before there is one.
-    var roundTripMilliseconds: Double? {
-        // linux/tcp.h: struct tcp_info, tcpi_rtt, in microseconds.
-        information(at: 68, as: UInt32.self).flatMap { $0 == 0 ? nil : Double($0) / 1000 }
-    }
-
-    /// A field of the kernel's `tcp_info`, which is longer than glibc's.
-    private func information<T: BitwiseCopyable>(at offset: Int, as type: T.Type) -> T? {
-        let size = offset + MemoryLayout<T>.size
+    /// glibc's `tcp_info` ends before the kernel's (4.9 and later) does, hence the offsets of linux/tcp.h.
+    var path: PathFigures {
+        let (roundTripOffset, rateOffset, size) = (68, 160, 168)
         return withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { info in
             var length = socklen_t(size)
-            guard getsockopt(rawValue, Int32(IPPROTO_TCP), TCP_INFO, info.baseAddress, &length) == 0, Int(length) >= size else {
-                return nil
+            guard getsockopt(rawValue, Int32(IPPROTO_TCP), TCP_INFO, info.baseAddress, &length) == 0 else { return PathFigures() }
+            func field<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> Double? {
+                guard Int(length) >= offset + MemoryLayout<T>.size else { return nil }
+                let value = info.load(fromByteOffset: offset, as: T.self)
+                return value == 0 ? nil : Double(value)
             }
-            return info.load(fromByteOffset: offset, as: T.self)
+            // tcpi_delivery_rate; tcpi_rtt, in microseconds.
+            return PathFigures(
+                deliveryRate: field(rateOffset, UInt64.self), roundTripMs: field(roundTripOffset, UInt32.self).map { $0 / 1000 })
         }
+    }
+}
+
+/// What the kernel has measured of a connection's way; `nil` before there is a measurement.
+public struct PathFigures: Sendable, Hashable {
+    /// How fast the peer takes our bytes, in bytes per second. A measurement that was limited by our sending too little is kept by the kernel only
+    /// where it is the higher one, so the value is a floor of the path's bandwidth at worst.
+    public var deliveryRate: Double?
+    /// The smoothed round trip.
+    public var roundTripMs: Double?
+
+    public init(deliveryRate: Double? = nil, roundTripMs: Double? = nil) {
+        self.deliveryRate = deliveryRate
+        self.roundTripMs = roundTripMs
     }
 }

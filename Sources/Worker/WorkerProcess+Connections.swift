@@ -1,5 +1,7 @@
 internal import Cluster
+internal import Hosting
 internal import Logging
+internal import Planning
 internal import Shell
 internal import Tensors
 internal import Transport
@@ -27,9 +29,9 @@ final class PeerConnection {
 
 extension WorkerProcess: ConnectionHandler {
     /// The link that the connection carries activations or results of, from here; what others opened only brings them.
-    func link(of peer: PeerConnection) -> String? {
-        if let dialledNode = peer.dialledNode { return dialledNode }
-        return peer.id == host.machine.resultConnection ? LinkState.coordinatorName : nil
+    func link(of peer: PeerConnection) -> NodeID? {
+        if let dialledNode = peer.dialledNode { return NodeID(dialledNode) }
+        return peer.id == host.machine.resultConnection ? Self.coordinatorLink : nil
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {

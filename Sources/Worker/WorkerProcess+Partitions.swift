@@ -1,6 +1,8 @@
 internal import Cluster
 internal import Digest
+internal import Hosting
 internal import Inference
+internal import Planning
 internal import Resources
 internal import Shell
 internal import Tensors
@@ -222,8 +224,7 @@ extension WorkerProcess {
         heartbeatSequence += 1
         for peer in connections.values {
             guard peer.isProbed, let link = link(of: peer) else { continue }
-            if links[link] == nil { links[link] = LinkState(policy: CompressionPolicy(mode: host.machine.compression)) }
-            measured(link, peer.connection)
+            activations.measure(link, peer.connection, mode: host.machine.compression)
         }
         pruneLinks()
         holder.connection.send(.heartbeat(heartbeat.fitted))
@@ -232,10 +233,11 @@ extension WorkerProcess {
     /// What is known of links to peers that are gone from the table is kept while it is little: they may come back.
     private func pruneLinks() {
         let limit = host.machine.peerCount + 1 + Self.rememberedLinks
-        guard links.count > limit else { return }
-        let gone = links.filter { $0.key != LinkState.coordinatorName && !host.machine.knowsPeer($0.key) }
-        for (peer, _) in gone.sorted(by: { $0.value.lastUsed < $1.value.lastUsed }).prefix(links.count - limit) {
-            links[peer] = nil
+        let excess = activations.links.count - limit
+        guard excess > 0 else { return }
+        let gone = activations.links.filter { $0.key != Self.coordinatorLink && !host.machine.knowsPeer($0.key.name) }
+        for (peer, _) in gone.sorted(by: { $0.value.lastUsed < $1.value.lastUsed }).prefix(excess) {
+            activations.links[peer] = nil
         }
     }
 
@@ -257,12 +259,11 @@ extension WorkerProcess {
                     cpuNanoseconds: ready.cpuNanoseconds)
             },
             // The coordinator's own, then those that stand, then the newest: what does not fit into the message is the least of use.
-            links: links.sorted(by: Self.mattersMore).map { peer, link in
+            links: activations.links.sorted(by: Self.mattersMore).map { peer, link in
                 LinkStatistics(
-                    peer: peer, isConnected: peer == LinkState.coordinatorName || host.machine.isPeerConnected(peer),
-                    messages: link.messages,
-                    rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidth,
-                    compressedShare: link.messages > 0 ? Double(link.compressed) / Double(link.messages) : 0,
+                    peer: peer.name, isConnected: peer == Self.coordinatorLink || host.machine.isPeerConnected(peer.name),
+                    messages: link.messages, rawBytes: link.rawBytes, wireBytes: link.wireBytes,
+                    bandwidthBytesPerSecond: link.bandwidthBytesPerSecond, compressedShare: link.compressedShare,
                     roundTripMilliseconds: link.roundTripMs)
             }, executorCPUNanoseconds: executors.cpuNanoseconds, tables: tables)
     }
@@ -270,16 +271,16 @@ extension WorkerProcess {
     private var tables: WorkerTables {
         WorkerTables(
             connections: UInt32(clamping: connections.count), greeted: UInt32(clamping: host.machine.connectionCount),
-            peers: UInt32(clamping: host.machine.peerCount), links: UInt32(clamping: links.count),
+            peers: UInt32(clamping: host.machine.peerCount), links: UInt32(clamping: activations.links.count),
             microBatches: UInt32(clamping: host.machine.heldCount), payloads: UInt32(clamping: payloads.count),
             cancelledKeys: UInt32(clamping: host.machine.cancelledKeyCount), partitions: UInt32(clamping: host.machine.partitionCount),
             archives: UInt32(clamping: store.count))
     }
 
-    private static func mattersMore(_ left: (key: String, value: LinkState), _ right: (key: String, value: LinkState)) -> Bool {
-        if (left.key == LinkState.coordinatorName) != (right.key == LinkState.coordinatorName) {
-            return left.key == LinkState.coordinatorName
-        }
+    private static func mattersMore(
+        _ left: (key: NodeID, value: ActivationLink), _ right: (key: NodeID, value: ActivationLink)
+    ) -> Bool {
+        if (left.key == coordinatorLink) != (right.key == coordinatorLink) { return left.key == coordinatorLink }
         return left.value.lastUsed != right.value.lastUsed ? left.value.lastUsed > right.value.lastUsed : left.key < right.key
     }
 }

@@ -1,5 +1,7 @@
 internal import Cluster
+internal import Hosting
 internal import Inference
+internal import Planning
 internal import Resources
 internal import Tensors
 internal import Transport
@@ -17,25 +19,12 @@ extension WorkerProcess {
         var readyAt: LoopTime
     }
 
-    /// One direction of traffic, with its measured codec policy.
-    struct LinkState {
-        /// Results go to the coordinator; its link bears this name.
-        static let coordinatorName = "coordinator"
-        var policy: CompressionPolicy
-        var messages: UInt64 = 0
-        var compressed: UInt64 = 0
-        var rawBytes: UInt64 = 0
-        var wireBytes: UInt64 = 0
-        var bandwidth: Double = 0
-        var roundTripMs: Double = 0
-        var lastUsed = LoopTime.current()
-    }
+    /// Results go to the coordinator; its link bears this name.
+    static let coordinatorLink: NodeID = "coordinator"
 
     /// What a thread has done.
     enum Answer: Sendable {
-        case decoded(WorkKey, Result<[Tensor], WireError>, Duration)
         case executed(WorkKey, PartitionKey, Result<[Tensor], InferenceError>, RunTime)
-        case encoded(WorkKey, Outbound, CodecQueue.Encoded)
         case stored(PartitionKey, Result<Int, StoreRefusal>)
         case loaded(PartitionKey, Result<LoadOutcome, StoreRefusal>)
     }
@@ -46,18 +35,9 @@ extension WorkerProcess {
         var cpuNanoseconds: UInt64
     }
 
-    /// Where an activation goes.
-    struct Outbound: Sendable {
-        var link: String
-        var connection: ConnectionID
-        var route: [Hop]
-    }
-
     func receive(_ answer: Answer) {
         switch answer {
-        case .decoded(let key, let result, let time): decoded(key, result, time)
         case .executed(let key, let partition, let result, let time): executed(key, partition, result, time)
-        case .encoded(let key, let outbound, let activation): encoded(key, outbound, activation)
         case .stored(let key, let result): stored(key, result)
         case .loaded(let key, let result): loadEnded(key, result)
         }
@@ -92,33 +72,7 @@ extension WorkerProcess {
 
     func prepare(_ key: WorkKey) {
         guard let (storage, layout) = payloads[key]?.received else { return }
-        if layout.isRaw {
-            do {
-                payloads[key]?.tensors = try layout.tensors(in: storage)
-                payloads[key]?.received = nil
-                payloads[key]?.readyAt = .current()
-                step(.prepared(key))
-            } catch {
-                step(.prepareFailed(key, .invalidArgument, error.message))
-            }
-            return
-        }
-        let answers = answers
-        let isTaken = codec.decode(layout, in: storage) { result, time in _ = answers?.post(.decoded(key, result, time)) }
-        if !isTaken { step(.prepareFailed(key, .resourceExhausted, "the codec's queue is full")) }
-    }
-
-    private func decoded(_ key: WorkKey, _ result: Result<[Tensor], WireError>, _ time: Duration) {
-        guard payloads[key] != nil else { return }
-        switch result {
-        case .success(let tensors):
-            payloads[key]?.tensors = tensors
-            payloads[key]?.received = nil
-            payloads[key]?.trace.decode = UInt64(clamping: time.nanoseconds)
-            payloads[key]?.readyAt = .current()
-            step(.prepared(key))
-        case .failure(let error): step(.prepareFailed(key, .invalidArgument, error.message))
-        }
+        activations.decode(layout, in: storage, as: key, for: self)
     }
 
     func execute(_ key: WorkKey, _ partition: PartitionKey) {
@@ -153,75 +107,13 @@ extension WorkerProcess {
         }
     }
 
-    /// Sends the activation on, or the result back when the route is empty, encoded as the link's policy says.
-    func forward(_ key: WorkKey, to link: String, on connection: ConnectionID, route: [Hop]) {
+    /// Sends the activation on, or the result back when the route is empty.
+    func forward(_ key: WorkKey, to link: NodeID, on connection: ConnectionID, route: [Hop]) {
         guard let payload = payloads[key], connections[connection] != nil else { return }
-        let outbound = Outbound(link: link, connection: connection, route: route)
-        let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }
-        let compression = host.machine.compression
-        var state = links[link] ?? LinkState(policy: CompressionPolicy(mode: compression))
-        if state.policy.mode != compression { state.policy = CompressionPolicy(mode: compression) }
-        state.lastUsed = loop.now
-        let decision = state.policy.decide(rawBytes: rawBytes)
-        links[link] = state
-        let encoding: TensorEncoding
-        let level: Int
-        var isSample = false
-        switch decision {
-        case .raw: return transmit(key, outbound, payload.tensors.map { EncodedSegment(raw: $0) }, isCompressed: false)
-        case .compress(let chosen, let chosenLevel): (encoding, level) = (chosen, chosenLevel)
-        case .sample(let chosen, let chosenLevel): (encoding, level, isSample) = (chosen, chosenLevel, true)
-        }
-        let answers = answers
-        let isTaken = codec.encode(payload.tensors, as: encoding, level: level, measuresDecoding: isSample) { encoded in
-            _ = answers?.post(.encoded(key, outbound, encoded))
-        }
-        if !isTaken { transmit(key, outbound, payload.tensors.map { EncodedSegment(raw: $0) }, isCompressed: false) }
-    }
-
-    private func encoded(_ key: WorkKey, _ outbound: Outbound, _ activation: CodecQueue.Encoded) {
-        links[outbound.link]?.policy.observe(codec: activation.sample)
-        guard payloads[key] != nil else { return }
-        payloads[key]?.trace.encode = UInt64(clamping: activation.sample.encode.nanoseconds)
-        transmit(key, outbound, activation.segments, isCompressed: activation.isCompressed)
-    }
-
-    private func transmit(_ key: WorkKey, _ outbound: Outbound, _ segments: [EncodedSegment], isCompressed: Bool) {
-        guard let payload = payloads[key], let connection = connections[outbound.connection]?.connection else { return }
-        let outgoing: (payload: OutgoingPayload, headers: [TensorHeader])
-        do { outgoing = try OutgoingPayload.encoded(segments) } catch {
-            return step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
-        }
-        var trace = payload.trace
-        let rawBytes = payload.tensors.reduce(0) { $0 + $1.byteCount }
-        trace.rawBytes = UInt64(rawBytes)
-        trace.wireBytes = UInt64(outgoing.payload.byteCount)
-        links[outbound.link]?.messages += 1
-        links[outbound.link]?.compressed += isCompressed ? 1 : 0
-        links[outbound.link]?.rawBytes += UInt64(rawBytes)
-        links[outbound.link]?.wireBytes += UInt64(outgoing.payload.byteCount)
-        let traces = payload.header.trace + [trace]
-        let message: Message
-        if outbound.route.isEmpty {
-            message = .workResult(WorkResult(key: key, tensors: outgoing.headers, trace: traces))
-        } else {
-            var work = payload.header
-            work.route = outbound.route
-            work.tensors = outgoing.headers
-            work.trace = traces
-            message = .work(work)
-        }
-        connection.send(message, payload: outgoing.payload) { [weak self] outcome in
-            guard let self else { return }
-            switch outcome {
-            case .written:
-                measured(outbound.link, connection)
-                step(.forwarded(key, sentBytes: connection.counters.sentBytes))
-            case .refused(let error): step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
-            // The end of the connection ends everything that was on it.
-            case .cancelled, .lost: break
-            }
-        }
+        var work = payload.header
+        work.route = route
+        activations.send(
+            payload.tensors, as: Shipment(over: link, on: connection, work), mode: host.machine.compression, for: self)
     }
 
     /// Completes what the machine says of micro-batches that the coordinator misses by what their connections have carried.
@@ -241,13 +133,44 @@ extension WorkerProcess {
         }
         connections[id]?.connection.send(.pong(pong))
     }
+}
 
-    /// Takes the kernel's newest measurements of a link's connection.
-    func measured(_ link: String, _ connection: Connection) {
-        if let roundTrip = connection.roundTripMilliseconds() { links[link]?.roundTripMs = roundTrip }
-        guard let rate = connection.deliveryRate(), rate > 0 else { return }
-        links[link]?.bandwidth = rate
-        links[link]?.policy.observe(bandwidthBytesPerSecond: rate)
+extension WorkerProcess: ActivationOwner {
+    func arrived(_ key: WorkKey, _ tensors: Result<[Tensor], WireError>, decoding time: Duration) {
+        guard payloads[key] != nil else { return }
+        switch tensors {
+        case .success(let tensors):
+            payloads[key]?.tensors = tensors
+            payloads[key]?.received = nil
+            payloads[key]?.trace.decode = UInt64(clamping: time.nanoseconds)
+            payloads[key]?.readyAt = .current()
+            step(.prepared(key))
+        case .failure(let error):
+            // A full queue is ours, everything else is the sender's.
+            step(.prepareFailed(key, error.code == .limitExceeded ? .resourceExhausted : .invalidArgument, error.message))
+        }
+    }
+
+    func connection(for encoded: EncodedShipment) -> Connection? {
+        payloads[encoded.shipment.work.key].flatMap { _ in connections[encoded.shipment.connection]?.connection }
+    }
+
+    func message(for encoded: EncodedShipment, _ tensors: [TensorHeader], wireByteCount: Int) -> Message {
+        var work = encoded.shipment.work
+        var trace = payloads[work.key]?.trace ?? HopTrace(node: host.machine.name)
+        if let sample = encoded.sample { trace.encode = UInt64(clamping: sample.encode.nanoseconds) }
+        trace.rawBytes = UInt64(encoded.rawByteCount)
+        trace.wireBytes = UInt64(wireByteCount)
+        work.trace.append(trace)
+        work.tensors = tensors
+        return work.route.isEmpty ? .workResult(WorkResult(key: work.key, tensors: tensors, trace: work.trace)) : .work(work)
+    }
+
+    func sent(_ key: WorkKey, _ outcome: Result<UInt64, WireError>) {
+        switch outcome {
+        case .success(let sentBytes): step(.forwarded(key, sentBytes: sentBytes))
+        case .failure(let error): step(.forwardFailed(key, "the activation cannot be sent: \(error.message)"))
+        }
     }
 }
 

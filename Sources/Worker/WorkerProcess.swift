@@ -3,6 +3,7 @@ internal import Glibc
 internal import Hosting
 internal import Inference
 internal import Logging
+internal import Planning
 internal import Resources
 internal import Shell
 internal import Tensors
@@ -34,7 +35,6 @@ final class WorkerProcess: MachineShell {
     /// Of micro-batches that are being received, in all.
     var receivingBytes = 0
     var lastTicket: UInt64 = 0
-    var links: [String: LinkState] = [:]
     /// Kinds of messages of ours that broke a bound, each said once.
     var unsendable: Set<UInt16> = []
     var probe: ResourceProbe
@@ -52,7 +52,7 @@ final class WorkerProcess: MachineShell {
     /// Loads that wait for a released partition to be used no more.
     var deferredLoads: [LoadPartition] = []
     let executors: TaskQueue
-    let codec: CodecQueue
+    let activations: ActivationPort<WorkKey>
     /// Loads what a plan waits for.
     let loader: TaskQueue
     /// Loads standbys, which give way to the executors.
@@ -83,7 +83,7 @@ final class WorkerProcess: MachineShell {
             logger.warning("partition store", metadata: ["cause": "\(text)"])
         }
         executors = try TaskQueue(name: "executor", threadCount: executorCount, capacity: Self.mailboxCapacity)
-        codec = try CodecQueue(capacity: Self.mailboxCapacity)
+        activations = try ActivationPort(loop: loop, capacity: Self.mailboxCapacity)
         loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024)
         standbyLoader = try TaskQueue(name: "standbys", threadCount: 1, capacity: 1_024, nice: 10)
         host = MachineHost(
@@ -97,6 +97,7 @@ final class WorkerProcess: MachineShell {
     /// Serves until SIGTERM or SIGINT; running work is finished first.
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
+        activations.start(for: self)
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] signal in stop(signal) }
         let listener = try Listener(
             loop: loop, address: try options.listen.listeningAddress(option: "--listen"), options: connectionOptions
@@ -124,7 +125,7 @@ final class WorkerProcess: MachineShell {
         if host.machine.executingCount > 0 { leaveRunsBehind() }
         ProcessSurroundings.limitEnd(status: .success)
         executors.shutDown(discardingQueued: true)
-        codec.shutDown()
+        activations.shutDown()
         loader.shutDown(discardingQueued: true)
         standbyLoader.shutDown(discardingQueued: true)
         loop.shutDown()
@@ -174,8 +175,8 @@ final class WorkerProcess: MachineShell {
         case .hangUp(let id): connections[id]?.connection.close(.requested("the peer left the cluster"))
         case .prepare(let key): prepare(key)
         case .execute(let key, let partition): execute(key, partition)
-        case .forward(let key, let peer, let id, let route): forward(key, to: peer, on: id, route: route)
-        case .giveResult(let key, let id): forward(key, to: LinkState.coordinatorName, on: id, route: [])
+        case .forward(let key, let peer, let id, let route): forward(key, to: NodeID(peer), on: id, route: route)
+        case .giveResult(let key, let id): forward(key, to: Self.coordinatorLink, on: id, route: [])
         case .release(let key):
             payloads[key] = nil
             retryLoads()

@@ -20,7 +20,7 @@ enum ImportRules {
         "TestKit": collections.union(mathematics).union(["Cluster", "Planning", "Wire", "Tensors"]),
 
         "Transport": collections.union(["CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
-        "Hosting": ["Cluster", "Transport"],
+        "Hosting": ["Cluster", "Planning", "Transport", "Wire", "Tensors"],
         "Inference": system.union(["CTorch", "Tensors"]),
         "Resources": system,
         // Transport for the thread that logs.
@@ -44,7 +44,8 @@ enum ImportRules {
             "History", "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
-            "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
+            // Planning for the names of nodes.
+            "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
         ]),
         // No libtorch: a container's engine starts it every few seconds.
         "Check": ["ArgumentParser", "Health", "Shell"],

@@ -203,7 +203,7 @@ import Wire
         let pair = try Pair()
         pair.connection.send(archive(1), payload: OutgoingPayload(pattern(8 << 20, seed: 1)))
         try pair.run("the message") { pair.server.received.count == 1 }
-        #expect(try #require(pair.connection.deliveryRate()) > 1_000_000)
+        #expect(try #require(pair.connection.path().deliveryRate) > 1_000_000)
     }
 
     @Test func twoThreadsTalk() throws {
