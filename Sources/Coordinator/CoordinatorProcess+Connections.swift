@@ -43,10 +43,7 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
-        if let refusal = PublicAddressPolicy.refusal(ofPeer: connection.peerAddress.hostDescription, insecure: options.insecure) {
-            logger.warning("peer refused", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(refusal)"])
-            connection.refuse(.unauthenticated, refusal)
-        } else {
+        if connection.isAdmitted(insecure: options.insecure, logger) {
             peers[ConnectionID(connection.id)] = PeerConnection(connection)
         }
         return self
@@ -60,11 +57,7 @@ extension CoordinatorProcess: ConnectionHandler {
             }
             return
         }
-        var dialing = Dialer.Settings()
-        dialing.connection = workerConnectionOptions
-        dialing.objection = { [insecure = options.insecure] in
-            PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
-        }
+        let dialing = Dialer.Settings(workerConnectionOptions, insecure: options.insecure)
         let reachable = self.addresses(of: node, addresses, for: hello.channel)
         Dialer(loop: loop, addresses: reachable, hello: hello, settings: dialing) { welcome in
             welcome.role == .worker ? nil : "a \(welcome.role) answers here, not a worker"
@@ -77,7 +70,7 @@ extension CoordinatorProcess: ConnectionHandler {
                 peers[peer.id] = peer
                 connection.handler = self
                 // So that the kernel knows the link's bandwidth before the first plan rests on it.
-                if hello.channel == .data { connection.send(.linkProbe(LinkProbe()), payload: OutgoingPayload(Self.probeBytes)) }
+                if hello.channel == .data { connection.sendProbe() }
                 step(.connected(node, hello.channel, peer.id, welcome))
             case .failure(let failure):
                 step(.dialFailed(node, .init(channel: hello.channel, message: failure.message, refusal: failure.refusal)))
@@ -93,8 +86,6 @@ extension CoordinatorProcess: ConnectionHandler {
         }
         return [peer.connection.peerAddress.description]
     }
-
-    private static let probeBytes = TensorStorage(copying: [UInt8](repeating: 0, count: WireLimits.probeByteCount))
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
         guard let peer = peers[ConnectionID(connection.id)] else { return .discard }
@@ -143,11 +134,7 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
-        if unsendable.insert(message.kind.rawValue).inserted {
-            logger.error(
-                "a message of ours cannot be sent; it is left out",
-                metadata: ["kind": "\(message.kind)", "peer": "\(connection.peerAddress)", "cause": "\(error.message)"])
-        }
+        unsendable.note(message, to: connection, error, logger)
         // What is waited for fails at once.
         switch message {
         case .loadPartition(let order):

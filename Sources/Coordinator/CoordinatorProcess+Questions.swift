@@ -135,12 +135,7 @@ extension CoordinatorProcess {
 
     /// Closes the client that has been idle for longest, for one that comes while no descriptor or place is free.
     func makeRoom() -> Bool {
-        let idle = peers.values.lazy.filter { [self] in isIdle($0) }
-        guard let oldest = idle.min(by: { $0.connection.lastReceived < $1.connection.lastReceived }) else { return false }
-        logger.info("an idle connection makes room", metadata: ["peer": "\(oldest.connection.peerAddress)"])
-        oldest.connection.dismiss(
-            .resourceExhausted, "the connection that was idle for longest makes room for another; connect again when you need it")
-        return true
+        Connection.dismissIdlest(of: peers.values.lazy.filter { [self] in isIdle($0) }.map(\.connection), logger)
     }
 
     /// It came to us, has said who it is, and nobody waits for anything on it.

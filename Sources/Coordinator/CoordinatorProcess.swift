@@ -71,8 +71,7 @@ final class CoordinatorProcess: MachineShell {
     var reader: TaskQueue?
     var gateway: GatewayServer?
     var caching: ResultCaching?
-    /// Kinds of messages of ours that broke a bound, each said once.
-    var unsendable: Set<UInt16> = []
+    var unsendable = UnsendableKinds()
 
     /// What a thread has done.
     enum Answer: Sendable {

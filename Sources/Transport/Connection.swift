@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Tensors
 public import Wire
 
 /// One TCP connection that carries ``Message``s, opened by ``connect(loop:to:timeout:options:handler:)`` or by a ``Listener``.
@@ -150,6 +151,11 @@ public final class Connection: CustomStringConvertible {
         }
         scheduleFlush()
     }
+
+    /// Sends enough for the kernel to know the link's bandwidth before anything depends on it.
+    public func sendProbe() { send(.linkProbe(LinkProbe()), payload: OutgoingPayload(Self.probeBytes)) }
+
+    private static let probeBytes = TensorStorage(copying: [UInt8](repeating: 0, count: WireLimits.probeByteCount))
 
     /// Takes a message back: out of the queue, or, where part of it is under way, by telling the peer to forget it.
     ///

@@ -35,10 +35,7 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
-        if let refusal = PublicAddressPolicy.refusal(ofPeer: connection.peerAddress.hostDescription, insecure: options.insecure) {
-            logger.warning("peer refused", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(refusal)"])
-            connection.refuse(.unauthenticated, refusal)
-        } else {
+        if connection.isAdmitted(insecure: options.insecure, logger) {
             connections[ConnectionID(connection.id)] = PeerConnection(connection)
         }
         return self
@@ -65,14 +62,7 @@ extension WorkerProcess: ConnectionHandler {
         }
     }
 
-    var dialSettings: Dialer.Settings {
-        var settings = Dialer.Settings()
-        settings.connection = connectionOptions
-        settings.objection = { [insecure = options.insecure] in
-            PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
-        }
-        return settings
-    }
+    var dialSettings: Dialer.Settings { Dialer.Settings(connectionOptions, insecure: options.insecure) }
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
         guard let peer = connections[ConnectionID(connection.id)], peer.hello != nil else {
@@ -100,11 +90,10 @@ extension WorkerProcess: ConnectionHandler {
         // With very many peers the probes of all pairs together would be a load of their own.
         guard connections.values.count(where: { $0.dialledNode != nil }) <= Self.probedPeerLimit else { return }
         peer.isProbed = true
-        peer.connection.send(.linkProbe(LinkProbe()), payload: OutgoingPayload(Self.probeBytes))
+        peer.connection.sendProbe()
     }
 
     private static let probedPeerLimit = 32
-    private static let probeBytes = TensorStorage(copying: [UInt8](repeating: 0, count: WireLimits.probeByteCount))
 
     func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {
         guard let peer = connections[ConnectionID(connection.id)] else { return }
@@ -125,9 +114,7 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     func connection(_ connection: Connection, cannotSend message: Message, _ error: WireError) {
-        guard unsendable.insert(message.kind.rawValue).inserted else { return }
-        logger.error(
-            "a message of ours cannot be sent; it is left out", metadata: ["kind": "\(message.kind)", "cause": "\(error.message)"])
+        unsendable.note(message, to: connection, error, logger)
     }
 
     func connection(_ connection: Connection, didAbort message: Message) {
@@ -148,10 +135,6 @@ extension WorkerProcess: ConnectionHandler {
         let idle = connections.values.lazy.filter {
             $0.connection.isServer && $0.connection.isOpen && $0.hello != nil && $0.hello?.role != .coordinator
         }
-        guard let oldest = idle.min(by: { $0.connection.lastReceived < $1.connection.lastReceived }) else { return false }
-        logger.info("an idle connection makes room", metadata: ["peer": "\(oldest.connection.peerAddress)"])
-        oldest.connection.dismiss(
-            .resourceExhausted, "the connection that was idle for longest makes room for another; connect again when you need it")
-        return true
+        return Connection.dismissIdlest(of: idle.map(\.connection), logger)
     }
 }

@@ -35,8 +35,7 @@ final class WorkerProcess: MachineShell {
     /// Of micro-batches that are being received, in all.
     var receivingBytes = 0
     var lastTicket: UInt64 = 0
-    /// Kinds of messages of ours that broke a bound, each said once.
-    var unsendable: Set<UInt16> = []
+    var unsendable = UnsendableKinds()
     var probe: ResourceProbe
     var sample: ResourceSample
     let memoryLimit: UInt64
