@@ -22,6 +22,7 @@ struct SimulatedWorker {
 
     /// What the process itself takes.
     static let runtimeBytes: UInt64 = 100 << 20
+    static let slotBytes = 1 << 20
 
     let index: Int
     let name: String
@@ -44,7 +45,7 @@ struct SimulatedWorker {
     /// It has lost work, in whatever life.
     var hasSwallowed = false
     var machine: WorkerMachine
-    var payloads: [WorkKey: (work: Work, values: [UInt64])] = [:]
+    var payloads = WorkPayloads<(work: Work, values: [UInt64])>(byteLimit: slotBytes)
     var archives: Set<PartitionKey> = []
     var holder: Holder?
     var beat: UInt64 = 0
@@ -75,7 +76,7 @@ struct SimulatedWorker {
         WorkerMachine(
             configuration: .init(
                 name: nil, fallbackName: "unnamed", software: "sim", incarnation: incarnation(index, life: life),
-                executors: executors, slots: slots, slotBytes: 1 << 20))
+                executors: executors, slots: slots, slotBytes: slotBytes))
     }
 
     func isRunning(_ life: Int) -> Bool { isUp && self.life == life }
@@ -86,7 +87,7 @@ struct SimulatedWorker {
         downAfterDrain = nil
         hangsUntil = .zero
         swallowsUntil = .zero
-        payloads = [:]
+        payloads = WorkPayloads(byteLimit: Self.slotBytes)
         registration = nil
         holder = nil
         machine = SimulatedWorker.machine(index, life: life, executors: executors, slots: slots)
@@ -102,7 +103,7 @@ struct SimulatedWorker {
             cores: Double(executors), speed: speed, memoryLimitBytes: memoryBytes,
             memoryAvailableBytes: memoryBytes - Self.runtimeBytes,
             executors: UInt32(executors),
-            slots: UInt32(slots), slotBytes: 1 << 20, toolchain: "sim",
+            slots: UInt32(slots), slotBytes: UInt64(Self.slotBytes), toolchain: "sim",
             inventory: archives.sorted { ($0.firstLayer, $0.endLayer) < ($1.firstLayer, $1.endLayer) }.map {
                 HeldPartition(key: $0, archiveBytes: 1_000, isLoaded: machine.loadedPartitions.contains($0))
             })

@@ -14,6 +14,9 @@ extension Simulation {
         guard workers[index].payloads.count == held else {
             throw violation("w\(index) keeps \(workers[index].payloads.count) payloads for \(held) micro-batches")
         }
+        guard workers[index].payloads.receivingBytes == 0 else {
+            throw violation("w\(index) keeps room for \(workers[index].payloads.receivingBytes) bytes that have come")
+        }
         guard workers[index].machine.executingCount <= workers[index].executors else {
             throw violation(
                 "w\(index) runs \(workers[index].machine.executingCount) micro-batches on \(workers[index].executors) executors")
@@ -63,7 +66,7 @@ extension Simulation {
             let result = WorkResult(key: key, tensors: [], trace: [])
             hand(key, Packet(message: .workResult(result), values: payload.values), to: nil, on: connection, worker: index)
         case .release(let key):
-            guard workers[index].payloads.removeValue(forKey: key) != nil else {
+            guard workers[index].payloads.release(key) else {
                 throw violation("\(process) releases \(key) a second time")
             }
         case .dial(let peer):
@@ -167,7 +170,7 @@ extension Simulation {
             try stepWorker(index, .executionFailed(key, .resourceExhausted, "no memory for the activations"))
             return
         }
-        workers[index].payloads[key]?.values = MixModel.run(payload.values, layers: layers)
+        workers[index].payloads.update(key) { $0.values = MixModel.run(payload.values, layers: layers) }
         try stepWorker(index, .executed(key))
     }
 
@@ -257,13 +260,18 @@ extension Simulation {
             if let peer = connections[number].peer { try giveUp(id, peer, refused.message, worker: index) }
         case .work where workers[index].swallowsUntil > now: workers[index].hasSwallowed = true
         case .work(let work):
-            guard workers[index].payloads[work.key] == nil else {
+            let bytes = packet.values.count * itemBytes
+            let held = workers[index].machine.heldByteCount
+            guard let ticket = workers[index].payloads.admit(bytes, on: id, heldBytes: held) else {
+                return try stepWorker(index, .workTurnedAway(id, work, bytes: bytes))
+            }
+            workers[index].payloads.received(ticket)
+            guard workers[index].payloads.hold((work, packet.values), of: work.key) else {
                 guard options.remembersOldMessages else { throw violation("w\(index) got \(work.key) twice") }
                 close(id, by: process, "micro-batch \(work.key) came twice")
                 return
             }
-            workers[index].payloads[work.key] = (work, packet.values)
-            try stepWorker(index, .workArrived(id, work, bytes: packet.values.count * itemBytes))
+            try stepWorker(index, .workArrived(id, work, bytes: bytes))
         case .partitionData(let data):
             workers[index].archives.insert(data.key)
             try stepWorker(index, .archiveStored(data.key))

@@ -17,8 +17,6 @@ final class PeerConnection {
     var dialledNode: String?
     /// A probe was sent: before that the kernel's estimate rests on a few small messages.
     var isProbed = false
-    /// What the micro-batches take that are being received, by the tickets of their payloads.
-    var receiving: [UInt64: Int] = [:]
 
     init(_ connection: Connection) {
         self.connection = connection
@@ -106,7 +104,7 @@ extension WorkerProcess: ConnectionHandler {
         case _ where peer.hello == nil && peer.dialledNode == nil:
             connection.refuse(.failedPrecondition, "the first message must be a hello")
         case .work(let work):
-            received(connection.ticket, on: peer)
+            if let ticket = connection.ticket { payloads.received(ticket) }
             arrived(work, payload, on: peer)
         case .partitionData(let data): if peer.id == host.machine.resultConnection { store(data, payload) }
         default: step(.received(peer.id, message))
@@ -118,13 +116,12 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     func connection(_ connection: Connection, didAbort message: Message) {
-        guard case .work = message, let peer = connections[ConnectionID(connection.id)] else { return }
-        received(connection.ticket, on: peer)
+        if case .work = message, let ticket = connection.ticket { payloads.received(ticket) }
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
         guard let peer = connections.removeValue(forKey: ConnectionID(connection.id)) else { return }
-        receivingBytes -= peer.receiving.values.reduce(0, +)
+        payloads.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
         step(.closed(peer.id))
     }

@@ -215,7 +215,7 @@ extension WorkerProcess {
     }
 
     private func isInUse(_ key: PartitionKey) -> Bool {
-        payloads.values.contains { $0.header.route.first?.partition == key }
+        payloads.contents.contains { $0.header.route.first?.partition == key }
     }
 
     func sendHeartbeat() {
@@ -273,7 +273,8 @@ extension WorkerProcess {
             connections: UInt32(clamping: connections.count), greeted: UInt32(clamping: host.machine.connectionCount),
             peers: UInt32(clamping: host.machine.peerCount), links: UInt32(clamping: activations.links.count),
             microBatches: UInt32(clamping: host.machine.heldCount), payloads: UInt32(clamping: payloads.count),
-            cancelledKeys: UInt32(clamping: host.machine.cancelledKeyCount), partitions: UInt32(clamping: host.machine.partitionCount),
+            cancelledKeys: UInt32(clamping: host.machine.cancelledKeyCount),
+            partitions: UInt32(clamping: host.machine.partitionCount),
             archives: UInt32(clamping: store.count))
     }
 

@@ -46,27 +46,21 @@ extension WorkerProcess {
     /// Room for a micro-batch before a byte of it is read: what is held and what is being received are within the limit together.
     func admit(_ work: Work, _ payloadByteCount: Int, on peer: PeerConnection) -> PayloadDisposition {
         let bytes = max(payloadByteCount, peer.connection.layout?.decodedByteCount ?? 0)
-        guard host.machine.heldByteCount + receivingBytes + bytes <= slotBytes else {
+        guard let ticket = payloads.admit(bytes, on: peer.id, heldBytes: host.machine.heldByteCount) else {
             step(.workTurnedAway(peer.id, work, bytes: bytes))
             return .discard
         }
-        lastTicket += 1
-        peer.receiving[lastTicket] = bytes
-        receivingBytes += bytes
-        return .accept(TensorStorage(payloadByteCount: payloadByteCount), ticket: lastTicket)
-    }
-
-    /// It is whole or given up: from here on what the machine holds counts.
-    func received(_ ticket: UInt64?, on peer: PeerConnection) {
-        if let ticket, let bytes = peer.receiving.removeValue(forKey: ticket) { receivingBytes -= bytes }
+        return .accept(TensorStorage(payloadByteCount: payloadByteCount), ticket: ticket)
     }
 
     func arrived(_ work: Work, _ storage: TensorStorage?, on peer: PeerConnection) {
-        guard payloads[work.key] == nil else { return peer.connection.close(.requested("micro-batch \(work.key) came twice")) }
         guard let storage, let layout = peer.connection.layout else { return }
         var trace = HopTrace(node: host.machine.name)
         trace.receive = UInt64(clamping: peer.connection.receiveDuration.nanoseconds)
-        payloads[work.key] = Payload(header: work, received: (storage, layout), trace: trace, readyAt: loop.now)
+        let payload = Payload(header: work, received: (storage, layout), trace: trace, readyAt: loop.now)
+        guard payloads.hold(payload, of: work.key) else {
+            return peer.connection.close(.requested("micro-batch \(work.key) came twice"))
+        }
         step(.workArrived(peer.id, work, bytes: max(storage.byteCount, layout.decodedByteCount)))
     }
 
@@ -79,7 +73,7 @@ extension WorkerProcess {
         guard let payload = payloads[key], let ready = loaded[partition]?.partition else {
             return step(.executionFailed(key, .failedPrecondition, "partition \(partition) is not loaded"))
         }
-        payloads[key]?.trace.queue = UInt64(clamping: (LoopTime.current() - payload.readyAt).nanoseconds)
+        payloads.update(key) { $0.trace.queue = UInt64(clamping: (LoopTime.current() - $0.readyAt).nanoseconds) }
         let inputs = payload.tensors
         let answers = answers
         let isTaken = executors.submit {
@@ -100,8 +94,10 @@ extension WorkerProcess {
         loaded[partition]?.items += UInt64(payloads[key]?.header.items ?? 0)
         switch result {
         case .success(let tensors):
-            payloads[key]?.tensors = tensors
-            payloads[key]?.trace.compute = nanoseconds
+            payloads.update(key) {
+                $0.tensors = tensors
+                $0.trace.compute = nanoseconds
+            }
             step(.executed(key))
         case .failure(let error): step(.executionFailed(key, error.statusCode, error.message))
         }
@@ -137,13 +133,15 @@ extension WorkerProcess {
 
 extension WorkerProcess: ActivationOwner {
     func arrived(_ key: WorkKey, _ tensors: Result<[Tensor], WireError>, decoding time: Duration) {
-        guard payloads[key] != nil else { return }
+        guard payloads.contains(key) else { return }
         switch tensors {
         case .success(let tensors):
-            payloads[key]?.tensors = tensors
-            payloads[key]?.received = nil
-            payloads[key]?.trace.decode = UInt64(clamping: time.nanoseconds)
-            payloads[key]?.readyAt = .current()
+            payloads.update(key) {
+                $0.tensors = tensors
+                $0.received = nil
+                $0.trace.decode = UInt64(clamping: time.nanoseconds)
+                $0.readyAt = .current()
+            }
             step(.prepared(key))
         case .failure(let error):
             // A full queue is ours, everything else is the sender's.
@@ -152,7 +150,7 @@ extension WorkerProcess: ActivationOwner {
     }
 
     func connection(for encoded: EncodedShipment) -> Connection? {
-        payloads[encoded.shipment.work.key].flatMap { _ in connections[encoded.shipment.connection]?.connection }
+        payloads.contains(encoded.shipment.work.key) ? connections[encoded.shipment.connection]?.connection : nil
     }
 
     func message(for encoded: EncodedShipment, _ tensors: [TensorHeader], wireByteCount: Int) -> Message {

@@ -31,10 +31,7 @@ final class WorkerProcess: MachineShell {
     let engine = TorchEngine()
     let host: MachineHost<WorkerMachine>
     var connections: [ConnectionID: PeerConnection] = [:]
-    var payloads: [WorkKey: Payload] = [:]
-    /// Of micro-batches that are being received, in all.
-    var receivingBytes = 0
-    var lastTicket: UInt64 = 0
+    var payloads: WorkPayloads<Payload>
     var unsendable = UnsendableKinds()
     var probe: ResourceProbe
     var sample: ResourceSample
@@ -75,6 +72,7 @@ final class WorkerProcess: MachineShell {
         // A quota may be any number; more executors than the option takes are no use to anybody.
         executorCount = options.executors ?? Int(min(max(first.quotaCores, 1), Double(WorkerOptions.maximumExecutors)))
         slotBytes = max(16 << 20, Int(Double(memoryLimit) * Self.activationShare))
+        payloads = WorkPayloads(byteLimit: slotBytes)
         try TorchEngine.configure(threads: options.threads)
         coreSpeed = SpeedProbe.measure().relativeSpeed
         processorGroup = ProcessorGroup.identifier(isQuotaBound: first.isQuotaBound)
@@ -177,7 +175,7 @@ final class WorkerProcess: MachineShell {
         case .forward(let key, let peer, let id, let route): forward(key, to: NodeID(peer), on: id, route: route)
         case .giveResult(let key, let id): forward(key, to: Self.coordinatorLink, on: id, route: [])
         case .release(let key):
-            payloads[key] = nil
+            payloads.release(key)
             retryLoads()
         case .dial(let peer): dial(peer)
         case .load(let order): load(order)
