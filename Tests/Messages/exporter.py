@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from processes.local_cluster import piped
 from runner import LIMIT_S, Result
 
 #: Loads torch and the exporter, then runs each line of stdin in a child: the exit code and the length of what it said, then that.
@@ -54,6 +55,7 @@ class Exporter:
         server = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", SERVER, str(self.root / "scripts" / "export")], cwd=self.folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        asked, answers = piped(server.stdin), piped(server.stdout)
         try:
             for case in cases:
                 arguments = case.arguments[1:]
@@ -61,14 +63,14 @@ class Exporter:
                     # Refused before Python is looked for.
                     results[case] = self._script([])
                     continue
-                server.stdin.write(("\t".join(["--cache", str(self.folder / "cache"), *arguments]) + "\n").encode())
-                server.stdin.flush()
-                code, length = map(int, server.stdout.readline().split())
-                results[case] = Result(code, self._alike(server.stdout.read(length)))
+                asked.write(("\t".join(["--cache", str(self.folder / "cache"), *arguments]) + "\n").encode())
+                asked.flush()
+                code, length = map(int, answers.readline().split())
+                results[case] = Result(code, self._alike(answers.read(length)))
         finally:
-            server.stdin.close()
+            asked.close()
             server.wait(LIMIT_S)
-            server.stdout.close()
+            answers.close()
         return results
 
     def _script(self, arguments):

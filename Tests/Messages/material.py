@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -127,7 +128,7 @@ def archives(folder, models):
     with zipfile.ZipFile(folder / "exported.pt", "w") as archive:
         archive.writestr("archive_format", "pt2")
         archive.writestr("models/model.json", "{}")
-    manifest = {"name": "two", "inputs": [{"name": "features", "dtype": "float32", "shape": ["N", 12]},
+    manifest: dict[str, Any] = {"name": "two", "inputs": [{"name": "features", "dtype": "float32", "shape": ["N", 12]},
                                           {"name": "context", "dtype": "float32", "shape": ["N", 6]}],
                 "outputs": [{"name": "scores", "dtype": "float32", "shape": ["N", 5]},
                             {"name": "gate", "dtype": "float32", "shape": ["N", 16]}]}

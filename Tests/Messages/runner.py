@@ -8,12 +8,25 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+from processes.local_cluster import piped
+
 #: A busy machine takes several times what a model's analysis takes.
 LIMIT_S = 120
 #: Of a log, what a user is told of.
 SHOWN_LEVELS = ("warning", "error", "critical")
 #: A warning at each start.
 ALWAYS_SAID = "no cluster secret"
+#: What differs from run to run, and what stands for it.
+DIFFERENT = (
+    (r"^Usage: (amp4ec(?:-\w+)?(?: [a-z]+)?) .*", r"Usage: \1 …"),
+    (r"127\.0\.0\.1:[1-6]\d{4}\b", "127.0.0.1:<port>"),
+    (r"\bwithin \d+ ms\b", "within <time>"),
+    (r"\(process \d+\)", "(process <pid>)"),
+    (r"\b\d+\.\d+\.\d+\b(?= cannot encrypt)", "<version>"),
+    (r"\bcoordinator@[\w.-]+", "coordinator@<host>"),
+    (r"does not resolve: [^;]+", "does not resolve: <why>"),
+    (r"\boff by [0-9.e-]+", "off by <figure>"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Runner:
         finally:
             child.kill()
             child.wait()
-            child.stderr.close()
+            piped(child.stderr).close()
         return Result(code, self.alike(said.decode(errors="replace")))
 
     @staticmethod
@@ -72,21 +85,20 @@ class Runner:
                 return end
         return None
 
+    @staticmethod
+    def _without_figures(line):
+        for pattern, name in DIFFERENT:
+            line = re.sub(pattern, name, line)
+        return line
+
     def alike(self, text):
         lines = []
         for line in self.peers.named(text).replace(str(self.folder), "<folder>").splitlines():
             if found := re.match(r"\d{4}-\d\d-\d\dT\S+Z (\w+) (\w+): (.*)", line):
                 if found[1] not in SHOWN_LEVELS or ALWAYS_SAID in line:
                     continue
-                line = f"<time> {found[1]} {found[2]}: {found[3]}"
-            line = re.sub(r"^Usage: (amp4ec(?:-\w+)?(?: [a-z]+)?) .*", r"Usage: \1 …", line)
-            line = re.sub(r"127\.0\.0\.1:[1-6]\d{4}\b", "127.0.0.1:<port>", line)
-            line = re.sub(r"\bwithin \d+ ms\b", "within <time>", line)
-            line = re.sub(r"\(process \d+\)", "(process <pid>)", line)
-            line = re.sub(r"\b0\.\d+\.\d+\b(?= cannot encrypt)", "<version>", line)
-            line = re.sub(r"\bcoordinator@[\w.-]+", "coordinator@<host>", line)
-            line = re.sub(r"does not resolve: [^;]+", "does not resolve: <why>", line)
-            line = re.sub(r"\boff by [0-9.e-]+", "off by <figure>", line)
-            lines.append(line)
+                lines.append(self._without_figures(f"<time> {found[1]} {found[2]}: {found[3]}"))
+                continue
+            lines.append(self._without_figures(line))
         # What is said again each few seconds is one message.
         return "\n".join(line for index, line in enumerate(lines) if line not in lines[:index] or not line.startswith("<time>"))

@@ -14,7 +14,7 @@ import threading
 import time
 from contextlib import ExitStack
 
-from local_cluster import Failed, Process
+from processes.local_cluster import Failed, Process
 from runner import LIMIT_S
 
 
@@ -25,7 +25,7 @@ class Listener:
         self._reply = reply
         self._open = []
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -57,7 +57,7 @@ class Closed:
     def __init__(self):
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
 
     def kill(self):
         self._socket.close()

@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import tempfile
+from typing import Any
 
 import numpy
 import torch
@@ -85,13 +86,12 @@ def export(function, options, output):
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
             exporter.main()
-            code = 0
         except SystemExit as end:
-            code = end.code
-            if isinstance(code, str):
-                print(code)
-                code = 1
-    return code or 0, said.getvalue()
+            if isinstance(end.code, str):
+                print(end.code)
+                return 1, said.getvalue()
+            return end.code or 0, said.getvalue()
+    return 0, said.getvalue()
 
 
 #: No error needs more.
@@ -100,7 +100,8 @@ MAXIMUM_CHARACTERS = 700
 
 def written(path):
     """The names of the outputs that the file declares, and the arrays of its example."""
-    extra = {exporter.archive.MANIFEST: "", exporter.archive.EXAMPLE: ""}
+    # torch puts bytes in the place of the texts.
+    extra: dict[str, Any] = {exporter.archive.MANIFEST: "", exporter.archive.EXAMPLE: ""}
     torch.jit.load(str(path), _extra_files=extra)
     manifest, example = json.loads(extra[exporter.archive.MANIFEST]), extra[exporter.archive.EXAMPLE]
     arrays = {}

@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 import torch
 from torch import nn

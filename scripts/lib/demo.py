@@ -1,5 +1,7 @@
 """Photos in, labels out, over three worker processes; every claim that it prints is checked. See scripts/demo --help."""
 
+import io
+import itertools
 import os
 import resource
 import signal
@@ -8,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from local_cluster import Failed, LocalCluster, amp4ec
+from processes.local_cluster import Failed, LocalCluster, amp4ec
 
 WORKERS = 3
 #: Sent at once: far more than the three stages hold, so that requests wait, overtake and are joined again.
@@ -30,10 +32,9 @@ EXPECTED = {"grace_hopper.jpg": "military uniform"}
 
 
 def size(count):
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024 or unit == "MiB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
+    if count < 1024:
+        return f"{count:.0f} B"
+    return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MiB"
 
 
 def heading(text):
@@ -138,7 +139,7 @@ class Demo:
         route = ["coordinator", *(stage["replicas"][0] for stage in after["plan"]["stages"]), "coordinator"]
         later = {(link["from"], link["to"]): link for link in after["links"]}
         rows, totals = [], [0, 0]
-        for pair in zip(route, route[1:]):
+        for pair in itertools.pairwise(route):
             check(pair in later, f"the status shows no link {pair[0]} → {pair[1]}")
             values = [later[pair][key] - earlier.get(pair, {}).get(key, 0) for key in ("messages", "raw_bytes", "wire_bytes")]
             check(values[0] > 0, f"nothing went over the link {pair[0]} → {pair[1]}")
@@ -185,9 +186,11 @@ class Demo:
         """Milliseconds from the line about the victim to the plan that serves after it, by the coordinator's log."""
         lines = [line for line in self.cluster.coordinator.log_lines() if line[0] >= since]
         began = next((time for time, text in lines if text.startswith(event) and f"node={VICTIM}" in text), None)
-        check(began is not None, f"the coordinator's log says nothing of \"{event}\" for {VICTIM}")
+        if began is None:
+            raise Failed(f"the coordinator's log says nothing of \"{event}\" for {VICTIM}")
         served = next((time for time, text in lines if time >= began and text.startswith("plan serves")), None)
-        check(served is not None, f"no plan serves after \"{event}\"")
+        if served is None:
+            raise Failed(f"no plan serves after \"{event}\"")
         return (served - began) * 1000
 
     @staticmethod
@@ -219,8 +222,10 @@ class Demo:
 
         heading("Summary")
         table(["", "requests sent", "answered", "lost", "wrong", "replayed micro-batches", "new plan after"], [
-            ["worker killed", str(self.stream_length), str(answered), str(self.stream_length - answered), str(wrong), str(lost["micro_batches_replayed"]), f"{lost_ms:.0f} ms"],
-            ["worker back", str(self.stream_length), str(more), str(self.stream_length - more), str(wrong_later), str(back["micro_batches_replayed"]), f"{back_ms:.0f} ms"]])
+            [what, *(str(count) for count in (self.stream_length, right, self.stream_length - right, bad, counters["micro_batches_replayed"])),
+             f"{took_ms:.0f} ms"]
+            for what, right, bad, counters, took_ms in (
+                ("worker killed", answered, wrong, lost, lost_ms), ("worker back", more, wrong_later, back, back_ms))])
         check(wrong + wrong_later == 0, f"{wrong + wrong_later} answers are not what the whole model gives")
 
     @staticmethod
@@ -263,7 +268,8 @@ def demonstrate(model, photos, folder):
 def main():
     # So that the block which ends the processes is left in the ordinary way.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.stdout.reconfigure(line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     model, *photos = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="amp4ec-demo-") as folder:
         try:
@@ -275,4 +281,5 @@ def main():
             sys.exit(130)
 
 
-main()
+if __name__ == "__main__":
+    main()

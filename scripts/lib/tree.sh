@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # A copy of the sources that is changed before it is built. Needs common.sh.
+# shellcheck disable=SC2154 # root comes from common.sh
 
 # copy_tree FOLDER [KEPT]: brings the copy to the state of the working tree. A file that is the same keeps its times, so it is not compiled
 # again; what the pattern KEPT matches is left there though the working tree has no such file.

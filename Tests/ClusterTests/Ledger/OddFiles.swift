@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Files that are huge, or that unpack to something huge, as `scripts/lib/odd_files.py` writes them, and the commands that are given them.
+/// Files that are huge, or that unpack to something huge, as `scripts/lib/load/odd_files.py` writes them, and the commands that are given them.
 enum OddFiles {
     struct Case: Sendable {
         let name: String
@@ -16,7 +16,7 @@ enum OddFiles {
     /// For a process that says so or ends.
     static let patience: Duration = .seconds(120)
     static func make(in folder: TemporaryFolder) throws {
-        let script = Places.packageRoot.appendingPathComponent("scripts/lib/odd_files.py").path
+        let script = Places.packageRoot.appendingPathComponent("scripts/lib/load/odd_files.py").path
         let maker = Process()
         maker.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         maker.arguments = ["python3", script, folder.path("odd"), try Places.testModel("cnn.pt")]

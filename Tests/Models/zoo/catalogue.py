@@ -22,7 +22,7 @@ class Network:
     how: tuple = ()
     limits: tuple = LIMITS
     #: Words of the refusal; None where it works.
-    refused: str = None
+    refused: str | None = None
 
     @property
     def seed(self):

@@ -1,6 +1,6 @@
 """What scripts/export-model's program is given as `--function handover:model`: the network that prepare.py has made."""
 
-made = None
+made: tuple | None = None
 
 
 def model():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "scripts" / "export"))
-import archive  # noqa: E402
+import archive
 
 #: Parameters that start at a millionth, so that a fresh network's blocks do nothing; `lively` gives them this.
 LAYER_SCALE = 0.5

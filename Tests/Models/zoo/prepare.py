@@ -47,13 +47,12 @@ def export(network, output):
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
             exporter.main()
-            code = 0
         except SystemExit as end:
-            code = end.code or 0
-            if isinstance(code, str):
-                print(code)
-                code = 1
-    return code, said.getvalue()
+            if isinstance(end.code, str):
+                print(end.code)
+                return 1, said.getvalue()
+            return end.code or 0, said.getvalue()
+    return 0, said.getvalue()
 
 
 def check_lively(outputs, declared):

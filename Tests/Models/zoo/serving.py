@@ -15,8 +15,8 @@ import prepare
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
-import local_cluster  # noqa: E402
-from local_cluster import PRODUCTS, Failed, LocalCluster  # noqa: E402
+from processes import local_cluster  # noqa: E402
+from processes.local_cluster import PRODUCTS, Failed, LocalCluster  # noqa: E402
 
 WORKERS = 3
 LEVELS = ("O0", "O1")

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from made import Made, lively, normal, pictures
+import itertools
 
 
 def block(width_in, width_out, kind=2):
@@ -102,7 +103,7 @@ class Generator(nn.Module):
     def __init__(self):
         super().__init__()
         widths, layers = [24, 48, 32, 16], []
-        for before, after in zip(widths, widths[1:]):
+        for before, after in itertools.pairwise(widths):
             layers += [nn.ConvTranspose2d(before, after, 4, 1 if before == 24 else 2, 0 if before == 24 else 1), nn.BatchNorm2d(after), nn.ReLU(True)]
         self.body = nn.Sequential(*layers, nn.ConvTranspose2d(16, 3, 4, 2, 1), nn.Tanh())
 

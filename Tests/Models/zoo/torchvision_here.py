@@ -16,7 +16,10 @@ DEFINITIONS = (
 
 
 def _compiled_part_loads():
-    folder = pathlib.Path(importlib.util.find_spec("torchvision").submodule_search_locations[0])
+    found = importlib.util.find_spec("torchvision")
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError("there is no torchvision")
+    folder = pathlib.Path(found.submodule_search_locations[0])
     for library in folder.glob("_C*.so"):
         try:
             torch.ops.load_library(str(library))
@@ -35,7 +38,7 @@ if not IS_COMPILED:
 
 def _nms(dets, scores, iou_threshold):
     """Boxes in the order of their scores, without those that overlap a better one."""
-    kept = []
+    kept: list[int] = []
     for index in scores.argsort(descending=True, stable=True).tolist():
         if all(_overlap(dets[index], dets[other]) <= iou_threshold for other in kept):
             kept.append(index)

@@ -146,7 +146,8 @@ class Routed(nn.Module):
 
 
 def experts(kind):
-    return Made({"dense": Experts, "weights": ChosenWeights, "routed": Routed}[kind]().eval(), normal(16))
+    kinds: dict[str, type[nn.Module]] = {"dense": Experts, "weights": ChosenWeights, "routed": Routed}
+    return Made(kinds[kind]().eval(), normal(16))
 
 
 class Decoded(nn.Module):

@@ -5,11 +5,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from local_cluster import Failed
+from processes.local_cluster import Failed
 
 from . import claims, document, figures, plots, ratios, settings, summary, together
 from .cluster import link_rise, read_timeline
-from .docker import moment
+from .lab import moment
 from .state import OtherSettings, State
 
 

@@ -182,11 +182,14 @@ def cache(document, summary):
 
 def scheduling(document, summary, machine):
     document.head("Scheduling")
-    rows = [[settings.BY_NAME[cell].title, show(summary.window(cell, "lone").receive_ms(), 1), show(summary.window(cell, "lone").scheduling_ms(), 3),
-             show(summary.window(cell, "lone").scheduling_p95_ms(), 3), show(summary.window(cell, "load").scheduling_ms(), 1), show(summary.window(cell, "load").coordinator_cpu_per_thousand(), 3)]
-            for cell in ("standard", "scale-up", "scale-down", "high") if summary.window(cell, "lone")]
-    document.table(["what", "until the inputs were there, lone, ms", "inputs to first dispatch, lone, ms", "95 % within", f"with {settings.CONCURRENCY} at once, waiting for room included",
-                    "coordinator's CPU, s for 1,000 micro-batches"], rows)
+    rows = []
+    for cell in ("standard", "scale-up", "scale-down", "high"):
+        if lone := summary.window(cell, "lone"):
+            load = summary.window(cell, "load")
+            rows.append([settings.BY_NAME[cell].title, show(lone.receive_ms(), 1), show(lone.scheduling_ms(), 3), show(lone.scheduling_p95_ms(), 3),
+                         show(load.scheduling_ms(), 1), show(load.coordinator_cpu_per_thousand(), 3)])
+    document.table(["what", "until the inputs were there, lone, ms", "inputs to first dispatch, lone, ms", "95 % within",
+                    f"with {settings.CONCURRENCY} at once, waiting for room included", "coordinator's CPU, s for 1,000 micro-batches"], rows)
     decisions = machine.get("decisions") or []
     document.table(["nodes", "one decision of node selection, µs", "the paper's plain loop, µs"],
                    [[str(entry["nodes"]), show(entry["microseconds"], 2), show(entry["plain_microseconds"], 2)] for entry in decisions])
@@ -228,10 +231,8 @@ def loss(document, summary):
 
 def starts(document, summary):
     document.head("Deployment")
-    rows = []
-    for cell in ("standard", "scale-up", "scale-down", "high", "medium", "low"):
-        if summary.results(cell):
-            rows.append([settings.BY_NAME[cell].title, *(show(summary.start(cell, part), 2) for part in
-                                                        ("started_s", "planned_s", "deployed_s", "ready_s"))])
+    parts = ("started_s", "planned_s", "deployed_s", "ready_s")
+    rows = [[settings.BY_NAME[cell].title, *(show(summary.start(cell, part), 2) for part in parts)]
+            for cell in ("standard", "scale-up", "scale-down", "high", "medium", "low") if summary.results(cell)]
     document.table(["what", "coordinator's start, s", "analysis and plan", "cutting, sending, loading", "container's start to serving"], rows)
-    document.text("From the coordinator's log, medians. Each run starts anew: nothing is kept on any disk.")
+    document.text("From the coordinator's log, medians. Each run starts with empty disks.")

@@ -26,9 +26,9 @@ def paper_claims(summary):
         rows.append([claim, stated, ours, f"**{result}**", why])
 
     value = change(summary.lone_by("cache", "eager-2"))
-    hits = f"{percent(cached.hit_share(), 0)} of its replies came from the cache: nothing is computed for those, and the coordinator that " \
-           "answers has no CPU limit: this says how fast a cache answers and nothing of the partitioning" if cached \
-        else summary.problem("cache") or "the cell was not run"
+    hits = (f"{percent(cached.hit_share(), 0)} of its replies came from the cache: nothing is computed for those, and the coordinator that "
+            "answers has no CPU limit: this says how fast a cache answers and nothing of the partitioning"
+            ) if cached else summary.problem("cache") or "the cell was not run"
     add("latency against the monolith, with the cache", percent(paper["latency_change"], 2, True), percent(value, 2, True),
         verdict(value, lambda v: v <= paper["latency_change"]), hits)
     stated = change(ratio(paper["cluster"]["latency_ms"], paper["monolith"]["latency_ms"]))

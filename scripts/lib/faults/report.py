@@ -78,7 +78,7 @@ class Report:
             self.problems.append(f"{self.counted} faults hit work in flight, fewer than {self.wanted}")
 
     def _rows(self):
-        kinds = {}
+        kinds: dict[str, list] = {}
         for fault in self.faults:
             kinds.setdefault(fault.kind, []).append(fault)
         for kind, faults in sorted(kinds.items(), key=lambda item: (item[1][0].proof != "replayed", item[0])):
@@ -93,7 +93,7 @@ class Report:
                    f"{sum(f.retries for f in faults)} | {'–' if limit is None else f'≤ {limit}'} | {reached} |")
 
     def _return_rows(self):
-        kinds = {}
+        kinds: dict[str, list] = {}
         for fault in self.faults:
             for comeback in fault.returns:
                 kinds.setdefault(comeback.kind, []).append(comeback)

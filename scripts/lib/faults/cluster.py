@@ -3,9 +3,9 @@
 import signal
 import time
 
-from chaos_log import CoordinatorLog
-from local_cluster import Failed, Process
-from verified_load import Load
+from load.verified_load import Load
+from processes.coordinator_log import CoordinatorLog
+from processes.local_cluster import Failed, Process
 
 COORDINATOR = "coordinator"
 PORT = 9000
@@ -29,10 +29,10 @@ class ChaosCluster:
         self.lab, self.products, self.folder, self.model = lab, products, folder, model
         self.names = workers
         self.expected = set(workers)
-        self.processes = {}
-        self.coordinator = None
-        self.log = None
-        self.load = None
+        self.processes: dict[str, Process] = {}
+        self.coordinator: Process | None = None
+        self._log: CoordinatorLog | None = None
+        self.load: Load | None = None
         #: Until when all of the run must be over, on the monotonic clock.
         self.deadline = deadline
         self._started = 0
@@ -40,6 +40,13 @@ class ChaosCluster:
     @property
     def address(self):
         return f"{self.lab.hosts[COORDINATOR]}:{PORT}"
+
+    @property
+    def log(self) -> CoordinatorLog:
+        """Of the coordinator that was started last."""
+        if self._log is None:
+            raise Failed("no coordinator was started, so there is no log of one")
+        return self._log
 
     # Processes.
 
@@ -66,7 +73,7 @@ class ChaosCluster:
             # Other programs on this machine are no reason to leave a worker out.
             "--maximum-load", "1"])
         self.coordinator.wait_for("listening on ")
-        self.log = CoordinatorLog(self.coordinator.log)
+        self._log = CoordinatorLog(self.coordinator.log)
 
     def start(self):
         for name in self.names:
@@ -86,16 +93,19 @@ class ChaosCluster:
         return process.wait()
 
     def kill_coordinator(self):
-        self.coordinator.kill()
-        self.coordinator = None
+        if self.coordinator is not None:
+            self.coordinator.kill()
+            self.coordinator = None
 
     def start_load(self, name, items, reference, batch, concurrency, seed):
-        self.load = Load(self.products, self.folder, name, self.lab.enter(COORDINATOR), self.address, items, reference, batch,
-                         concurrency, seed)
-        self.wait("the first replies", lambda: len(self.load.replies) >= concurrency)
+        load = self.load = Load(self.products, self.folder, name, self.lab.enter(COORDINATOR), self.address, items, reference, batch,
+                                concurrency, seed)
+        self.wait("the first replies", lambda: len(load.replies) >= concurrency)
 
     def finish_load(self):
         load, self.load = self.load, None
+        if load is None:
+            raise Failed("no load was started")
         try:
             return load.finish()
         except BaseException:
@@ -126,8 +136,8 @@ class ChaosCluster:
     # Conditions.
 
     def look(self):
-        if self.log is not None:
-            self.log.poll()
+        if self._log is not None:
+            self._log.poll()
         if self.load is not None:
             self.load.poll()
 
@@ -150,8 +160,8 @@ class ChaosCluster:
         expected = set(self.expected)
         self.wait(f"{', '.join(sorted(expected))} ready and a plan that serves", lambda: self.log.is_whole(expected))
         whole = now()
-        if self.load is not None:
-            self.wait("a reply", lambda: self.load.replies and self.load.replies[-1]["at"] > whole)
+        if (load := self.load) is not None:
+            self.wait("a reply", lambda: load.replies and load.replies[-1]["at"] > whole)
         return whole
 
     def event(self, what, message, after, **facts):
@@ -172,4 +182,6 @@ class ChaosCluster:
 
     def route(self):
         """The nodes of the plan that serves, in the order of its stages."""
+        if self.log.serving is None:
+            raise Failed("no plan serves yet")
         return list(self.log.serving[1])

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .docker import engine
+from containers.docker import docker
 
 
 def _first(path, pattern):
@@ -31,8 +31,8 @@ def _revision(root):
 
 def describe(root, image):
     """- image: what `docker image inspect` says of it."""
-    server = json.loads(engine("version", "--format", "{{json .Server}}"))
-    info = json.loads(engine("info", "--format", "{{json .}}"))
+    server = json.loads(docker("version", "--format", "{{json .Server}}"))
+    info = json.loads(docker("info", "--format", "{{json .}}"))
     labels = image["Config"].get("Labels") or {}
     memory = _first("/proc/meminfo", r"^MemTotal:\s+(\d+) kB")
     return {

@@ -54,7 +54,7 @@ def cross_check(document, summary):
             process = window.monitor(name, "process")
             row = [cell, name, show(known, 3), show(cores, 3), percent(difference(cores, known), 1, True), show(held and held / 1e6, 0),
                    show(memory and memory / 1e6, 0), percent(difference(memory, held), 1, True), show(process and process / 1e6, 0)]
-            for direction, index in (("received", 0), ("sent", 1)):
+            for direction, _index in (("received", 0), ("sent", 1)):
                 rate = window.monitor(name, f"{direction}_per_s")
                 engine = window.median(lambda one, name=name, what=direction: one["containers"][name][what] / one["seconds"])
                 row += [show(engine / 1e6, 2), show(rate and rate / 1e6, 2), percent(difference(rate, engine), 1, True)]

@@ -6,35 +6,24 @@ import json
 import os
 import re
 import socket
-import subprocess
 import threading
 import time
 
-from local_cluster import Failed
+from containers.docker import COMMAND_LIMIT_S, docker, logs
+from containers.docker import command as docker_command
+from processes.local_cluster import Failed
 
 LABEL = "org.amp4ec.evaluation"
-COMMAND_LIMIT_S = 120
 STATS_LIMIT_S = 30
 #: How often the removal is tried before it is a failure.
 REMOVALS = 10
 
 
-def engine(*arguments, limit_s=COMMAND_LIMIT_S):
-    """What `docker ARGUMENTS` prints; one that fails is a failure that shows what it said."""
-    command = ["docker", *map(str, arguments)]
-    try:
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                timeout=limit_s, check=False)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"{' '.join(command)} did not end within {limit_s} s") from None
-    if result.returncode != 0:
-        raise Failed(f"{' '.join(command)}: exit code {result.returncode}: {result.stderr.strip()[-1500:]}")
-    return result.stdout
-
-
 def moment(text):
     """Seconds since 1970 of the engine's times, which have up to nine digits after the second."""
     found = re.match(r"(\d+-\d+-\d+T\d+:\d+:\d+)(\.\d+)?Z", text)
+    if found is None:
+        raise Failed(f"the engine gives a time as {text!r}")
     whole = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S"))
     return whole + float(found[2] or 0)
 
@@ -44,14 +33,14 @@ def remove_all(owner):
     mine = ["--filter", f"label={LABEL}={owner}"]
     problem = None
     for _ in range(REMOVALS):
-        containers, networks = engine("ps", "--all", "--quiet", *mine).split(), engine("network", "ls", "--quiet", *mine).split()
+        containers, networks = docker("ps", "--all", "--quiet", *mine).split(), docker("network", "ls", "--quiet", *mine).split()
         if not containers and not networks:
             return
         try:
             if containers:
-                engine("rm", "--force", "--volumes", *containers)
+                docker("rm", "--force", "--volumes", *containers)
             if networks:
-                engine("network", "rm", *networks)
+                docker("network", "rm", *networks)
         except Failed as failure:
             # One that went by itself meanwhile, or a network whose last container is still leaving it.
             problem = failure
@@ -62,7 +51,7 @@ def remove_all(owner):
 def remove_orphans():
     """What runs left behind that were killed without a chance to clean up: their process is no more."""
     for kind in (["ps", "--all"], ["network", "ls"]):
-        for line in engine(*kind, "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}').split():
+        for line in docker(*kind, "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}').split():
             if line.isdigit() and not os.path.exists(f"/proc/{line}"):
                 remove_all(line)
 
@@ -144,13 +133,13 @@ class Container:
             limits = ["--cpus", f"{cores:.4f}", "--memory", f"{memory_mb}m", "--memory-swap", f"{memory_mb}m"]
         binds = [part for host, inside in mounts for part in ("--volume", f"{host}:{inside}:ro")]
         # A health check would run beside the worker, on the worker's quota.
-        engine("run", "--detach", "--name", self.name, "--label", f"{LABEL}={lab.owner}", "--no-healthcheck", "--network", lab.network,
+        docker("run", "--detach", "--name", self.name, "--label", f"{LABEL}={lab.owner}", "--no-healthcheck", "--network", lab.network,
                "--network-alias", alias or name, "--cap-drop", "ALL", *limits, *binds, lab.image, *command)
         lab.containers.append(self)
         self.stats = Stats(self.name)
 
     def inspect(self):
-        return json.loads(engine("inspect", self.name))[0]
+        return json.loads(docker("inspect", self.name))[0]
 
     @property
     def is_running(self):
@@ -160,16 +149,14 @@ class Container:
         return moment(self.inspect()["State"]["StartedAt"])
 
     def command(self, *command):
-        return ["docker", "exec", self.name, *map(str, command)]
+        return docker_command("exec", self.name, *command)
 
     def execute(self, *command, limit_s=COMMAND_LIMIT_S):
-        return engine("exec", self.name, *command, limit_s=limit_s)
+        return docker("exec", self.name, *command, limit_s=limit_s)
 
     def log(self):
         """Standard output and standard error since its first start."""
-        result = subprocess.run(["docker", "logs", self.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, timeout=COMMAND_LIMIT_S, check=False)
-        return result.stdout, result.stderr
+        return logs(self.name)
 
     def last_words(self):
         output, errors = self.log()
@@ -208,7 +195,7 @@ class Lab:
         self.containers = []
 
     def __enter__(self):
-        engine("network", "create", "--label", f"{LABEL}={self.owner}", self.network)
+        docker("network", "create", "--label", f"{LABEL}={self.owner}", self.network)
         return self
 
     def __exit__(self, *_):

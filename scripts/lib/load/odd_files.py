@@ -1,4 +1,4 @@
-"""Files that are huge, or that unpack to something huge: python3 scripts/lib/odd_files.py FOLDER [MODEL.pt].
+"""Files that are huge, or that unpack to something huge: python3 scripts/lib/load/odd_files.py FOLDER [MODEL.pt].
 
 What is large is sparse, so that the folder takes a few MB of the disk.
 """
@@ -43,11 +43,10 @@ def arrays(folder):
     (folder / "shape.npy").write_bytes(npy_header("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9223372036854775807," * 2_000 + ")}", 2))
 
     entry = header(80_000)
-    with zipfile.ZipFile(folder / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("image.npy", "w") as file:
-            file.write(entry)
-            for _ in range(80_000 * 12_288 // (8 * 12_288)):
-                file.write(bytes(8 * 12_288))
+    with zipfile.ZipFile(folder / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("image.npy", "w") as file:
+        file.write(entry)
+        for _ in range(80_000 * 12_288 // (8 * 12_288)):
+            file.write(bytes(8 * 12_288))
     with zipfile.ZipFile(folder / "many.npz", "w") as archive:
         small = npy_header("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }") + bytes(4)
         for number in range(20_000):
@@ -70,10 +69,8 @@ def png(width, height, rows):
 
     head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     packer = zlib.compressobj(9)
-    row, data = bytes(1 + width), []
-    for _ in range(rows):
-        data.append(packer.compress(row))
-    data.append(packer.flush())
+    row = bytes(1 + width)
+    data = [*(packer.compress(row) for _ in range(rows)), packer.flush()]
     return head + chunk(b"zTXt", b"text\0\0" + zlib.compress(bytes(8 * MIB), 9)) + chunk(b"IDAT", b"".join(data)) + chunk(b"IEND", b"")
 
 
@@ -158,4 +155,5 @@ def main():
     models(folder, sys.argv[2])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """The report's plots, as SVG texts of their own: readable without a script, in a page or as a file."""
 
+import itertools
 import math
 from xml.sax.saxutils import escape
 
@@ -17,7 +18,7 @@ def nice_ticks(low, high, count=5):
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
     first = math.floor(low / step) * step
-    ticks = []
+    ticks: list[float] = []
     while first + len(ticks) * step < high + step * 0.999:
         ticks.append(first + len(ticks) * step)
     return ticks
@@ -58,7 +59,7 @@ def _frame(title, height):
 def runs(values, longest):
     """The points in pieces, apart where nothing was measured for longer than that; all together with None."""
     pieces = [values[:1]]
-    for before, point in zip(values, values[1:]):
+    for before, point in itertools.pairwise(values):
         if longest is not None and point[0] - before[0] > longest:
             pieces.append([])
         pieces[-1].append(point)

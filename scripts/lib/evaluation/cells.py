@@ -6,12 +6,13 @@ import subprocess
 import tarfile
 import time
 
-from local_cluster import Failed
+from containers.docker import command, docker
+from processes.local_cluster import Failed
 
 from . import settings, together
 from .cluster import BENCH_LIMIT_S, START_LIMIT_S, Cluster, HostCPU, observed, read_timeline
-from .docker import Container, Lab, engine
 from .figures import longest_gap
+from .lab import Container, Lab
 
 #: Standby partitions are loaded after the first plan serves; an idle cluster is one where that is over.
 SETTLE_LIMIT_S = 60
@@ -78,10 +79,10 @@ class Bench:
         container = cluster.workers[victim]
         self._until(begin + self.times.kill_at)
         killed = time.time()
-        engine("kill", container.name)
+        docker("kill", container.name)
         self._until(begin + self.times.return_at)
         returned = time.time()
-        engine("start", container.name)
+        docker("start", container.name)
         return {"victim": victim, "killed_s": killed - begin, "returned_s": returned - begin}
 
     @staticmethod
@@ -120,7 +121,7 @@ class Bench:
                 self._rest(cluster)
                 return {"alone": alone, "connected": self._still({**cluster.workers, "coordinator": cluster.coordinator}),
                         "start": cluster.start_times(),
-                        "image_bytes": json.loads(engine("image", "inspect", self.image))[0]["Size"]}
+                        "image_bytes": json.loads(docker("image", "inspect", self.image))[0]["Size"]}
             finally:
                 cluster.end()
 
@@ -178,9 +179,12 @@ class Bench:
 
 def container_file(container, path):
     """A file of a container that has ended."""
-    result = subprocess.run(["docker", "cp", f"{container.name}:{path}", "-"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, timeout=60, check=False)
+    result = subprocess.run(command("cp", f"{container.name}:{path}", "-"), stdin=subprocess.DEVNULL, capture_output=True,
+                            timeout=60, check=False)
     if result.returncode != 0:
         raise Failed(f"{path} of {container.name} cannot be read: {result.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:
-        return archive.extractfile(archive.getmembers()[0]).read().decode()
+        file = archive.extractfile(archive.getmembers()[0])
+        if file is None:
+            raise Failed(f"{path} of {container.name} is no file")
+        return file.read().decode()

@@ -1,6 +1,6 @@
 """Takes libtorch's headers and libraries out of a PyTorch CPU wheel, and nothing of its Python.
 
-Usage: unpack-libtorch.py WHEEL FOLDER      (writes FOLDER/include and FOLDER/lib)
+Usage: unpack_libtorch.py WHEEL FOLDER      (writes FOLDER/include and FOLDER/lib)
 """
 
 import fnmatch

@@ -7,11 +7,11 @@ import threading
 import time
 from pathlib import Path
 
-from chaos_log import CoordinatorLog
-from local_cluster import Failed
+from processes.coordinator_log import CoordinatorLog
+from processes.local_cluster import Failed, piped
 
 from . import figures, settings
-from .docker import Container, moment
+from .lab import Container, moment
 
 START_LIMIT_S = 120
 #: A bench that was told how long to run still waits for what is under way: at most the requests' deadline.
@@ -31,7 +31,7 @@ class Watch(threading.Thread):
         self.start()
 
     def run(self):
-        for line in self._child.stdout:
+        for line in piped(self._child.stdout):
             try:
                 self.statuses.append((time.time(), json.loads(line)))
             except ValueError:
@@ -46,14 +46,14 @@ class Watch(threading.Thread):
 class Cluster:
     def __init__(self, lab, cell, scale, model, data):
         self.lab, self.cell = lab, cell
-        self.workers = {}
+        self.workers: dict[str, Container] = {}
         for name, profile in cell.nodes.items():
             cores, memory = settings.limits(profile, scale)
             self.workers[name] = Container(lab, name, ["amp4ec-worker", "--listen", "9000", "--name", name], cores, memory)
         for worker in self.workers.values():
             worker.wait_for_line("listening on ", START_LIMIT_S)
         self.model, self.data = model, data
-        self.coordinator = self.client = self.watch = None
+        self.watch: Watch | None = None
 
     def serve(self, watches=True):
         """Starts coordinator and client; ready to measure on return.
@@ -168,7 +168,9 @@ class Cluster:
 
     def _monitor(self, begin, end):
         """By node: means over the window of what its monitor said, and the last of its series for the plots."""
-        found = {}
+        if self.watch is None:
+            raise Failed("what the monitors say is known only where the status is watched")
+        found: dict[str, list[tuple]] = {}
         for at, status in list(self.watch.statuses):
             if not begin <= at <= end + 1:
                 continue
@@ -265,7 +267,7 @@ def observed(stats, begin, end):
 
 
 def link_rise(before, after):
-    """What each link carried meanwhile; a worker that was started anew counts from 0."""
+    """What each link carried meanwhile; a worker that was started again counts from 0."""
     known = {(link["from"], link["to"]): link for link in before}
     result = []
     for link in after:

@@ -3,7 +3,7 @@
 from . import claims, nodes, ratios, settings, tables
 from .document import Document, percent, show
 from .figures import median
-from .summary import Summary, throughput, Window
+from .summary import Summary, Window, throughput
 
 #: The files that a report writes beside its plots.
 PAGE, TEXT = "report.html", "report.md"
@@ -63,9 +63,11 @@ def build(options, state, summary):
     document.head("The paper's claims")
     document.text("Each verdict follows from the numbers of this page. *Not comparable* stands where the paper's figure is no measurement of "
                   "the same thing; its public code holds the overhead, stability and bandwidth as constants.".replace("*", "**"))
-    document.table(*claims.paper_claims(summary), is_prose=True)
+    head, rows = claims.paper_claims(summary)
+    document.table(head, rows, is_prose=True)
     document.head("Our own limits that this evaluation can show")
-    document.table(*claims.design_rows(summary, state.machine), is_prose=True)
+    head, rows = claims.design_rows(summary, state.machine)
+    document.table(head, rows, is_prose=True)
     tables.table_one(document, summary)
     tables.table_two(document, summary)
     tables.scenarios(document, summary)

@@ -1,5 +1,6 @@
 """`amp4ec bench --verify` that runs as long as a script needs it, and the times of its replies."""
 
+import itertools
 import json
 import random
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import zipfile
 from array import array
 
-from local_cluster import Failed, Process
+from processes.local_cluster import Failed, Process
 
 #: Distinct inputs: a reply that belongs to another request would show.
 ITEMS = 24
@@ -115,7 +116,7 @@ class Load:
     def longest_gap(self, begin, end):
         """The longest time without a right reply that touches the span, in seconds; what has not ended counts up to the last reply."""
         times = [reply["at"] for reply in self.replies if reply["ok"]]
-        return max((after - before for before, after in zip(times, times[1:]) if after > begin and before < end), default=0.0)
+        return max((after - before for before, after in itertools.pairwise(times) if after > begin and before < end), default=0.0)
 
     def answered(self, moment):
         """How many of the requests that were under way at that moment have been answered."""

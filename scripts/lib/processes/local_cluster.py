@@ -14,8 +14,9 @@ import time
 import urllib.request
 from datetime import datetime
 from pathlib import Path
+from typing import IO, AnyStr
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 PRODUCTS = ROOT / ".build" / "release"
 #: Analysing the model and deploying it takes seconds; a loaded machine takes several times as long.
 START_LIMIT_S = 120
@@ -32,6 +33,12 @@ def _end_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def piped(stream: IO[AnyStr] | None) -> IO[AnyStr]:
+    """A stream that `Popen` was asked for, and therefore has."""
+    assert stream is not None
+    return stream
+
+
 class Process:
     """One program, started; its log goes to a file in `folder`."""
 
@@ -44,6 +51,7 @@ class Process:
             self._child = subprocess.Popen(
                 [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 preexec_fn=_end_with_parent)
+        self._output = piped(self._child.stdout)
 
     @property
     def pid(self):
@@ -52,7 +60,7 @@ class Process:
     def wait_for(self, prefix):
         """The rest of the first line of its output that begins with `prefix`."""
         deadline = time.monotonic() + START_LIMIT_S
-        output = self._child.stdout.fileno()
+        output = self._output.fileno()
         while True:
             while b"\n" in self._pending:
                 line, self._pending = self._pending.split(b"\n", 1)
@@ -87,12 +95,6 @@ class Process:
         if self.is_running:
             self._child.send_signal(number)
 
-    def kill(self):
-        """SIGKILL; it is gone on return. One that is gone already is fine."""
-        self._child.kill()
-        self._child.wait()
-        self._child.stdout.close()
-
     def output(self, limit_s):
         """What it still writes until its end, and its exit code."""
         try:
@@ -103,10 +105,10 @@ class Process:
         return text.decode(), self._child.returncode
 
     def kill(self):
-        """SIGKILL: no last word, no clean-up; gone on return."""
+        """SIGKILL: no last word, no clean-up; gone on return. One that is gone already is fine."""
         self._child.kill()
         self._child.wait()
-        self._child.stdout.close()
+        self._output.close()
 
     def log_lines(self):
         """Each line of its log so far: seconds, and the rest."""
@@ -126,7 +128,7 @@ class Process:
             self._child.wait()
             raise Failed(f"{self.name} did not stop within {STOP_LIMIT_S} s of SIGTERM.{self.last_words()}") from None
         finally:
-            self._child.stdout.close()
+            self._output.close()
         return code
 
 
@@ -136,10 +138,10 @@ class LocalCluster:
     def __init__(self, folder, model, workers):
         self.folder, self.model = folder, model
         self.count = workers
-        self.workers = []
-        self.coordinator = None
-        self.address = None
-        self._addresses = []
+        self.workers: list[Process] = []
+        self.coordinator: Process | None = None
+        self.address: str | None = None
+        self._addresses: list[str] = []
         self._started = 0
 
     def __enter__(self):
@@ -183,7 +185,7 @@ class LocalCluster:
 
     def stop_coordinator(self):
         coordinator, self.coordinator = self.coordinator, None
-        self._stop([coordinator])
+        self._stop([coordinator] if coordinator is not None else [])
 
     def ask(self, command, *arguments):
         """What `amp4ec COMMAND --json` says."""
@@ -205,7 +207,8 @@ class LocalCluster:
             if condition(status):
                 return status
             if time.monotonic() > deadline:
-                raise Failed(f"not within {START_LIMIT_S} s: {what}.{self.coordinator.last_words()}")
+                words = self.coordinator.last_words() if self.coordinator is not None else ""
+                raise Failed(f"not within {START_LIMIT_S} s: {what}.{words}")
 
     def begin(self, command, *arguments):
         """As `ask`, but in the background: what is returned gives the answer by its `result()`."""
@@ -265,7 +268,7 @@ def amp4ec(command, *arguments):
     """Runs the command and reads the JSON object that it prints."""
     result = subprocess.run(
         [str(PRODUCTS / "amp4ec"), command, *(str(argument) for argument in arguments)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise Failed(f"amp4ec {command} ended with exit code {result.returncode}: {result.stderr.strip()}")
     return json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""Programs that use a stated amount of something, for tests of what the product reports: run as `python3 known_load.py WHAT …`.
+"""Programs that use a stated amount of something, for tests of what the product reports: run as `python3 scripts/lib/load/known_load.py WHAT …`.
 
     burn CORES SECONDS MIB      that share of a core, evenly, and so much memory; prints the CPU seconds that it burned
     exchange OWN-PORT PEER-HOST PEER-PORT BYTES-PER-SECOND SECONDS

@@ -1,9 +1,10 @@
 """The faults that scripts/chaos injects, each with what must be true before it is over."""
 
 import time
+from typing import ClassVar
 
-from chaos_cluster import COORDINATOR, LOOK_S, now
-from local_cluster import Failed
+from faults.cluster import COORDINATOR, LOOK_S, now
+from processes.local_cluster import Failed
 
 #: Shorter than the silence (1 s) that makes a worker suspect: nothing may happen but a pause.
 SHORT_STOP_S = 0.5
@@ -50,7 +51,7 @@ class Faults:
     """Injects them into one cluster; all choices come from one seeded generator."""
 
     #: How often each kind comes in one round.
-    ROUND = {
+    ROUND: ClassVar[dict[str, int]] = {
         "kill_worker": 4, "kill_two": 1, "kill_all": 1, "stop_until_suspect": 2, "stop_until_lost": 2, "cut_workers_one_way": 2,
         "cut_workers_both_ways": 1, "cut_from_coordinator": 1, "cut_to_coordinator": 1, "cut_coordinator_both_ways": 1,
         "kill_coordinator": 2, "drain_worker": 1, "stop_shortly": 1, "stop_coordinator": 1, "join_and_leave": 1}

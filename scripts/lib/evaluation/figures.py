@@ -1,5 +1,6 @@
 """The arithmetic of the report: pure functions of numbers."""
 
+import itertools
 import math
 import statistics
 
@@ -55,10 +56,10 @@ def within(values, times_median=2.0):
 def rise(samples, begin, end):
     """What a counter rose by between two moments.
 
-    `samples` are (time, value) in order. The ends are interpolated; a counter that fell was started anew, and what it counted since then counts.
+    `samples` are (time, value) in order. The ends are interpolated; a counter that fell was started again, and what it counted since then counts.
     """
     total = 0.0
-    for (before, low), (after, high) in zip(samples, samples[1:]):
+    for (before, low), (after, high) in itertools.pairwise(samples):
         share = (min(after, end) - max(before, begin)) / (after - before) if after > before else 0.0
         if share > 0:
             total += share * (high - low if high >= low else high)
@@ -73,7 +74,7 @@ def rate(times, begin, end):
 
 def rates(samples):
     """(time, rise a second) between each two samples, at the later one's time; a counter that fell gives none."""
-    return [(after, (high - low) / (after - before)) for (before, low), (after, high) in zip(samples, samples[1:])
+    return [(after, (high - low) / (after - before)) for (before, low), (after, high) in itertools.pairwise(samples)
             if after > before and high >= low]
 
 
@@ -85,7 +86,7 @@ def mean_between(samples, begin, end):
 
 def longest_gap(times, begin, end):
     """The longest time between two neighbours of which the later is after `begin` and the earlier before `end`."""
-    return max((after - before for before, after in zip(times, times[1:]) if after > begin and before < end), default=0.0)
+    return max((after - before for before, after in itertools.pairwise(times) if after > begin and before < end), default=0.0)
 
 
 def median(values):

@@ -1,16 +1,17 @@
 """What the machine itself takes from nodes that compute at the same time: the whole model in a process for each node of a cell, without
 coordinator, network and pipeline, in turn one of them alone and all at once. Shared caches, memory and processor threads are no matter of
-how a model is distributed, and a cluster on one machine pays for them all the same.
+how a model is distributed, and a cluster on one machine still pays for them.
 """
 
 import time
 
-from containers import wait_until
-from local_cluster import Failed
+from containers.clusters import wait_until
+from containers.docker import docker
+from processes.local_cluster import Failed
 
 from . import figures, settings
 from .cluster import START_LIMIT_S, read_timeline
-from .docker import Container, engine
+from .lab import Container
 
 TIMELINE = "/tmp/timeline.jsonl"
 #: A process that goes on has its caches to fill again; what it does until then counts for nothing.
@@ -25,7 +26,8 @@ def measure(lab, cell, model, scale, times):
     for container in containers.values():
         wait_until(f"{container.name} answers", lambda container=container: _answers(container), START_LIMIT_S)
     names = [container.name for container in containers.values()]
-    slices, stopped = [], set()
+    slices = []
+    stopped: set[str] = set()
     for _ in range(times.rounds):
         for who in [*([name] for name in containers), list(containers)]:
             running = {containers[name].name for name in who}
@@ -61,13 +63,13 @@ def _switch(names, running, stopped):
     wanted = set(names) - running
     for signal, those in (("STOP", wanted - stopped), ("CONT", stopped - wanted)):
         if those:
-            engine("kill", "--signal", signal, *sorted(those))
+            docker("kill", "--signal", signal, *sorted(those))
     return wanted
 
 
 def rates(timelines, slices):
     """Images a second by phase and node, from (who runs, begin, end)."""
-    result = {"alone": {name: [] for name in timelines}, "together": {name: [] for name in timelines}}
+    result: dict[str, dict[str, list[float]]] = {"alone": {name: [] for name in timelines}, "together": {name: [] for name in timelines}}
     for who, begin, end in slices:
         for name in who:
             started, replies = timelines[name]

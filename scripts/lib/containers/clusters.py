@@ -6,12 +6,13 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
-from local_cluster import ROOT, Failed
+from processes.local_cluster import ROOT, Failed
 
-#: Starting a container takes a second here; a loaded machine takes many times as long.
-COMMAND_LIMIT_S = 180
+from .docker import docker, logs, succeeds
+
 ENGINE_LIMIT_S = 60
 #: A condition that is waited for: names are looked up every 5 s, then a worker is measured and a plan deployed.
 WAIT_LIMIT_S = 120
@@ -19,16 +20,6 @@ WAIT_LIMIT_S = 120
 
 class Impossible(Exception):
     """This machine cannot run containers; the message says why."""
-
-
-def run(command, limit_s=COMMAND_LIMIT_S, environment=None):
-    """Its output; a command that fails is a failure that shows what it said."""
-    command = [str(part) for part in command]
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            timeout=limit_s, check=False, env=environment)
-    if result.returncode != 0:
-        raise Failed(f"{' '.join(command)}: exit code {result.returncode}: {result.stderr.strip()[-2000:]}")
-    return result.stdout
 
 
 def wait_until(what, condition, limit_s=WAIT_LIMIT_S):
@@ -49,12 +40,14 @@ def install():
     if (Engine.answers() or shutil.which("dockerd")) and Compose.command() and shutil.which("debootstrap"):
         return
     install_them = ["apt-get", "install", "--yes", "-qq", "--no-install-recommends", "docker.io", "docker-compose", "debootstrap"]
+    problem = ""
     for command in (install_them, ["apt-get", "update", "-qq"], install_them):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                               timeout=600, check=False, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
         if done.returncode == 0 and command is install_them:
             return
-    raise Impossible(f"apt does not bring an engine: {done.stderr.strip()[-300:]}")
+        problem = done.stderr.strip()[-300:]
+    raise Impossible(f"apt does not bring an engine: {problem}")
 
 
 class Engine:
@@ -66,9 +59,7 @@ class Engine:
 
     @staticmethod
     def answers():
-        return shutil.which("docker") is not None and subprocess.run(
-            ["docker", "version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
-            check=False).returncode == 0
+        return succeeds("version", limit_s=60)
 
     def __enter__(self):
         if not shutil.which("docker"):
@@ -97,11 +88,10 @@ class Engine:
 
     @staticmethod
     def has_image(name):
-        return subprocess.run(["docker", "image", "inspect", name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, check=False).returncode == 0
+        return succeeds("image", "inspect", name)
 
 
-class Cluster:
+class Cluster(ABC):
     """What Compose and a stack have in common. `folder` is a copy of compose/, which a test may change."""
 
     def __init__(self, folder, name, ports):
@@ -110,14 +100,22 @@ class Cluster:
         self.environment = {**os.environ, "AMP4EC_MODELS": str(ROOT / ".models"), "AMP4EC_PORT": str(ports[0]),
                             "AMP4EC_HTTP_PORT": str(ports[1]), "COMPOSE_PROJECT_NAME": name}
 
+    @abstractmethod
+    def label(self, service: str) -> tuple[str, str]:
+        """Name and value of the label by which the engine knows a service's containers."""
+
+    @abstractmethod
+    def filters(self) -> list[str]:
+        """What narrows a list of containers to ours, where the label alone does not."""
+
     def containers(self, service, everything=False):
         """The ids of a service's containers, those that have ended only with `everything`."""
         key, value = self.label(service)
-        return run(["docker", "ps", "--quiet", "--no-trunc", *(["--all"] if everything else []),
-                    "--filter", f"label={key}={value}", *self.filters()]).split()
+        return docker("ps", "--quiet", "--no-trunc", *(["--all"] if everything else []),
+                    "--filter", f"label={key}={value}", *self.filters()).split()
 
     def inspect(self, containers):
-        return json.loads(run(["docker", "inspect", *containers])) if containers else []
+        return json.loads(docker("inspect", *containers)) if containers else []
 
     def healthy(self, service):
         return [one for one in self.inspect(self.containers(service)) if one["State"].get("Health", {}).get("Status") == "healthy"]
@@ -125,15 +123,14 @@ class Cluster:
     def kill_one(self, service):
         """SIGKILL, as if its machine had lost power."""
         victim = self.containers(service)[0]
-        run(["docker", "kill", victim])
+        docker("kill", victim)
         return victim[:12]
 
     def logs(self, service, lines=15):
         text = ""
         for container in self.containers(service, everything=True):
-            result = subprocess.run(["docker", "logs", "--tail", str(lines), container], stdin=subprocess.DEVNULL,
-                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
-            text += f"\n  {service} {container[:12]}:\n" + result.stdout
+            # Our programs log to standard error; what they print is a line at the start.
+            text += f"\n  {service} {container[:12]}:\n" + "".join(logs(container, "--tail", lines))
         return text
 
 
@@ -149,14 +146,12 @@ class Compose(Cluster):
     @staticmethod
     def command():
         for command in (["docker", "compose"], ["docker-compose"]):
-            if shutil.which(command[0]) and subprocess.run(
-                    [*command, "version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                    check=False).returncode == 0:
+            if succeeds("version", program=command):
                 return command
         return None
 
     def _compose(self, *arguments):
-        return run([*self._command, "--file", self.file, *arguments], environment=self.environment)
+        return docker("--file", self.file, *arguments, program=self._command, environment=self.environment)
 
     def label(self, service):
         return "com.docker.compose.service", service
@@ -191,8 +186,8 @@ class Stack(Cluster):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._made_swarm = False
-        if run(["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"]).strip() != "active":
-            run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377"])
+        if docker("info", "--format", "{{.Swarm.LocalNodeState}}").strip() != "active":
+            docker("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
             self._made_swarm = True
 
     def label(self, service):
@@ -203,14 +198,14 @@ class Stack(Cluster):
 
     def up(self, *_):
         """All services at once, in no order: a stack knows none."""
-        run(["docker", "stack", "deploy", "--resolve-image", "never", "--compose-file", self.file,
-             "--compose-file", self.folder / "swarm.yaml", self.name], environment=self.environment)
+        docker("stack", "deploy", "--resolve-image", "never", "--compose-file", self.file,
+             "--compose-file", self.folder / "swarm.yaml", self.name, environment=self.environment)
 
     def bring_back(self):
         """The swarm does that by itself."""
 
     def scale(self, service, count):
-        run(["docker", "service", "scale", "--detach", f"{self.name}_{service}={count}"])
+        docker("service", "scale", "--detach", f"{self.name}_{service}={count}")
 
     def stop(self):
         """A stack is not stopped, only removed: nothing is left to ask for exit codes."""
@@ -218,21 +213,20 @@ class Stack(Cluster):
 
     def remove(self):
         key, value = "com.docker.stack.namespace", self.name
-        run(["docker", "stack", "rm", self.name])
+        docker("stack", "rm", self.name)
         mine = ["--quiet", "--filter", f"label={key}={value}"]
-        wait_until("the stack's containers are gone", lambda: not run(["docker", "ps", "--all", *mine]).split())
-        wait_until("the stack's networks are gone", lambda: not run(["docker", "network", "ls", *mine]).split())
+        wait_until("the stack's containers are gone", lambda: not docker("ps", "--all", *mine).split())
+        wait_until("the stack's networks are gone", lambda: not docker("network", "ls", *mine).split())
         # A volume is in use until its container's last trace is gone.
         wait_until("the stack's volumes are gone", lambda: self._remove_volumes(mine))
         if self._made_swarm:
-            run(["docker", "swarm", "leave", "--force"])
+            docker("swarm", "leave", "--force")
             # Made with the swarm, for the ports of its containers.
-            run(["docker", "network", "rm", "docker_gwbridge"])
+            docker("network", "rm", "docker_gwbridge")
 
     @staticmethod
     def _remove_volumes(mine):
-        volumes = run(["docker", "volume", "ls", *mine]).split()
+        volumes = docker("volume", "ls", *mine).split()
         if volumes:
-            subprocess.run(["docker", "volume", "rm", *volumes], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, check=False)
+            succeeds("volume", "rm", *volumes)
         return not volumes

@@ -86,8 +86,8 @@ class State:
 
     def is_impossible(self, cell):
         """The last word on the cell is that this image cannot run it."""
-        last = next((line for line in reversed(self.lines) if line["cell"] == cell), {})
-        return last.get("impossible", False)
+        last = next((line for line in reversed(self.lines) if line["cell"] == cell), None)
+        return last is not None and last.get("impossible", False)
 
     def problem(self, cell):
         """Why the cell was not measured, if it never was."""
