@@ -92,7 +92,7 @@ measure-plans: build models ## predicted and measured throughput on three worker
 bench-planning: setup ## how plans and node selection grow; writes docs/planning-growth.md
 	@scripts/bench-planning
 
-# As for bench: nothing else may run meanwhile. The image is made anew only where it is missing; `make image` brings it up to date.
+# As for bench: nothing else may run meanwhile. The image is made only where it is missing; `make image` brings it up to date.
 evaluate: build models ## the paper's evaluation in containers (root or docker group); takes about two hours and goes on where it stopped
 	@docker image inspect amp4ec:latest >/dev/null 2>&1 || scripts/image
 	@scripts/evaluate $(EVALUATE)
@@ -101,10 +101,10 @@ evaluate-short: build models ## the same with short windows, about seven minutes
 	@docker image inspect amp4ec:latest >/dev/null 2>&1 || scripts/image
 	@scripts/evaluate --short --against docs/evaluation/ratios.json $(EVALUATE)
 
-lint: setup ## check formats, generated code and scripts; changes nothing
+lint: setup ## check formats, generated code, Python (ruff, mypy), bash and YAML; changes nothing
 	@scripts/lint
 
-format: setup ## put every Swift, C and C++ file into the repository's format
+format: setup ## put every Swift, C and C++ file into the repository's format, and mend of Python what ruff can
 	@scripts/lint --fix
 
 mutants: setup models ## break the sources in each known way (Mutants/) and see that a test fails
@@ -122,5 +122,5 @@ ZOO ?= --resume --markdown docs/models.md
 zoo: build ## export and serve 130 networks of every kind over three workers and compare them with PyTorch; writes docs/models.md
 	@scripts/zoo $(ZOO)
 
-clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv)
+clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv, .venv-lint)
 	@rm -rf .build .build-manifests .build-mutants .build-fuzz .build-zoo .build-address .build-thread .models dist

@@ -23,7 +23,7 @@ struct CommandTests {
     @Test(
         "what the parser throws",
         arguments: [
-            (["--help"], 0, "OVERVIEW|USAGE"), (["--version"], 0, "0.1.0"),
+            (["--help"], 0, "OVERVIEW|USAGE"), (["--version"], 0, ProductVersion.current),
             (["--wait", "2"], 64, "'--wait <time>': there is no unit; write a number with a unit, like 250ms"),
             (["--wait", "soon"], 64, "'--wait <time>'; write a number with a unit, like 250ms"),
             (["--wait", "9999999h"], 64, "': it is not a whole number of nanoseconds below 292 years; write"),
