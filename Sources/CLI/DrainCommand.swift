@@ -9,7 +9,7 @@ struct DrainCommand: AsyncParsableCommand {
         abstract: "Takes a worker out of service without losing a request, or back with --undo.",
         discussion: """
             The coordinator loads a plan without the worker, what runs on it ends, and then the command does. The worker's process stays up, \
-            in the state drained, until --undo, or until it or the coordinator is started anew.
+            in the state drained, until --undo, or until it or the coordinator is started again.
 
             Exit: 0 drained (or taken back), 1 it must stay (it is the last one, or no plan is possible without it) or was not drained, \
             64 there is no such node.

@@ -33,7 +33,7 @@ enum HistoryReport {
         return table.lines
     }
 
-    /// Bytes a second since the sample before; a dash where the worker was started anew in between.
+    /// Bytes a second since the sample before; a dash where the worker was started again in between.
     static func rate(
         _ before: ClusterHistory.Sample?, _ sample: ClusterHistory.Sample, _ total: KeyPath<ClusterHistory.Sample, UInt64>
     ) -> String {

@@ -82,7 +82,7 @@ struct PlanCommand: AsyncParsableCommand {
         }
         guard model != nil || nodes == nil else { throw ValidationError("--nodes needs --model: which model is to be planned?") }
         if model == nil, compare || layers || svg != nil || !without.isEmpty || !pin.isEmpty {
-            throw ValidationError("--compare, --layers, --svg, --without and --pin plan anew: they need --model")
+            throw ValidationError("--compare, --layers, --svg, --without and --pin make a new plan: they need --model")
         }
         if let microBatch, !(1...4_096).contains(microBatch) { throw ValidationError("--micro-batch takes 1 to 4096") }
     }

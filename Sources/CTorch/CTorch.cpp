@@ -2,7 +2,7 @@
 // profile), partitions, and the C entry points.
 //
 // Graphs are run by the interpreter itself (`Code` and `InterpreterState`), never by a graph executor: an executor
-// profiles the first runs, specialises the graph for their shapes and compiles anew for others, which makes the first
+// profiles the first runs, specialises the graph for their shapes and compiles again for others, which makes the first
 // runs of each batch size seconds slow and results depend on what ran before.
 
 #include "CTorch.h"

@@ -26,7 +26,7 @@ public struct NetworkRate: Sendable, Hashable {
     /// Takes the totals of a heartbeat.
     public mutating func note(received: UInt64, sent: UInt64, at now: Instant) {
         guard let reference, received >= reference.received, sent >= reference.sent, now - reference.at < Self.longest else {
-            // The first one, an interface that began anew, or a node that has been away.
+            // The first one, an interface that began again, or a node that has been away.
             receivedBytesPerSecond = 0
             sentBytesPerSecond = 0
             self.reference = Reading(at: now, received: received, sent: sent)

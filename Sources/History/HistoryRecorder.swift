@@ -148,11 +148,11 @@ package final class HistoryRecorder: Sendable {
     private func replacement(of store: HistoryStore, after failure: HistoryFailure) -> HistoryStore? {
         guard let path = store.path else {
             // Memory that is full: what was recorded is given up, the recording is not.
-            warn("the history in memory begins anew: \(failure)")
+            warn("the history in memory begins again: \(failure)")
             return memory()
         }
         guard failure.isDamaged else { return memory(insteadOf: path, failure, copying: store) }
-        // Closing removes files by their names, which the new one will bear.
+        // Closing removes files by their names, which the new one will have.
         store.close()
         return afresh(path, failure)
     }

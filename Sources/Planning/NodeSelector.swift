@@ -2,7 +2,7 @@
 ///
 /// Nodes whose resources suffice all have S_R = 1 (see ``NodeScore``), so a node's score does not depend on the task, and only who
 /// is *eligible* does. For each demand there is a tournament over the nodes: a leaf for each, and in each inner place the better of
-/// its two. The winner stands at the root; a change of one node plays log n matches anew. A demand seen for the first time costs O(n)
+/// its two. The winner stands at the root; a change of one node plays log n matches again. A demand seen for the first time costs O(n)
 /// once. Ties go to the node that waited longest for a task, then to the lower name.
 ///
 /// A node that does not answer is never chosen, however little it has to do. If nobody is eligible the load threshold is dropped, and

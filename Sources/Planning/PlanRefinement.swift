@@ -30,7 +30,7 @@ public struct PlanRefinement: Sendable {
     private var proposed: [Plan] = []
     private var rounds = 0
     private var hasProposedGreedy = false
-    /// Ranges asked for and not answered, so that a measurement that fails does not make it ask for ever.
+    /// Ranges asked for and not answered, so that a measurement that fails does not make it ask forever.
     private var asked: Set<LayerRange> = []
 
     /// - Parameter request: for one size of micro-batch, since measurements are made at it: ``PlanRequest/otherProfiles`` are left out.

@@ -25,7 +25,7 @@ public enum InputBinding: Sendable, Hashable {
                 "the model takes \(forward.count) inputs (\(forward.joined(separator: ", "))), but \(specs.count == 1 ? "one is" : "\(specs.count) are") described\(specs.count > forward.count ? "; arguments with a default value keep it and are no inputs" : "")"
             )
         }
-        // A trace of old may call two arguments alike: then names tell nothing.
+        // An old trace may call two arguments alike: then names tell nothing.
         guard Set(forward).count == forward.count else { return (specs, .byPosition(forward: forward)) }
         let known = names.filter(forward.contains)
         if known.isEmpty {

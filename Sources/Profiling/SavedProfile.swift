@@ -9,7 +9,7 @@ internal import Wire
 /// gives other times or other cuts. Nothing of a file is believed before ``validated(for:)`` has looked at it: its numbers decide where
 /// the model is cut.
 public struct SavedProfile: Sendable, Hashable {
-    /// Counts up when a field changes its meaning. A file of another format is measured again and written anew.
+    /// Counts up when a field changes its meaning. A file of another format is measured and written again.
     public static let format = 3
     /// Ranges timed as partitions: far above what plans over a dozen nodes ask for in months; the oldest give way.
     public static let maximumMeasurements = 1_024

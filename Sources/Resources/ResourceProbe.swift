@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Reads what this process may use and what is in use: its control groups (versions 1 and 2), else the host.
 ///
-/// Quotas are read anew with each sample, because they may be changed under a running worker. Meant for 1 Hz: `/proc/stat` counts
+/// Quotas are read again with each sample, because they may be changed under a running worker. Meant for 1 Hz: `/proc/stat` counts
 /// in hundredths of a second, which a faster clock would see as noise. Files stay open and are read with `pread`.
 ///
 /// ## Concurrency model

@@ -198,7 +198,7 @@ struct SimulatedClient {
         var endingFaultsBefore = 0
         /// How often its client sent it: again after a reconnect, or when it was asked to.
         var sends = 0
-        /// How often a fault sent an old message with it again: a worker that was started anew cannot know that it is old.
+        /// How often a fault sent an old message with it again: a worker that was started again cannot know that it is old.
         var repeats = 0
         /// Workers that ended while they executed it.
         var kills = 0

@@ -220,7 +220,7 @@ extension Simulation {
         if let downFor, isUp(process) { end(process, downFor, afterFlush: true, isSilent: false) }
     }
 
-    /// A worker has written a run off and starts anew, as a process that ends and is there again at once.
+    /// A worker has written a run off and starts again, as a process that ends and is there again at once.
     mutating func startAnew(_ worker: Int) {
         guard workers[worker].isUp else { return }
         report.writtenOff += 1

@@ -67,7 +67,7 @@ extension Simulation {
         let outward = blockedUntil(sender, receiver)
         let blocked = max(outward, blockedUntil(receiver, sender))
         if blocked > now + Self.tcpTimeout {
-            // The sender gives up; what was not blocked in the receiver's direction has arrived all the same.
+            // The sender gives up; what was not blocked in the receiver's direction has still arrived.
             schedule.add(.connectionClosed(id, at: sender, "timed out"), at: now + Self.tcpTimeout)
             schedule.add(
                 .connectionClosed(id, at: receiver, "timed out"), at: now + Self.tcpTimeout + random.duration(.zero, .seconds(1)))

@@ -193,7 +193,7 @@ extension Simulation {
         public var repeated = 0
         /// Workers that went from one coordinator's session to another's.
         public var takeovers = 0
-        /// Runs that did not end, and made their worker start anew.
+        /// Runs that did not end, and made their worker start again.
         public var writtenOff = 0
         /// Nodes that were left out because they lose work.
         public var blamed = 0

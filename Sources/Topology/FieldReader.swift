@@ -51,7 +51,7 @@ struct FieldReader {
         return number
     }
 
-    /// The text that a variable of a container gets: a number without quotes is written anew, in decimal digits.
+    /// The text that a variable of a container gets: a number without quotes is written again, in decimal digits.
     func variable(_ node: ConfigNode, _ field: String) throws(TopologyError) -> String {
         // Go writes a larger fraction with an exponent, and what has no whole value is nobody's port.
         if let number = node.number, let whole = number.whole, number == .integer(whole) || whole.magnitude < 1_000_000 {

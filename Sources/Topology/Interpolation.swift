@@ -16,7 +16,7 @@ struct Interpolation {
     }
 
     let lookup: (String) -> String?
-    /// The variables that were empty for want of a value, in the text's order.
+    /// The variables that were empty for lack of a value, in the text's order.
     private(set) var unset: [String] = []
     private var output: [UInt8] = []
 

@@ -10,7 +10,7 @@ public struct CompressionPolicy: Sendable, Hashable {
     public enum Decision: Sendable, Hashable {
         case raw
         case compress(TensorEncoding, level: Int)
-        /// Compress to measure, and send whatever is smaller; report it with ``observe(codec:)`` all the same.
+        /// Compress to measure, and send whatever is smaller; still report it with ``observe(codec:)``.
         case sample(TensorEncoding, level: Int)
     }
 

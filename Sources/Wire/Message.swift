@@ -69,7 +69,7 @@ public struct Hello: Sendable, Hashable {
     public var incarnation: IncarnationID
     /// From a coordinator: its claim on the worker.
     public var claim: CoordinatorClaim?
-    /// From a coordinator: the name that the worker bears in the topology, used where the worker was given none.
+    /// From a coordinator: the name that the worker has in the topology, used where the worker was given none.
     public var assignedName: String?
 
     public init(

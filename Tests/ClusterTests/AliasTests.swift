@@ -6,13 +6,13 @@ import Testing
 /// One worker at several addresses.
 @Suite("One worker at several addresses")
 struct AliasTests {
-    @Test("a name and an address, listed both: one node, no loss, one line, and again after it was started anew")
+    @Test("a name and an address, listed both: one node, no loss, one line, and again after it was started again")
     func twice() async throws {
         try await withProcesses { processes in
             let first = try await processes.worker("w1")
             let second = try await processes.worker("w2")
             let port = TestCluster.port(first.address)
-            // Without a name of its own a worker bears the one that it is dialled by.
+            // Without a name of its own a worker is called as it is dialled.
             let unnamed = try ProcessUnderTest(.worker, ["--listen", "0.0.0.0:0"], name: "w3", in: processes.folder)
             let third = TestCluster.port(try await TestCluster.listeningAddress(unnamed))
             let listed = [

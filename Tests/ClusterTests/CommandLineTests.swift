@@ -254,7 +254,7 @@ struct CommandLineTests {
 enum Damage {
     static func read(_ file: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: Places.testModel(file))) }
 
-    /// The archive without its manifest: the record bears a name that nobody asks for.
+    /// The archive without its manifest: the record has a name that nobody asks for.
     static func withoutManifest(_ archive: Data) throws -> Data {
         var archive = archive
         var from = archive.startIndex

@@ -198,11 +198,11 @@ enum RogueRouteAttacks {
             try? rogue.control?.send(.workFailed(WorkFailed(key: key, node: "w1", code: .invalidArgument, message: "no")))
         },
         Case("it was dropped") { rogue, key in try? rogue.control?.send(.workDropped(WorkDropped(key: key, node: "w1"))) },
-        Case("it was rejected for want of room") { rogue, key in
+        Case("it was rejected for lack of room") { rogue, key in
             try? rogue.control?.send(
                 .workRejected(WorkRejected(key: key, node: "w1", code: .resourceExhausted, message: "full")))
         },
-        Case("it was rejected for want of the partition") { rogue, key in
+        Case("it was rejected for lack of the partition") { rogue, key in
             try? rogue.control?.send(
                 .workRejected(WorkRejected(key: key, node: "w1", code: .failedPrecondition, message: "not loaded")))
         },

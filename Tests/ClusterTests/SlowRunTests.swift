@@ -41,7 +41,8 @@ struct SlowRunTests {
     }
 
     @Test(
-        "a run that goes on ten seconds after its deadline is written off: its worker starts anew, as the same process, and serves")
+        "a run that goes on ten seconds after its deadline is written off: its worker starts again, as the same process, and serves"
+    )
     func written() async throws {
         try await withCluster("slow", workers: 2, coordinatorOptions: ["--optimize", "O0"]) { cluster in
             let client = try cluster.client()
@@ -51,7 +52,7 @@ struct SlowRunTests {
             let endless = try ConcurrencyTests.slowInputs(manifest, rounds: rounds)
             let error = await #expect(throws: ClientError.self) { try await client.infer(endless, deadline: .seconds(1)) }
             #expect(error?.code == .deadlineExceeded)
-            try await eventually("a worker starts anew", within: .seconds(30), about: { cluster.report }) {
+            try await eventually("a worker starts again", within: .seconds(30), about: { cluster.report }) {
                 cluster.workers.contains { $0.text(.stderr).contains("starting anew: a run does not end") }
             }
             let index = try #require(cluster.workers.firstIndex { $0.text(.stderr).contains("starting anew") })

@@ -142,7 +142,7 @@ import Wire
         #expect(error?.message.contains("made up") == true)
     }
 
-    @Test("with an example items that see each other are found all the same") func together() throws {
+    @Test("with an example items that see each other are still found") func together() throws {
         let prepared = try TestModels.service("high-words-together", inputs: ["ids:int64[N,6]"]).prepare()
         #expect(prepared.batch.reason?.contains("items influence each other") == true, "\(prepared.batch)")
     }

@@ -86,7 +86,7 @@ import Wire
     }
 
     @Test(
-        "a file that cannot be used: one warning that names it, measured again, and written anew",
+        "a file that cannot be used: one warning that names it, measured and written again",
         arguments: ["cut short", "another format", "another model's layers"])
     func damaged(_ damage: String) throws {
         let store = Store()

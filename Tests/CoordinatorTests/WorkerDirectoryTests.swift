@@ -47,7 +47,7 @@ import Testing
             testDescription: "both families: one worker for each IPv4 address", service: service(),
             found: ["[fd00::1]:9000", "10.0.0.1:9000"], targets: ["worker: worker:9000"]),
         Row(
-            testDescription: "numbered: also a single one bears its address", service: service(numbered: true),
+            testDescription: "numbered: also a single one is called by its address", service: service(numbered: true),
             found: ["10.0.0.1:9000"], targets: ["worker@10.0.0.1:9000: 10.0.0.1:9000"]),
         Row(
             testDescription: "replicas at published ports, where the name means nothing",
@@ -64,7 +64,7 @@ import Testing
         #expect(directory.targets().map { "\($0.name): \($0.addresses.joined(separator: " "))" } == row.targets)
     }
 
-    @Test("a name of several workers is not dialled before their addresses are known, so that none of them bears it alone")
+    @Test("a name of several workers is not dialled before their addresses are known, so that none of them has it alone")
     func awaiting() {
         func awaits(_ service: Service, _ found: [String] = []) -> Bool {
             Self.directory([service], [service.name: found]).awaitingAddresses("worker") != nil
@@ -99,7 +99,7 @@ import Testing
         #expect(directory.targets().map(\.name) == ["worker@10.0.0.2:9000"])
     }
 
-    @Test("a container that was made anew at another address takes its name over")
+    @Test("a container that was made again at another address takes its name over")
     func moved() {
         var directory = Self.directory([Self.service()], ["worker": ["10.0.0.1:9000"]])
         _ = directory.targets()

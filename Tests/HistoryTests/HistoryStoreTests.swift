@@ -150,7 +150,7 @@ extension HistoryStore {
         let history = try store.history()
         #expect(history.nodes.count == 50 && !history.nodes.contains { $0.name == "gone" })
         for node in history.nodes { #expect(node.samples.last?.timeMs == 199_000) }
-        // A name that comes back is counted anew.
+        // A name that comes back is counted from the beginning.
         try store.append([("gone", Make.sample(at: 200_000))], [])
         #expect(try store.history(.init(node: "gone")).nodes.first?.samples.count == 1)
     }

@@ -69,7 +69,7 @@ import Wire
             #expect(driver.step(.connected) == [.send(1, deadline: left), .send(3, deadline: left)])
             #expect(driver.machine.retries == 2)
         },
-        Case("reconnecting backs off, up to two seconds, and begins anew after a success") {
+        Case("reconnecting backs off, up to two seconds, and begins again after a success") {
             var driver = Driver.connected()
             driver.step(.submit(1, deadline: .seconds(600)))
             var waits: [Int] = []

@@ -77,7 +77,7 @@ import Wire
             var driver = twice()
             _ = driver.close("w")
             driver.wait(.milliseconds(600))
-            // It bears the name that it was given there.
+            // It is called as it was there.
             driver.join("y:1", incarnation: D.incarnation(of: "w"))
             #expect(driver.machine.state(of: "y:1") == .ready)
             _ = meets(&driver, "w", "w")
@@ -89,7 +89,7 @@ import Wire
             #expect(out.closes == [ConnectionID(500)])
             #expect(names(driver) == ["w"] && driver.machine.state(of: "w") == .ready)
         },
-        Case("an alias whose address changes is dialled anew") {
+        Case("an alias whose address changes is dialled again") {
             var driver = twice()
             let moved = [CoordinatorMachine.Target(name: "x:1", addresses: ["x:1:9000"]), .init(name: "y:1", addresses: ["z:9"])]
             #expect(driver.step(.targets(moved)).dials == ["y:1"])

@@ -35,7 +35,7 @@ import Wire
             #expect(Self.timing(out)?.isCached == false && driver.machine.status().latencies.count == 1)
             #expect(driver.machine.counters.requestsCompleted == 1 && driver.machine.counters.requestsCached == 0)
         },
-        Case("without any plan a hit is answered all the same") {
+        Case("without any plan a hit is still answered") {
             var driver = D.serving()
             driver.close("a")
             driver.close("b")

@@ -145,7 +145,7 @@ import Wire
             #expect(out.dispatched.isEmpty)
             #expect(driver.deploy([["a"]]).dispatched.map { $0.route.map(\.node) } == [["a"]])
         },
-        Case("started anew it takes part") {
+        Case("started again it takes part") {
             var driver = D.serving([["a"], ["b"]])
             _ = driver.says("b", .leaving(Leaving(message: "told to end")))
             driver.deploy([["a"]])

@@ -70,7 +70,7 @@ import Wire
             #expect(driver.machine.state(of: "a") == .ready)
             #expect(driver.wait(.milliseconds(300)).orders.map { $0.nodes.map(\.id) } == [["a", "b"]])
         },
-        Case("a stalled node that is reached anew is ready") {
+        Case("a stalled node that is reached again is ready") {
             var driver = busy()
             beats(&driver, .seconds(6), stuck: ["a"])
             driver.close("a")
@@ -223,7 +223,7 @@ import Wire
             driver.wait(.seconds(1))
             #expect(lastMembers(driver) == ["a", "b"])
         },
-        Case("nobody else is left: it is used all the same, at once") {
+        Case("nobody else is left: it is still used, at once") {
             var driver = afterLosses(4)
             driver.close("b")
             #expect(lastMembers(driver) == ["a"])

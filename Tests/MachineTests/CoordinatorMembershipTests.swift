@@ -120,7 +120,7 @@ import Wire
             #expect(out.dispatched.map(\.key.microBatch) == [sent[0].key.microBatch])
             #expect(driver.submit(2, items: 2).dispatched.map(\.route[0].node) == ["b"])
         },
-        Case("a suspect that answers is ready again, with nothing loaded anew") {
+        Case("a suspect that answers is ready again, with nothing loaded again") {
             var driver = D.serving()
             driver.wait(.milliseconds(1_100), silent: ["a"])
             let out = driver.step(.heard(driver.control["a"]!))

@@ -231,7 +231,7 @@ import Wire
             #expect(out.errors.map(\.code) == [.unavailable] && out.errors[0].message.contains("full"))
             #expect(driver.machine.flightCount == 0)
         },
-        Case("a partition that is not there: the plan is taken back and loaded anew") {
+        Case("a partition that is not there: the plan is taken back and loaded again") {
             var driver = D.serving([["a"]])
             let sent = driver.submit(1).dispatched
             let out = driver.says(

@@ -278,14 +278,14 @@ import Wire
             #expect(driver.says("a", .workDropped(WorkDropped(key: sent[0].key, node: "a"))).dispatched.isEmpty)
             #expect(driver.machine.flightCount == 0)
         },
-        Case("an abandoned micro-batch whose result comes all the same frees its reservation and is dropped") {
+        Case("an abandoned micro-batch whose result still comes frees its reservation and is dropped") {
             var driver = D.serving()
             let sent = driver.submit(1).dispatched
             driver.step(.received(D.client, .cancelRequest(CancelRequest(id: 1))))
             #expect(driver.finish(sent[0]) == [.dropResult(sent[0].key)])
             #expect(driver.machine.flightCount == 0)
         },
-        Case("word of an abandoned micro-batch that never comes is not waited for for ever") {
+        Case("word of an abandoned micro-batch that never comes is not waited for forever") {
             var driver = D.serving()
             driver.submit(1)
             driver.step(.received(D.client, .cancelRequest(CancelRequest(id: 1))))

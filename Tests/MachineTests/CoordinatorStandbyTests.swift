@@ -35,7 +35,7 @@ import Wire
             #expect(orders.map { without($0) } == ["c"])
             #expect(driver.answerStandby([["a"], ["b"]]).standbyOrders.isEmpty)
         },
-        Case("none is asked for while something that serves is being planned or loaded; a changed plan begins anew") {
+        Case("none is asked for while something that serves is being planned or loaded; a changed plan begins again") {
             var driver = D.serving([["a"], ["b"]])
             driver.wait(.milliseconds(600))
             driver.step(.targets(D.targets(["a", "b", "c"])))

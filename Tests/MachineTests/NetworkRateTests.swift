@@ -36,7 +36,7 @@ import Wire
             "the one after one that came late waits until the time between them is long enough",
             [(0, 0, 0), (1_200, 1_000, 10), (1_800, 2_000, 20), (2_000, 2_000, 20)], received: 1_250, sent: 12.5),
         Row(
-            "a restarted interface begins anew", [(0, 5_000, 5_000), (1_000, 6_000, 6_000), (2_000, 10, 10)], received: 0, sent: 0),
+            "a restarted interface begins again", [(0, 5_000, 5_000), (1_000, 6_000, 6_000), (2_000, 10, 10)], received: 0, sent: 0),
         Row("what came during an absence is not now's", [(0, 0, 0), (60_000, 1 << 40, 1 << 40)], received: 0, sent: 0),
         Row(
             "a network at rest comes to 0", [(0, 0, 0), (1_000, 900, 900), (3_000, 900, 900), (6_100, 900, 900)], received: 0,

@@ -43,7 +43,7 @@ import Wire
             #expect(driver.step(.received(D.control, .released(Released()))).isEmpty)
             #expect(driver.step(.workArrived(D.data, D.work(D.key(1)), bytes: 10)) == [.prepare(D.key(1))])
         },
-        Case("a coordinator that connects anew is told again") {
+        Case("a coordinator that connects again is told again") {
             var driver = D.serving()
             driver.bring(D.key(1), to: .executing, via: [])
             driver.step(.leave)

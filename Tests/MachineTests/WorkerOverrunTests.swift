@@ -39,7 +39,7 @@ import Wire
     }
 
     static let cases: [Case] = [
-        Case("ten seconds after its cancellation a run is written off, and the worker leaves to start anew") {
+        Case("ten seconds after its cancellation a run is written off, and the worker leaves to start again") {
             var driver = cancelled()
             #expect(wait(&driver, limit).isEmpty)
             let out = wait(&driver, .milliseconds(500))
@@ -110,7 +110,7 @@ import Wire
             wait(&driver, limit + .milliseconds(500))
             #expect(driver.step(.leave).contains(.drained))
         },
-        Case("a run that ends after all frees its executor, and the process starts anew all the same") {
+        Case("a run that ends after all frees its executor, and the process still starts again") {
             var driver = cancelled(executors: 2)
             wait(&driver, limit + .milliseconds(500))
             driver.step(.executed(D.key(1)))

@@ -116,7 +116,7 @@ import Wire
             #expect(out.releases(D.key(99)) == 1)
             #expect(out.last == .execute(D.key(1), D.partition))
         },
-        Case("what fails for want of memory, room or the partition may be tried elsewhere") {
+        Case("what fails for lack of memory, room or the partition may be tried elsewhere") {
             for code in [StatusCode.resourceExhausted, .failedPrecondition, .unavailable] {
                 var driver = D.serving()
                 driver.bring(D.key(1), to: .executing)

@@ -24,7 +24,7 @@ struct DriftJudgeTests {
         Case(name: "worse for 5 s", comparisons: steady(0...5, 11.6), changes: [5]),
         Case(name: "worse for less than 5 s", comparisons: steady(0...4, 20), changes: []),
         Case(
-            name: "one better moment starts the wait anew", comparisons: steady(0...4, 20) + steady(5...5, 10) + steady(6...11, 20),
+            name: "one better moment restarts the wait", comparisons: steady(0...4, 20) + steady(5...5, 10) + steady(6...11, 20),
             changes: [11]),
         Case(
             name: "not a number says nothing", comparisons: steady(0...2, 20) + steady(3...3, .nan) + steady(4...8, 20), changes: []

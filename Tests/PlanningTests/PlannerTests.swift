@@ -25,7 +25,7 @@ struct PlannerTests {
         BottleneckCase(
             name: "the paper's 1.0 : 0.6 : 0.4", layers: twelve.map { $0 * 10 }, speeds: [1, 0.6, 0.4], bottleneck: 4 * 10 / 0.6),
         BottleneckCase(name: "auto leaves a hopeless node out", layers: [4, 4], speeds: [1, 0.01], shape: .auto, bottleneck: 8),
-        BottleneckCase(name: "pipeline uses it all the same", layers: [4, 4], speeds: [1, 0.01], bottleneck: 400),
+        BottleneckCase(name: "pipeline still uses it", layers: [4, 4], speeds: [1, 0.01], bottleneck: 400),
         BottleneckCase(name: "one node", layers: [1, 2, 3], speeds: [0.5], bottleneck: 12),
     ]
 

@@ -17,10 +17,10 @@ struct FailedSeed: Sendable, CustomStringConvertible {
                 "worker: a second coordinator got a later term from one worker whose connection to the right one had just broken, and "
                 + "took the others, which the right one held"),
         FailedSeed(seed: 43, profile: .intruder, found: "worker: the same, of a worker that joined"),
-        FailedSeed(seed: 80, profile: .everything, found: "worker: the same, by way of a worker that was started anew"),
+        FailedSeed(seed: 80, profile: .everything, found: "worker: the same, by way of a worker that was started again"),
         FailedSeed(
             seed: 10_980, profile: .everything,
-            found: "coordinator: a drained node that connected anew was in nobody's peer table when it was taken back"),
+            found: "coordinator: a drained node that connected again was in nobody's peer table when it was taken back"),
         FailedSeed(
             seed: 360, profile: .everything,
             found:
@@ -39,12 +39,12 @@ struct FailedSeed: Sendable, CustomStringConvertible {
         ),
         FailedSeed(
             seed: 4_109_999, profile: .everything,
-            found: "coordinator: amp4ec drain waited for ever for a worker that was told to end meanwhile, and killed before it had"
+            found: "coordinator: amp4ec drain waited forever for a worker that was told to end meanwhile, and killed before it had"
         ),
         FailedSeed(
             seed: 10_000_222, profile: .everything,
             found:
-                "simulation: a poison that a fault sent again to a worker which had been started anew was counted against the coordinator"
+                "simulation: a poison that a fault sent again to a worker which had been started again was counted against the coordinator"
         ),
         FailedSeed(
             seed: 10_113_076, profile: .everything,

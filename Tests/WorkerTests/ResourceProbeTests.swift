@@ -206,7 +206,7 @@ struct ResourceProbeTests {
         use(1_505_000, ofMemory: 1 << 29)
         let close = probe.sample(at: Self.second + 5_000_000)
         #expect(abs(close.cpuUsedCores - 0.5) < 1e-9, "5 ms of a core in 5 ms are no core")
-        #expect(close.memoryUsedBytes == 256 << 20, "what is no rate is read anew")
+        #expect(close.memoryUsedBytes == 256 << 20, "what is no rate is read again")
         use(1_600_000, ofMemory: 1 << 29)
         #expect(abs(probe.sample(at: 2 * Self.second).cpuUsedCores - 0.1) < 1e-9)
     }

@@ -47,7 +47,7 @@ const char *amp_torch_runtime_instruction_set(void);
 uint64_t amp_torch_runtime_archive_format(void);
 /// Threads inside one operator (`intra_op_threads`); operators never run beside each other.
 amp_torch_code amp_torch_runtime_configure(int32_t intra_op_threads, char **error);
-/// Lets freed tensors stay in the process: large blocks from `mmap` would fault in anew at each allocation.
+/// Lets freed tensors stay in the process: large blocks from `mmap` would be mapped again at each allocation.
 /// For threads that start later: call it first of all.
 void amp_torch_runtime_tune_allocator(void);
 /// Gives the system back what is free on the heap. For after loading and analysing, which need far more than running

@@ -5,7 +5,7 @@ extension WorkerMachine {
     /// How long a worker that was told to end goes on working for a plan without it. Whoever stops containers kills them after ten seconds.
     public static let leavePatience: Duration = .seconds(8)
 
-    /// Told to end: also what was about to start anew ends.
+    /// Told to end: also what was about to start again ends.
     mutating func leave(_ out: inout [Directive]) {
         restartDueAt = nil
         leave(because: "it was told to end", &out)
@@ -37,7 +37,7 @@ extension WorkerMachine {
         log(.info, "draining: no new work is taken", ["in_flight": "\(work.count)"], &out)
     }
 
-    /// Everything that was accepted is done. Who starts anew waits for the coordinator's word: it must not take the end of the connections for
+    /// Everything that was accepted is done. Who starts again waits for the coordinator's word: it must not take the end of the connections for
     /// a loss.
     func end(_ now: Instant, _ out: inout [Directive]) {
         guard let restartDueAt else { return out.append(.drained) }

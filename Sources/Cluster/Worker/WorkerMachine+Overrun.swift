@@ -1,12 +1,12 @@
 public import Wire
 
 /// Runs that do not end. A library's call cannot be interrupted, so what goes on long after nobody waits for it takes an executor for good:
-/// it is written off, the coordinator plans without this worker, and the process starts anew.
+/// it is written off, the coordinator plans without this worker, and the process starts again.
 extension WorkerMachine {
     /// From a run's deadline or cancellation until it is written off: most that are late end in this time.
     public static let overrunLimit: Duration = .seconds(10)
 
-    /// Writes off what has overrun, and ends the patience of a worker that is about to start anew.
+    /// Writes off what has overrun, and ends the patience of a worker that is about to start again.
     mutating func watchRuns(_ now: Instant, _ out: inout [Directive]) {
         var due: [WorkKey] = []
         for (key, item) in work where item.phase == .executing {
@@ -43,7 +43,7 @@ extension WorkerMachine {
     private mutating func startAnew(_ now: Instant, _ out: inout [Directive]) {
         guard !isLeaving, !isDraining else { return }
         restartDueAt = now + Self.leavePatience
-        leave(because: "a run does not end: the process starts anew", &out)
+        leave(because: "a run does not end: the process starts again", &out)
     }
 
     /// Whether the run of this micro-batch was written off, and still goes on.

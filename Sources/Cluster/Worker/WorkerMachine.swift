@@ -78,7 +78,7 @@ public struct WorkerMachine: Sendable {
     var isDraining = false
     /// Runs that were written off and have not ended: each has an executor for good.
     var overruns: Set<WorkKey> = []
-    /// The process is to start anew once it has drained, which it does at this time at the latest.
+    /// The process is to start again once it has drained, which it does at this time at the latest.
     var restartDueAt: Instant?
     /// The coordinator has let it go.
     var isReleased = false

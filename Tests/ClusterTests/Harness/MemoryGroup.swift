@@ -37,7 +37,7 @@ final class MemoryGroup: Sendable {
 
     var membersPath: String { "\(folder)/cgroup.procs" }
 
-    /// Processes of it that the kernel has ended for want of memory.
+    /// Processes of it that the kernel has ended for lack of memory.
     var killedCount: Int {
         get throws {
             let text = try String(
