@@ -249,7 +249,7 @@ def demonstrate(model, photos, folder):
         demo.run_reference()
         # Its measurements of the model stay for the second coordinator, which so starts in a moment. Each photo is a request of its own, so
         # larger micro-batches need not be measured.
-        options = ["--micro-batch", "1", "--state-dir", Path(folder) / "state", "--http", "127.0.0.1:0"]
+        options = ["--micro-batch", "1", "--state-dir", str(Path(folder) / "state"), "--http", "127.0.0.1:0"]
         demo.show_plan(cluster.serve(*options))
         demo.show_photos()
         demo.send_many(f"{REQUESTS} requests at once, compression by measurement (--compress auto, the default)")

@@ -1,5 +1,7 @@
 """Clusters of containers for scripts: with Docker Compose or as a stack of a swarm, each gone without a trace at its end."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -7,7 +9,9 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from processes.local_cluster import ROOT, Failed
 
@@ -18,11 +22,14 @@ ENGINE_LIMIT_S = 60
 WAIT_LIMIT_S = 120
 
 
+Found = TypeVar("Found")
+
+
 class Impossible(Exception):
     """This machine cannot run containers; the message says why."""
 
 
-def wait_until(what, condition, limit_s=WAIT_LIMIT_S):
+def wait_until(what: str, condition: Callable[[], Found], limit_s: float = WAIT_LIMIT_S) -> Found:
     """Until the condition gives something; returns that."""
     deadline = time.monotonic() + limit_s
     while not (found := condition()):
@@ -33,7 +40,7 @@ def wait_until(what, condition, limit_s=WAIT_LIMIT_S):
     return found
 
 
-def install():
+def install() -> None:
     """The packages of an engine, with apt, where something of it is missing and apt may be used."""
     if os.environ.get("AMP4EC_NO_PACKAGES") == "1" or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
@@ -53,15 +60,15 @@ def install():
 class Engine:
     """The Docker engine: the one that answers, else one that is started for the block, which needs root."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
-        self._started = None
+        self._started: subprocess.Popen[bytes] | None = None
 
     @staticmethod
-    def answers():
+    def answers() -> bool:
         return succeeds("version", limit_s=60)
 
-    def __enter__(self):
+    def __enter__(self) -> Engine:
         if not shutil.which("docker"):
             raise Impossible("there is no docker command")
         if self.answers():
@@ -81,20 +88,20 @@ class Engine:
             time.sleep(0.2)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self._started is not None and self._started.poll() is None:
             self._started.send_signal(signal.SIGTERM)
             self._started.wait(ENGINE_LIMIT_S)
 
     @staticmethod
-    def has_image(name):
+    def has_image(name: str) -> bool:
         return succeeds("image", "inspect", name)
 
 
 class Cluster(ABC):
     """What Compose and a stack have in common. `folder` is a copy of compose/, which a test may change."""
 
-    def __init__(self, folder, name, ports):
+    def __init__(self, folder: Path, name: str, ports: tuple[int, int]) -> None:
         self.folder, self.name = folder, name
         self.file = folder / "demo.yaml"
         self.environment = {**os.environ, "AMP4EC_MODELS": str(ROOT / ".models"), "AMP4EC_PORT": str(ports[0]),
@@ -108,25 +115,25 @@ class Cluster(ABC):
     def filters(self) -> list[str]:
         """What narrows a list of containers to ours, where the label alone does not."""
 
-    def containers(self, service, everything=False):
+    def containers(self, service: str, everything: bool = False) -> list[str]:
         """The ids of a service's containers, those that have ended only with `everything`."""
         key, value = self.label(service)
         return docker("ps", "--quiet", "--no-trunc", *(["--all"] if everything else []),
                     "--filter", f"label={key}={value}", *self.filters()).split()
 
-    def inspect(self, containers):
+    def inspect(self, containers: list[str]) -> list[dict[str, Any]]:
         return json.loads(docker("inspect", *containers)) if containers else []
 
-    def healthy(self, service):
+    def healthy(self, service: str) -> list[dict[str, Any]]:
         return [one for one in self.inspect(self.containers(service)) if one["State"].get("Health", {}).get("Status") == "healthy"]
 
-    def kill_one(self, service):
+    def kill_one(self, service: str) -> str:
         """SIGKILL, as if its machine had lost power."""
         victim = self.containers(service)[0]
         docker("kill", victim)
         return victim[:12]
 
-    def logs(self, service, lines=15):
+    def logs(self, service: str, lines: int = 15) -> str:
         text = ""
         for container in self.containers(service, everything=True):
             # Our programs log to standard error; what they print is a line at the start.
@@ -137,38 +144,39 @@ class Cluster(ABC):
 class Compose(Cluster):
     """`docker compose`, else `docker-compose`."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self._command = self.command()
-        if not self._command:
+    def __init__(self, folder: Path, name: str, ports: tuple[int, int]) -> None:
+        super().__init__(folder, name, ports)
+        command = self.command()
+        if command is None:
             raise Impossible("there is neither 'docker compose' nor 'docker-compose'")
+        self._command = command
 
     @staticmethod
-    def command():
+    def command() -> list[str] | None:
         for command in (["docker", "compose"], ["docker-compose"]):
             if succeeds("version", program=command):
                 return command
         return None
 
-    def _compose(self, *arguments):
+    def _compose(self, *arguments: str) -> str:
         return docker("--file", self.file, *arguments, program=self._command, environment=self.environment)
 
-    def label(self, service):
+    def label(self, service: str) -> tuple[str, str]:
         return "com.docker.compose.service", service
 
-    def filters(self):
+    def filters(self) -> list[str]:
         return ["--filter", f"label=com.docker.compose.project={self.name}"]
 
-    def up(self, *services):
+    def up(self, *services: str) -> None:
         self._compose("up", "--detach", *services)
 
-    def bring_back(self):
+    def bring_back(self) -> None:
         self.up()
 
-    def scale(self, service, count):
+    def scale(self, service: str, count: int) -> None:
         self._compose("up", "--detach", "--scale", f"{service}={count}")
 
-    def stop(self):
+    def stop(self) -> dict[str, int]:
         """SIGTERM to all; returns the exit code of each container that was running."""
         running = self.containers("coordinator") + self.containers("worker")
         # Workers are drained by a coordinator that lives.
@@ -176,42 +184,42 @@ class Compose(Cluster):
         self._compose("stop")
         return {one["Name"].lstrip("/"): one["State"]["ExitCode"] for one in self.inspect(running)}
 
-    def remove(self):
+    def remove(self) -> None:
         self._compose("down", "--volumes", "--remove-orphans")
 
 
 class Stack(Cluster):
     """`docker stack deploy` on a swarm of this one machine, which is made where there is none."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, folder: Path, name: str, ports: tuple[int, int]) -> None:
+        super().__init__(folder, name, ports)
         self._made_swarm = False
         if docker("info", "--format", "{{.Swarm.LocalNodeState}}").strip() != "active":
             docker("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
             self._made_swarm = True
 
-    def label(self, service):
+    def label(self, service: str) -> tuple[str, str]:
         return "com.docker.swarm.service.name", f"{self.name}_{service}"
 
-    def filters(self):
+    def filters(self) -> list[str]:
         return []
 
-    def up(self, *_):
+    def up(self, *_: str) -> None:
         """All services at once, in no order: a stack knows none."""
         docker("stack", "deploy", "--resolve-image", "never", "--compose-file", self.file,
              "--compose-file", self.folder / "swarm.yaml", self.name, environment=self.environment)
 
-    def bring_back(self):
+    def bring_back(self) -> None:
         """The swarm does that by itself."""
 
-    def scale(self, service, count):
+    def scale(self, service: str, count: int) -> None:
         docker("service", "scale", "--detach", f"{self.name}_{service}={count}")
 
-    def stop(self):
+    def stop(self) -> dict[str, int]:
         """A stack is not stopped, only removed: nothing is left to ask for exit codes."""
         return {}
 
-    def remove(self):
+    def remove(self) -> None:
         key, value = "com.docker.stack.namespace", self.name
         docker("stack", "rm", self.name)
         mine = ["--quiet", "--filter", f"label={key}={value}"]
@@ -225,7 +233,7 @@ class Stack(Cluster):
             docker("network", "rm", "docker_gwbridge")
 
     @staticmethod
-    def _remove_volumes(mine):
+    def _remove_volumes(mine: list[str]) -> bool:
         volumes = docker("volume", "ls", *mine).split()
         if volumes:
             succeeds("volume", "rm", *volumes)

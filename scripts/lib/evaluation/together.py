@@ -3,6 +3,7 @@ coordinator, network and pipeline, in turn one of them alone and all at once. Sh
 how a model is distributed, and a cluster on one machine still pays for them.
 """
 
+import functools
 import time
 
 from containers.clusters import wait_until
@@ -24,7 +25,7 @@ def measure(lab, cell, model, scale, times):
     """Slices of `times.slice` seconds, in each round one for each node alone and one for all: images a second of each node in each."""
     containers = {name: _start(lab, name, profile, model, scale, times, len(cell.nodes)) for name, profile in cell.nodes.items()}
     for container in containers.values():
-        wait_until(f"{container.name} answers", lambda container=container: _answers(container), START_LIMIT_S)
+        wait_until(f"{container.name} answers", functools.partial(_answers, container), START_LIMIT_S)
     names = [container.name for container in containers.values()]
     slices = []
     stopped: set[str] = set()

@@ -16,7 +16,7 @@ PAYLOAD = 1_400
 ON_ETHERNET = PAYLOAD + 14 + 20 + 8
 
 
-def burn(cores, seconds, mebibytes):
+def burn(cores: float, seconds: float, mebibytes: int) -> None:
     # Written, so that the pages are there.
     held = bytearray(b"\x01") * (mebibytes << 20)
     begin, before = time.monotonic(), time.process_time()
@@ -29,7 +29,7 @@ def burn(cores, seconds, mebibytes):
     print(time.process_time() - before, len(held))
 
 
-def exchange(own_port, host, port, rate, seconds):
+def exchange(own_port: int, host: str, port: int, rate: float, seconds: float) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("", own_port))
         sock.setblocking(False)

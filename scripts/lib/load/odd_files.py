@@ -8,13 +8,14 @@ import struct
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 GIB = 1 << 30
 MIB = 1 << 20
 
 
-def sparse(path, size, head=b"", tail=b""):
+def sparse(path: Path, size: int, head: bytes = b"", tail: bytes = b"") -> None:
     with path.open("wb") as file:
         file.write(head)
         file.truncate(size)
@@ -22,14 +23,14 @@ def sparse(path, size, head=b"", tail=b""):
         file.write(tail)
 
 
-def npy_header(text, version=1):
+def npy_header(text: str, version: int = 1) -> bytes:
     form, room = ("<H", 10) if version == 1 else ("<I", 12)
     text += " " * (-(room + len(text) + 1) % 64) + "\n"
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack(form, len(text)) + text.encode("latin1")
 
 
-def arrays(folder):
-    def header(items, dtype="<f4"):
+def arrays(folder: Path) -> None:
+    def header(items: int, dtype: str = "<f4") -> bytes:
         return npy_header(f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({items}, 3, 32, 32), }}")
 
     # Right in every way, and larger than what the process may have.
@@ -63,8 +64,8 @@ def arrays(folder):
     sparse(folder / "sparse.npz", 4 * GIB, b"PK\3\4")
 
 
-def png(width, height, rows):
-    def chunk(kind, data):
+def png(width: int, height: int, rows: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
@@ -74,9 +75,9 @@ def png(width, height, rows):
     return head + chunk(b"zTXt", b"text\0\0" + zlib.compress(bytes(8 * MIB), 9)) + chunk(b"IDAT", b"".join(data)) + chunk(b"IEND", b"")
 
 
-def jpeg(width, height, scans):
+def jpeg(width: int, height: int, scans: int) -> bytes:
     """Grey, of one colour, with as many scans as one likes: each block is one code of a bit."""
-    def segment(marker, data):
+    def segment(marker: int, data: bytes) -> bytes:
         return bytes([0xff, marker]) + struct.pack(">H", len(data) + 2) + data
 
     progressive = scans > 1
@@ -96,7 +97,7 @@ def jpeg(width, height, scans):
     return out + b"\xff\xd9"
 
 
-def pictures(folder):
+def pictures(folder: Path) -> None:
     (folder / "huge.png").write_bytes(png(100_000, 100_000, 10))
     (folder / "large.png").write_bytes(png(9_900, 9_900, 9_900))
     sparse(folder / "sparse.png", 4 * GIB, png(32, 32, 32))
@@ -106,7 +107,7 @@ def pictures(folder):
     sparse(folder / "sparse.jpg", 4 * GIB, b"\xff\xd8\xff\xe0")
 
 
-def compose(folder):
+def compose(folder: Path) -> None:
     sparse(folder / "sparse.yaml", 4 * GIB, b"services:\n")
     (folder / "deep.yaml").write_text("services: " + "[" * 500_000)
     (folder / "deep-block.yaml").write_text("".join(" " * depth + "a:\n" for depth in range(1_300)))
@@ -119,18 +120,21 @@ def compose(folder):
     (folder / "one-key.yaml").write_text("services:\n  ? " + "k" * 1_000_000 + "\n")
 
 
-def models(folder, model):
+def models(folder: Path, model: Path) -> None:
     sparse(folder / "sparse.pt", 8 * GIB, b"PK\3\4")
     sparse(folder / "sparse-pickle.pt", 8 * GIB, b"\x80\x02")
 
-    def changed(name, edit):
+    def changed(name: str, edit: Callable[[str, bytes], tuple[bytes, int]]) -> None:
         with zipfile.ZipFile(model) as source, zipfile.ZipFile(folder / name, "w") as target:
             for entry in source.infolist():
                 data, compression = edit(entry.filename, source.read(entry))
                 target.writestr(entry.filename, data, compression)
 
     stored, deflated = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
-    is_manifest = lambda name: name.endswith("amp4ec.json")  # noqa: E731
+
+    def is_manifest(name: str) -> bool:
+        return name.endswith("amp4ec.json")
+
     changed("deep-manifest.pt", lambda name, data: (b"[" * 1_000_000 if is_manifest(name) else data, stored))
     changed("long-manifest.pt", lambda name, data: (
         json.dumps({"name": "m", "inputs": [], "labels": ["x" * 100] * 600_000}).encode() if is_manifest(name) else data, stored))
@@ -146,13 +150,14 @@ def models(folder, model):
             target.writestr(f"m/{number}", b"")
 
 
-def main():
+def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     arrays(folder)
     pictures(folder)
     compose(folder)
-    models(folder, sys.argv[2])
+    if len(sys.argv) > 2:
+        models(folder, Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

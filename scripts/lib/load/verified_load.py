@@ -8,6 +8,9 @@ import struct
 import subprocess
 import zipfile
 from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from processes.local_cluster import Failed, Process
 
@@ -19,14 +22,14 @@ LONGEST_S = 24 * 3600
 END_LIMIT_S = 90
 
 
-def npy(shape, dtype, values):
+def npy(shape: Sequence[int], dtype: str, values: bytes) -> bytes:
     """An array as a .npy file's bytes; `dtype` in NumPy's short form."""
     header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({', '.join(map(str, shape))},), }}"
     header += " " * (-(len(header) + 11) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values
 
 
-def make_items(model, path, seed):
+def make_items(model: Path, path: Path, seed: int) -> None:
     """Writes random inputs for the model, as many items as `ITEMS`, as its manifest describes them."""
     with zipfile.ZipFile(model) as archive:
         manifests = [name for name in archive.namelist() if name.endswith("/amp4ec.json")]
@@ -50,7 +53,7 @@ def make_items(model, path, seed):
             archive.writestr(spec["name"] + ".npy", made)
 
 
-def make_reference(products, model, items, path):
+def make_reference(products: Path, model: Path, items: Path, path: Path) -> None:
     """The whole model's outputs for the items, a few at a time, in one process: no request will be of all of them."""
     command = [products / "amp4ec", "reference", "--model", model, "--input", items, "--output", path, "--batch", "4"]
     result = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -62,25 +65,26 @@ def make_reference(products, model, items, path):
 class Load:
     """One bench under way. `replies` are its replies so far: dictionaries as in the timeline, with `at` in seconds since 1970."""
 
-    def __init__(self, products, folder, name, prefix, address, items, reference, batch, concurrency, seed):
+    def __init__(self, products: Path, folder: Path, name: str, prefix: list[str], address: str, items: Path, reference: Path, batch: int,
+                 concurrency: int, seed: int) -> None:
         self._path = folder / f"{name}.jsonl"
         self._offset = 0
-        self._start = None
+        self._start: float | None = None
         self._rest = b""
-        self.replies = []
+        self.replies: list[dict[str, Any]] = []
         self._process = Process(name, [
             *prefix, products / "amp4ec", "bench", "--json", "--coordinator", address, "--input", items, "--verify", reference,
             "--batch", batch, "--concurrency", concurrency, "--distinct", ITEMS, "--seed", seed, "--duration", f"{LONGEST_S}s",
             "--timeline", self._path], folder)
 
-    def poll(self):
+    def poll(self) -> list[dict[str, Any]]:
         """Reads what has come since; a bench that has ended is a failure."""
         if not self._process.is_running:
             raise Failed(f"the bench ended by itself.{self._process.last_words()}")
         self._read()
         return self.replies
 
-    def _read(self):
+    def _read(self) -> None:
         if not self._path.exists():
             return
         with open(self._path, "rb") as file:
@@ -95,7 +99,7 @@ class Load:
                 line["at"] = self._start + line["at_ms"] / 1e3
                 self.replies.append(line)
 
-    def finish(self):
+    def finish(self) -> dict[str, Any]:
         """Ends the sending; returns the bench's own report."""
         self._process.send(signal.SIGINT)
         text, code = self._process.output(END_LIMIT_S)
@@ -104,20 +108,20 @@ class Load:
             raise Failed(f"the bench ended with exit code {code} and no report.{self._process.last_words()}")
         return json.loads(text)
 
-    def kill(self):
+    def kill(self) -> None:
         self._process.kill()
 
     # What the replies say.
 
-    def rate(self, begin, end):
+    def rate(self, begin: float, end: float) -> float:
         """Items of right replies in each second of the span."""
         return sum(reply["items"] for reply in self.replies if reply["ok"] and begin < reply["at"] <= end) / (end - begin)
 
-    def longest_gap(self, begin, end):
+    def longest_gap(self, begin: float, end: float) -> float:
         """The longest time without a right reply that touches the span, in seconds; what has not ended counts up to the last reply."""
         times = [reply["at"] for reply in self.replies if reply["ok"]]
         return max((after - before for before, after in itertools.pairwise(times) if after > begin and before < end), default=0.0)
 
-    def answered(self, moment):
+    def answered(self, moment: float) -> int:
         """How many of the requests that were under way at that moment have been answered."""
         return sum(reply["at"] - reply["latency_ms"] / 1e3 <= moment < reply["at"] for reply in self.replies)

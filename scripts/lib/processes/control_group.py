@@ -15,7 +15,7 @@ class NoControlGroups(Exception):
 
 
 class ControlGroup:
-    def __init__(self, name, cores, comes_first=False, memory_bytes=None):
+    def __init__(self, name: str, cores: float, comes_first: bool = False, memory_bytes: int | None = None) -> None:
         """
         - cores: the quota; the whole machine's cores limit nothing, and the usage is still counted by itself.
         - comes_first: the quota is to stop the processes in it, not other programs of this machine.
@@ -46,7 +46,7 @@ class ControlGroup:
             self.remove()
             raise NoControlGroups(f"no control group with a CPU quota can be made ({error}): run it as root, outside a container") from None
 
-    def set_quota(self, cores, period_us=PERIOD_US):
+    def set_quota(self, cores: float, period_us: int = PERIOD_US) -> None:
         quota = int(cores * period_us)
         if self._is_v1:
             (self._cpu / "cpu.cfs_period_us").write_text(str(period_us))
@@ -55,17 +55,17 @@ class ControlGroup:
             (self._cpu / "cpu.max").write_text(f"{quota} {period_us}")
         self.cores = cores
 
-    def enter(self):
+    def enter(self) -> list[str]:
         """What to put before a command so that it runs in the group."""
         joins = " && ".join(f'echo $$ > "{folder}/cgroup.procs"' for folder in self.folders)
         return ["sh", "-c", f'{joins} && exec "$@"', "sh"]
 
-    def throttled(self):
+    def throttled(self) -> tuple[int, int]:
         """Periods so far, and those in which the quota ran out."""
         counts = dict(line.split() for line in (self._cpu / "cpu.stat").read_text().splitlines())
         return int(counts["nr_periods"]), int(counts["nr_throttled"])
 
-    def remove(self):
+    def remove(self) -> None:
         deadline = time.monotonic() + EMPTY_LIMIT_S
         for folder in self.folders:
             while folder.exists():
@@ -76,7 +76,7 @@ class ControlGroup:
                         raise
                     time.sleep(0.05)
 
-    def memory_used_bytes(self):
+    def memory_used_bytes(self) -> int:
         """Without the file pages that the kernel would give back."""
         usage = self._memory / ("memory.usage_in_bytes" if self._is_v1 else "memory.current")
         values = dict(line.split() for line in (self._memory / "memory.stat").read_text().splitlines())

@@ -3,6 +3,8 @@
 Whatever ends the script ends them too, and nothing else: each is a child of this process, known by its own handle.
 """
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
@@ -12,9 +14,11 @@ import signal
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, AnyStr
+from types import TracebackType
+from typing import IO, Any, AnyStr
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCTS = ROOT / ".build" / "release"
@@ -25,11 +29,15 @@ STOP_LIMIT_S = 10
 PR_SET_PDEATHSIG = 1
 
 
+#: A word of a command.
+Argument = str | os.PathLike[str] | int | float
+
+
 class Failed(Exception):
     """Something did not work; the message says what, for people."""
 
 
-def _end_with_parent():
+def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -42,7 +50,7 @@ def piped(stream: IO[AnyStr] | None) -> IO[AnyStr]:
 class Process:
     """One program, started; its log goes to a file in `folder`."""
 
-    def __init__(self, name, command, folder):
+    def __init__(self, name: str, command: Sequence[Argument], folder: str | os.PathLike[str]) -> None:
         self.name = name
         self.log = Path(folder) / f"{name}.log"
         self._pending = b""
@@ -54,10 +62,10 @@ class Process:
         self._output = piped(self._child.stdout)
 
     @property
-    def pid(self):
+    def pid(self) -> int:
         return self._child.pid
 
-    def wait_for(self, prefix):
+    def wait_for(self, prefix: str) -> str:
         """The rest of the first line of its output that begins with `prefix`."""
         deadline = time.monotonic() + START_LIMIT_S
         output = self._output.fileno()
@@ -74,28 +82,28 @@ class Process:
                 raise Failed(f"{self.name} ended with exit code {self._child.wait()} instead of starting.{self.last_words()}")
             self._pending += chunk
 
-    def last_words(self):
+    def last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-5:]
         return "".join(f"\n    {line}" for line in lines)
 
-    def resident_bytes(self):
+    def resident_bytes(self) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise Failed(f"{self.name} is no longer running.{self.last_words()}")
 
     @property
-    def is_running(self):
+    def is_running(self) -> bool:
         return self._child.poll() is None
 
-    def signal(self):
+    def signal(self) -> None:
         self.send(signal.SIGTERM)
 
-    def send(self, number):
+    def send(self, number: int) -> None:
         if self.is_running:
             self._child.send_signal(number)
 
-    def output(self, limit_s):
+    def output(self, limit_s: float) -> tuple[str, int]:
         """What it still writes until its end, and its exit code."""
         try:
             text, _ = self._child.communicate(timeout=limit_s)
@@ -104,13 +112,13 @@ class Process:
             raise Failed(f"{self.name} did not end within {limit_s} s.{self.last_words()}") from None
         return text.decode(), self._child.returncode
 
-    def kill(self):
+    def kill(self) -> None:
         """SIGKILL: no last word, no clean-up; gone on return. One that is gone already is fine."""
         self._child.kill()
         self._child.wait()
         self._output.close()
 
-    def log_lines(self):
+    def log_lines(self) -> list[tuple[float, str]]:
         """Each line of its log so far: seconds, and the rest."""
         lines = []
         for line in self.log.read_text(errors="replace").splitlines():
@@ -119,7 +127,7 @@ class Process:
                 lines.append((datetime.fromisoformat(found[1]).timestamp(), found[2]))
         return lines
 
-    def wait(self):
+    def wait(self) -> int:
         """Its exit code; a process that does not stop in time is killed, and that counts as a failure of it."""
         try:
             code = self._child.wait(STOP_LIMIT_S)
@@ -135,16 +143,17 @@ class Process:
 class LocalCluster:
     """Workers that run as long as the block, and one coordinator at a time."""
 
-    def __init__(self, folder, model, workers):
+    def __init__(self, folder: str | os.PathLike[str], model: str | os.PathLike[str], workers: int) -> None:
         self.folder, self.model = folder, model
         self.count = workers
         self.workers: list[Process] = []
         self.coordinator: Process | None = None
-        self.address: str | None = None
+        #: Where the coordinator listens; empty until there is one.
+        self.address = ""
         self._addresses: list[str] = []
         self._started = 0
 
-    def __enter__(self):
+    def __enter__(self) -> LocalCluster:
         try:
             for number in range(1, self.count + 1):
                 self.workers.append(self._start_worker(f"w{number}"))
@@ -156,20 +165,20 @@ class LocalCluster:
             raise
         return self
 
-    def _start_worker(self, name, port="0"):
+    def _start_worker(self, name: str, port: str = "0") -> Process:
         return Process(name, [PRODUCTS / "amp4ec-worker", "--listen", f"127.0.0.1:{port}", "--name", name], self.folder)
 
-    def worker(self, name):
+    def worker(self, name: str) -> Process:
         return next(worker for worker in self.workers if worker.name == name)
 
-    def restart_worker(self, name):
+    def restart_worker(self, name: str) -> None:
         """A new process under the name and at the address of one that has ended."""
         index = next(index for index, worker in enumerate(self.workers) if worker.name == name)
         port = self._addresses[index].rsplit(":", 1)[1]
         self.workers[index] = self._start_worker(name, port)
         self.workers[index].wait_for("listening on ")
 
-    def serve(self, *options):
+    def serve(self, *options: Argument) -> float:
         """Starts a coordinator over the workers; returns the seconds until the model served."""
         began = time.monotonic()
         self._started += 1
@@ -183,23 +192,23 @@ class LocalCluster:
         self.coordinator.wait_for("ready: ")
         return time.monotonic() - began
 
-    def stop_coordinator(self):
+    def stop_coordinator(self) -> None:
         coordinator, self.coordinator = self.coordinator, None
         self._stop([coordinator] if coordinator is not None else [])
 
-    def ask(self, command, *arguments):
+    def ask(self, command: str, *arguments: Argument) -> dict[str, Any]:
         """What `amp4ec COMMAND --json` says."""
         return amp4ec(command, "--coordinator", self.address, "--json", *arguments)
 
-    def status(self):
+    def status(self) -> dict[str, Any]:
         return self.ask("status")
 
-    def quick_status(self):
+    def quick_status(self) -> dict[str, Any]:
         """The same over HTTP, in a few milliseconds: for what is over before a command has started. It needs `serve("--http", …)`."""
         with urllib.request.urlopen(f"http://{self.http}/status", timeout=START_LIMIT_S) as reply:
             return json.load(reply)
 
-    def wait_for_status(self, what, condition):
+    def wait_for_status(self, what: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The first status that is as wanted."""
         deadline = time.monotonic() + START_LIMIT_S
         while True:
@@ -210,18 +219,18 @@ class LocalCluster:
                 words = self.coordinator.last_words() if self.coordinator is not None else ""
                 raise Failed(f"not within {START_LIMIT_S} s: {what}.{words}")
 
-    def begin(self, command, *arguments):
+    def begin(self, command: str, *arguments: Argument) -> Background:
         """As `ask`, but in the background: what is returned gives the answer by its `result()`."""
         return Background(command, "--coordinator", self.address, "--json", *arguments)
 
-    def stop(self):
+    def stop(self) -> None:
         """Tells all to stop; fails unless each ends with exit code 0."""
         running = [process for process in [self.coordinator, *self.workers] if process is not None]
         self.coordinator, self.workers = None, []
         self._stop(running)
 
     @staticmethod
-    def _stop(processes):
+    def _stop(processes: list[Process]) -> None:
         for process in processes:
             process.signal()
         problems = []
@@ -235,7 +244,7 @@ class LocalCluster:
         if problems:
             raise Failed("\n".join(problems))
 
-    def __exit__(self, kind, value, trace):
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self.stop()
         except Failed:
@@ -247,24 +256,24 @@ class LocalCluster:
 class Background:
     """A run of the command beside what the script does meanwhile."""
 
-    def __init__(self, command, *arguments):
+    def __init__(self, command: str, *arguments: Argument) -> None:
         self.command = command
         self._child = subprocess.Popen(
             [str(PRODUCTS / "amp4ec"), command, *(str(argument) for argument in arguments)], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_end_with_parent)
 
     @property
-    def is_running(self):
+    def is_running(self) -> bool:
         return self._child.poll() is None
 
-    def result(self):
+    def result(self) -> dict[str, Any]:
         output, errors = self._child.communicate()
         if self._child.returncode != 0:
             raise Failed(f"amp4ec {self.command} ended with exit code {self._child.returncode}: {errors.strip()}")
         return json.loads(output)
 
 
-def amp4ec(command, *arguments):
+def amp4ec(command: str, *arguments: Argument) -> dict[str, Any]:
     """Runs the command and reads the JSON object that it prints."""
     result = subprocess.run(
         [str(PRODUCTS / "amp4ec"), command, *(str(argument) for argument in arguments)],
