@@ -64,7 +64,7 @@ struct RuleTests {
         Case("a forced cast", TextRules.crashes, "Sources/Wire/A.swift", "let a = b as" + "! Int", [1]),
         Case("a silent end", TextRules.crashes, "Sources/Wire/A.swift", "default: fatalError" + "()", [1]),
         Case("an end that says why", TextRules.crashes, "Sources/Wire/A.swift", "fatalError(\"the lock is held\")", []),
-        Case("somebody's home", TextRules.privatePaths, "docs/a.md", "in `/ho" + "me/ann/models`", [1]),
+        Case("somebody's home", TextRules.privatePaths, "docs/planning.md", "in `/ho" + "me/ann/models`", [1]),
         Case("the superuser's home", TextRules.privatePaths, "Makefile", "A=/ro" + "ot/.cache", [1]),
         Case("a variable's name", TextRules.privatePaths, "scripts/setup", "cd \"$root/scripts\"; cd a/ro" + "ot/b", []),
     ]
@@ -74,7 +74,7 @@ struct RuleTests {
         Case("a long script", LayoutRules.length, "scripts/setup", String(repeating: "\n", count: 500), [401]),
         Case("just short enough", LayoutRules.length, "Sources/Wire/A.swift", String(repeating: "\n", count: 400), []),
         Case("a named exception", LayoutRules.length, "Sources/CTorch/CTorch.cpp", String(repeating: "\n", count: 900), []),
-        Case("a document may be long", LayoutRules.length, "docs/a.md", String(repeating: "\n", count: 900), []),
+        Case("a document may be long", LayoutRules.length, "docs/planning.md", String(repeating: "\n", count: 900), []),
     ]
 
     @Test("a file", arguments: imports + texts + layouts)
@@ -110,10 +110,32 @@ struct RuleTests {
         #expect(LayoutRules.script(SourceFile("scripts/lib/a.sh", text), isExecutable: isExecutable).isEmpty)
     }
 
+    @Test("another version than the product's is found, and a list of changes that does not begin with it")
+    func version() {
+        let (current, other) = ("7.8" + ".9", "7.8" + ".8")
+        #expect(VersionRules.current(SourceFile("a", "public static let current = \"\(current)\"")) == current)
+        let text = """
+            amp4ec:\(current) amp4ec:latest torch==2.0.0
+            amp4ec:\(other)
+            amp4ec:\(current) amp4ec-\(other)-linux
+            newTag: "\(other)"
+            """
+        #expect(VersionRules.mentions(SourceFile("a", text), current: current).map(\.line) == [2, 3, 4])
+        let headings = [
+            ("# Changes\n## \(current) (soon)\n## \(other) (then)", []), ("\n## \(other) (then)\n## \(current) (soon)", [2]),
+            ("", [1]),
+        ]
+        for (text, lines) in headings {
+            #expect(VersionRules.heading(SourceFile("a", text), current: current).map(\.line) == lines)
+        }
+    }
+
     @Test("a link that leads nowhere is found; addresses and places in a page are left alone")
     func links() {
-        let page = SourceFile("docs/a.md", "[b](b.md), [up](../README.md#x)\n[gone](c.md) [web](https://example.org) [here](#x)")
-        let found = LayoutRules.links(page) { ["docs/b.md", "README.md"].contains($0) }
+        let gone = "gone" + ".md"
+        let text = "[b](json.md), [up](../README.md#x)\n[gone](\(gone)) [web](https://example.org) [here](#x)"
+        let page = SourceFile("docs/planning.md", text)
+        let found = LayoutRules.links(page) { ["docs/json.md", "README.md"].contains($0) }
         #expect(found.map(\.line) == [2])
     }
 }

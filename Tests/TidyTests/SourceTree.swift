@@ -40,7 +40,7 @@ struct SourceTree: Sendable {
 
     /// What is ours to keep tidy. Anything else at the top is built, downloaded or made, and ignored by git.
     private static let topFolders = [
-        "Sources", "Tests", "Fuzz", "Benchmarks", "Mutants", "scripts", "docs", "proto", "compose", "examples", ".ci",
+        "Sources", "Tests", "Fuzz", "Benchmarks", "Mutants", "scripts", "docs", "proto", "compose", "deploy", "examples", ".ci",
     ]
 
     /// Reads every file of the repository that is text; others (images, arrays, archives) have no lines to check.

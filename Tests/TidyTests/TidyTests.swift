@@ -24,6 +24,7 @@ struct TidyTests {
         Rule(name: "nothing crashes without a message", check: TextRules.crashes),
         Rule(name: "no path of one machine", check: TextRules.privatePaths),
         Rule(name: "files are short enough to read", check: LayoutRules.length),
+        Rule(name: "no section of a document that is not here", check: ReferenceRules.sections),
     ]
 
     @Test("each file", arguments: rules)
@@ -57,6 +58,31 @@ struct TidyTests {
             tree.violations { file in
                 LayoutRules.links(file) { manager.fileExists(atPath: SourceTree.root.appending(path: $0).path()) }
             })
+    }
+
+    @Test("documents that are named are in the repository")
+    func documents() {
+        let paths = Set(tree.files.map(\.path))
+        expectNone(tree.violations { ReferenceRules.documents($0, paths: paths) })
+    }
+
+    @Test("no block of ten lines stands in two places")
+    func duplicates() {
+        let blocks = DuplicateRules.blocks(tree.files)
+        expectNone(blocks.filter { !DuplicateRules.isExcepted($0) }.map(\.violation))
+        for exception in DuplicateRules.exceptions {
+            #expect(blocks.contains { exception.files == $0.files }, "no longer needed: \(exception.files)")
+        }
+        // It reads what it is there to read.
+        #expect(tree.files.count(where: DuplicateRules.isChecked) > 100)
+    }
+
+    @Test("one version everywhere, and what is new in it is said")
+    func version() throws {
+        let source = try #require(tree.files.first { $0.path == VersionRules.source })
+        let current = try #require(VersionRules.current(source))
+        expectNone(tree.violations { VersionRules.mentions($0, current: current) })
+        expectNone(VersionRules.heading(try #require(tree.files.first { $0.path == VersionRules.changes }), current: current))
     }
 
     private func expectNone(_ violations: [Violation], sourceLocation: SourceLocation = #_sourceLocation) {
