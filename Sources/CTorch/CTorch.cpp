@@ -1458,6 +1458,106 @@ struct amp_torch_model : LayeredGraph {
     }
 };
 
+// ---- What follows a convolution ----
+
+namespace {
+
+// Whether oneDNN does all of an operator as libtorch does. ConvertFrozenOpsToMKLDNN gives it what follows a convolution by the operator's name
+// alone; where oneDNN lacks what the arguments ask for, the pass throws, or the partition at its first run, or its results are wrong without a
+// word (average pools that count a border that is not there; the sum of a value with a multiple of itself).
+bool isWholeInOneDNN(const Node *node) {
+    const auto constant = [&](const char *name) { return toIValue(node->namedInput(name)); };
+    const auto isNone = [&](const char *name) {
+        const auto value = constant(name);
+        return value && value->isNone();
+    };
+    const auto isFalse = [&](const char *name) {
+        const auto value = constant(name);
+        return value && value->isBool() && !value->toBool();
+    };
+    const auto isDouble = [&](const char *name) {
+        const auto value = constant(name);
+        return value && value->isDouble();
+    };
+    const auto isOnes = [&](const char *name) {
+        const auto value = constant(name);
+        if (value && value->isInt()) return value->toInt() == 1;
+        if (!value || !value->isIntList()) return false;
+        const auto numbers = value->toIntVector();
+        return std::all_of(numbers.begin(), numbers.end(), [](int64_t number) { return number == 1; });
+    };
+    switch (node->kind()) {
+        // Only extents that the result's divide.
+        case aten::adaptive_avg_pool2d:
+            return isOnes("output_size");
+        case aten::max_pool2d:
+        case aten::max_pool3d:
+            return isOnes("dilation");
+        case aten::avg_pool2d:
+        case aten::avg_pool3d:
+            return isNone("divisor_override") && isFalse("ceil_mode");
+        case aten::gelu: {
+            const auto value = constant("approximate");
+            return value && value->isString() && value->toStringRef() == "none";
+        }
+        case aten::batch_norm:
+            return !isNone("weight") && !isNone("bias") && !isNone("running_mean") && !isNone("running_var");
+        case aten::add: {
+            const auto value = constant("alpha");
+            return value && value->isScalar() && value->toScalar().equal(1);
+        }
+        case aten::hardtanh:
+            return isDouble("min_val") && isDouble("max_val");
+        case aten::clamp:
+            return isDouble("min") && isDouble("max");
+        default:
+            return true;
+    }
+}
+
+// A detach before an operator is what the pass does not look through; without gradients it does nothing.
+void keepFromOneDNN(Graph &graph) {
+    std::vector<Node *> kept;
+    forEachNode(graph.block(), [&](Node *node) {
+        if (node->maybeSchema() && !isWholeInOneDNN(node)) kept.push_back(node);
+    });
+    for (Node *node : kept) {
+        for (size_t index = 0; index < node->inputs().size(); index++) {
+            if (!node->input(index)->type()->cast<c10::TensorType>() || isConstant(node->input(index))) continue;
+            Node *detach = graph.create(aten::detach, {node->input(index)})->insertBefore(node);
+            node->replaceInput(index, detach->output());
+        }
+    }
+}
+
+void removeDetaches(Graph &graph) {
+    std::vector<Node *> found;
+    forEachNode(graph.block(), [&](Node *node) {
+        if (node->kind() == aten::detach) found.push_back(node);
+    });
+    for (Node *node : found) {
+        node->output()->replaceAllUsesWith(node->input());
+        node->destroy();
+    }
+}
+
+// Convolutions and what follows them by oneDNN, in its own layouts; as it was where the pass cannot do it.
+std::shared_ptr<Graph> convertedToOneDNN(const std::shared_ptr<Graph> &graph) {
+    auto converted = graph->copy();
+    keepFromOneDNN(*converted);
+    try {
+        torch::jit::ConvertFrozenOpsToMKLDNN(converted);
+    } catch (const std::bad_alloc &) {
+        throw;
+    } catch (const std::exception &) {
+        return graph;
+    }
+    removeDetaches(*converted);
+    return converted;
+}
+
+}  // namespace
+
 // ---- Partitions ----
 
 struct amp_torch_partition {
@@ -1476,7 +1576,7 @@ struct amp_torch_partition {
         weightBytes = weights.bytes;
         if (optimized) {
             torch::jit::OptimizeFrozenGraph(graph);
-            torch::jit::ConvertFrozenOpsToMKLDNN(graph);
+            graph = convertedToOneDNN(graph);
             torch::jit::FrozenLinearTranspose(graph);
             torch::jit::EliminateDeadCode(graph);
         }

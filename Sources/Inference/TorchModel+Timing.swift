@@ -40,14 +40,30 @@ extension TorchModel {
         let dealt = OptimizedTimes.deal(
             nodes.map { ($0.name, $0.milliseconds) }, to: analysis.layers.map { ($0.operator, $0.macs != nil) })
         var samples: [Double] = []
+        var outputs: [Tensor] = []
         for _ in 0..<repetitions {
             let start = threadMilliseconds()
-            _ = try whole.run(inputs)
+            outputs = try whole.run(inputs)
             samples.append(threadMilliseconds() - start)
         }
+        try Self.check(optimized: outputs, against: tensors(crossing: layerCount, inputs: inputs))
         // Timing node by node costs a little at each node; the sum is known.
         let scale = lowerQuartile(samples) / max(dealt.reduce(0, +), .leastNormalMagnitude)
         return dealt.map { $0 * scale }
+    }
+
+    /// Folding and fusing stay four powers of ten below it; what is further off is no rounding.
+    private static let largestDifference = 0.1
+
+    /// libtorch's optimiser may be wrong where an operator has unusual arguments.
+    static func check(optimized: [Tensor], against exact: [Tensor]) throws(InferenceError) {
+        for (index, (actual, reference)) in zip(optimized, exact).enumerated() where reference.dtype == .float32 {
+            guard let values = reference.values(as: Float.self), values.contains(where: { $0 != 0 }) else { continue }
+            let error = Comparison.relativeError([actual], [reference])
+            guard error <= largestDifference else {
+                throw InferenceError(.unsupported, "output \(index) differs by \(error) (relative)")
+            }
+        }
     }
 }
 

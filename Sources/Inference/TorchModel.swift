@@ -118,7 +118,12 @@ public final class TorchModel: @unchecked Sendable {
             return ModelAnalysis(layers: layers, cuts: (0...layerCount).map(describeCut), weightBytes: weightBytes)
         }
         guard optimized, repetitions > 0 else { return exact }
-        return exact.timed(try optimizedMilliseconds(exact, inputs: inputs, repetitions: repetitions))
+        do {
+            return exact.timed(try optimizedMilliseconds(exact, inputs: inputs, repetitions: repetitions))
+        } catch where error.code != .outOfMemory {
+            throw InferenceError(
+                error.code, "the model runs as it is written, and fails as libtorch optimises it: \(error.message); use --optimize O0")
+        }
     }
 
     /// The layers `range` as an archive that ``InferenceEngine/loadPartition(archive:optimized:)`` reads.

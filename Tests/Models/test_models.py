@@ -848,6 +848,32 @@ class Lengths(nn.Module):
         return self.cell(packed)[1][0]
 
 
+class PartlyFused(nn.Module):
+    """Operators behind convolutions that the library of fused convolutions has only in part."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolutions = nn.ModuleList([nn.Conv2d(3, 6, 3, padding=1), *(nn.Conv2d(6, 6, 3, padding=1) for _ in range(7))])
+        self.norm = nn.BatchNorm2d(6, affine=False)
+        self.norm.running_mean.uniform_(0, 0.1)
+        self.head = nn.Linear(24, 5)
+        for layer in (*self.convolutions, self.head):
+            nn.init.kaiming_normal_(layer.weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        first, second, third, fourth, fifth, sixth, seventh, eighth = self.convolutions
+        x = first(image).clamp(min=-1)
+        x = F.hardtanh(second(x), -2, 20)
+        x = F.gelu(third(x), approximate="tanh")
+        x = F.max_pool2d(fourth(x), 2, dilation=2)
+        x = F.avg_pool2d(fifth(x), 2, stride=1, divisor_override=3)
+        x = self.norm(torch.relu(sixth(x)))
+        x = F.avg_pool2d(seventh(x), 3, ceil_mode=True)
+        x = eighth(x)
+        x = F.adaptive_avg_pool2d(torch.add(x, x, alpha=2), 2)
+        return self.head(x.flatten(1))
+
+
 class FivePoolings(nn.Module):
     """Pictures of any size above 32 × 32."""
 
@@ -932,6 +958,8 @@ def model_table():
         "batch-mean": (BatchMean(), lambda n: [torch.randn(n, 10)], [("x", ["N", 10])], [("scores", ["N", 4])], False),
         "sequence-first": (
             SequenceFirst(), lambda n: [torch.randn(7, n, 8)], [("sequence", [7, "N", 8])], [("scores", [7, "N", 5])], False),
+        "partly-fused": (
+            PartlyFused(), lambda n: [torch.randn(n, 3, 20, 20)], [("image", ["N", 3, 20, 20])], [("scores", ["N", 5])], False),
         "in-place": (InPlace(), lambda n: [torch.randn(n, 12)], [("x", ["N", 12])], [("scores", ["N", 6])], False),
         "picky": (Picky(), lambda n: [torch.rand(n, 8)], [("x", ["N", 8])], [("scores", ["N", 3])], True),
         "pixels": (
