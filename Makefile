@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluate evaluate-short lint format mutants fuzz-inputs sanitize clean models zoo
+.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluation-image evaluate evaluate-short lint format mutants fuzz-inputs sanitize clean models zoo
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -92,13 +92,14 @@ measure-plans: build models ## predicted and measured throughput on three worker
 bench-planning: setup ## how plans and node selection grow; writes docs/planning-growth.md
 	@scripts/bench-planning
 
-# As for bench: nothing else may run meanwhile. The image is made only where it is missing; `make image` brings it up to date.
-evaluate: build models ## the paper's evaluation in containers (root or docker group); takes about two hours and goes on where it stopped
+evaluation-image:
 	@docker image inspect amp4ec:latest >/dev/null 2>&1 || scripts/image
+
+# As for bench: nothing else may run meanwhile. The image is made only where it is missing; `make image` brings it up to date.
+evaluate: build models evaluation-image ## the paper's evaluation in containers (root or docker group); takes about two hours and goes on where it stopped
 	@scripts/evaluate $(EVALUATE)
 
-evaluate-short: build models ## the same with short windows, about seven minutes; its ratios beside those of docs/evaluation
-	@docker image inspect amp4ec:latest >/dev/null 2>&1 || scripts/image
+evaluate-short: build models evaluation-image ## the same with short windows, about seven minutes; its ratios beside those of docs/evaluation
 	@scripts/evaluate --short --against docs/evaluation/ratios.json $(EVALUATE)
 
 lint: setup ## check formats, generated code, Python (ruff, mypy), bash and YAML; changes nothing

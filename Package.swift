@@ -169,6 +169,9 @@ let package = Package(
         .executableTarget(
             name: "PlanningBench", dependencies: ["Planning"], path: "Benchmarks/PlanningBench", swiftSettings: swift),
 
+        .executableTarget(
+            name: "WireBench", dependencies: ["Tensors", "Wire"], path: "Benchmarks/WireBench", swiftSettings: swift),
+
         // Built with everything else, so that what the README shows compiles.
         .executableTarget(
             name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),

@@ -71,6 +71,7 @@ import Wire
         var edges = EdgeMessages(seed: seed, nodes: ["w", "v", "u"], partitions: partitions)
         var driver = WorkerDriver.serving(executors: 2, slots: 8, slotBytes: 1 << 30)
         var held: [WorkKey] = []
+        var said = 0
         for number in 0..<250 {
             var out: [WorkerMachine.Directive] = []
             switch edges.random.int(in: 0...9) {
@@ -105,10 +106,13 @@ import Wire
             }
             for directive in out {
                 guard case .send(_, let message) = directive else { continue }
+                said += 1
                 #expect(EdgeMessages.travelled(message) != nil, "seed \(seed), step \(number): \(message)")
             }
         }
         #expect(driver.machine.heldByteCount >= 0)
+        // It was given work, and had something to say.
+        #expect(!held.isEmpty && said > 0)
     }
 
     @Test(arguments: 0..<30)
@@ -116,6 +120,16 @@ import Wire
         var edges = EdgeMessages(seed: seed, nodes: ["a"], partitions: [])
         var machine = ClientMachine()
         var now = Instant.zero
+        // What was asked and has not ended. Each ends once, and nothing ends that was not asked.
+        var open: Set<UInt64> = []
+        func follow(_ out: [ClientMachine.Directive]) {
+            for directive in out {
+                switch directive {
+                case .succeed(let id), .fail(let id, _, _): #expect(open.remove(id) != nil, "seed \(seed): \(directive)")
+                default: break
+                }
+            }
+        }
         for number in 0..<200 as Range<UInt64> {
             let id = edges.pick([number, 0, 1, .max])
             let event: ClientMachine.Event =
@@ -130,10 +144,13 @@ import Wire
                 case 5: .cancel(id)
                 default: .tick
                 }
-            _ = machine.step(event, now: now)
+            if case .submit(let id, _) = event { open.insert(id) }
+            follow(machine.step(event, now: now))
+            #expect(machine.outstandingCount == open.count, "seed \(seed), step \(number): \(event)")
             now += edges.random.duration(.zero, .seconds(2))
         }
-        #expect(machine.outstandingCount <= 200)
+        follow(machine.step(.close, now: now))
+        #expect(open.isEmpty && machine.outstandingCount == 0, "seed \(seed)")
     }
 }
 

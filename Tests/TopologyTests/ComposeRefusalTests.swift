@@ -195,7 +195,11 @@ struct ComposeRefusalTests {
             do {
                 _ = try parse(String(decoding: bytes, as: UTF8.self))
                 accepted += 1
-            } catch { #expect(error is TopologyError) }
+            } catch let error as TopologyError {
+                #expect(!error.problem.isEmpty && !error.fix.isEmpty, "\(error)")
+                let lines = 1...(bytes.count { $0 == UInt8(ascii: "\n") } + 1)
+                #expect(error.line.map(lines.contains) != false, "\(error)")
+            } catch { Issue.record("no typed error: \(error)") }
         }
         #expect((1..<3_000).contains(accepted))
     }

@@ -13,8 +13,11 @@ import Wire
     private static let messageByteCount = 1 << 20
     private static let rounds = 41
 
+    /// Far from the tenth more that is the goal and that this prints: it fails where something is badly wrong, not by a machine's mood.
+    private static let mostByBare = 1.5
+
     /// Both sides with a thread of their own, on both. Interleaved, so that the machine's moods meet both alike; medians.
-    @Test func framesCostAtMostATenthOfBareSockets() throws {
+    @Test func framesCostAtMostHalfAsMuchAgainAsBareSockets() throws {
         let storages = (0..<Self.messageCount).map { pattern(Self.messageByteCount, seed: UInt64($0)) }
         let framed = try FramedLink(expected: Self.messageCount)
         defer { framed.end() }
@@ -35,8 +38,8 @@ import Wire
         func rate(_ seconds: [Double]) -> Int { Int(bytes / median(seconds) / 1e6) }
         print("CPU: bare \(median(bareCPU) * 1e3) ms, framed \(median(oursCPU) * 1e3) ms, ratio \(ratio)")
         print("bare \(rate(bare)) MB/s, framed \(rate(ours)) MB/s, time ratio \(median(ours) / median(bare))")
-        // CPU time, as wall time on a shared machine says little. The goal is 1.1; the test fails only where something is badly wrong.
-        #expect(ratio < 1.5)
+        // CPU time, as wall time on a shared machine says little.
+        #expect(ratio < Self.mostByBare)
     }
 
     /// CPU time of all threads of the process.

@@ -1,21 +1,27 @@
 import Glibc
 import Tensors
-import Testing
 import Wire
 
-/// Figures for docs and reports, printed with `AMP4EC_MEASURE=1 swift test -c release --filter WireTests.Measurements`.
-///
-/// They assert nothing about speed: a shared machine would make such a test fail by chance.
-@Suite(.enabled(if: getenv("AMP4EC_MEASURE") != nil), .serialized) struct Measurements {
+/// `WireBench`: what messages, frames, checksums and the codecs of activations cost, in CPU time of one thread. It prints figures and judges
+/// none: `swift run -c release WireBench`.
+@main
+enum WireBench {
+    static func main() throws {
+        try metadataOfAWorkMessage()
+        try framesOfALargeMessage()
+        try codec()
+        shuffle()
+    }
+
     /// This thread's time on a core, which other processes of the machine do not change.
-    private func threadSeconds() -> Double {
+    private static func threadSeconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     /// The median of several runs, in seconds of thread CPU for one round.
-    private func median(rounds: Int, _ body: () throws -> Void) rethrows -> Double {
+    private static func median(rounds: Int, _ body: () throws -> Void) rethrows -> Double {
         var seconds: [Double] = []
         for _ in 0..<9 {
             let start = threadSeconds()
@@ -25,28 +31,40 @@ import Wire
         return seconds.sorted()[4]
     }
 
-    private func show(_ name: String, _ value: Double, _ unit: String) {
+    private static func show(_ name: String, _ value: Double, _ unit: String) {
         print("\(name): \((value * 100).rounded() / 100) \(unit)")
     }
 
-    @Test func metadataOfAWorkMessageWithThreeHops() throws {
-        var generator = Generator(seed: 2)
+    /// As after a ReLU: half of the values 0, the others of similar size.
+    private static func activation(_ count: Int) -> [Float] {
+        var generator = SystemRandomNumberGenerator()
+        return (0..<count).map { _ in max(0, Float.random(in: -1..<1, using: &generator)) }
+    }
+
+    /// Three hops, two of them behind it, and one large tensor.
+    private static func metadataOfAWorkMessage() throws {
+        let partition = PartitionKey(
+            modelDigest: String(repeating: "0123456789abcdef", count: 4), firstLayer: 0, endLayer: 50, toolchain: "libtorch 2.13.0",
+            optimization: .o1)
         let work = Message.work(
             Work(
-                key: generator.workKey(), route: (0..<3).map { Hop(node: "worker-\($0)", partition: generator.partitionKey()) },
-                items: 4,
-                deadlineMilliseconds: 60_000,
+                key: WorkKey(session: SessionID(bits: 1), client: 1, request: 2, microBatch: 3, attempt: 1),
+                route: (0..<3).map { Hop(node: "worker-\($0)", partition: partition) }, items: 4, deadlineMilliseconds: 60_000,
                 tensors: [
                     TensorHeader(dtype: .float32, shape: [4, 32, 112, 112], encoding: .raw, wireByteCount: 4 * 32 * 112 * 112 * 4)
                 ],
-                trace: [generator.hopTrace(), generator.hopTrace()]))
+                trace: []))
         let encoded = try MessageCodec.encode(work)
         show("work message: metadata", Double(encoded.metadata.count), "bytes")
         show("work message: encode", try median(rounds: 5_000) { _ = try MessageCodec.encode(work) } * 1e6, "µs")
-        show("work message: decode", try median(rounds: 5_000) { _ = try decode(.work, encoded.metadata) } * 1e6, "µs")
+        let kind = encoded.kind
+        let decode = try median(rounds: 5_000) {
+            _ = try encoded.metadata.withUnsafeBytes { try MessageCodec.decode(kind: kind, metadata: $0) }
+        }
+        show("work message: decode", decode * 1e6, "µs")
     }
 
-    @Test func framesOfALargeMessage() throws {
+    private static func framesOfALargeMessage() throws {
         let encoded = EncodedMessage(kind: Message.Kind.statusReply.rawValue, metadata: [])
         let payload = TensorStorage(copying: [UInt8](repeating: 1, count: 32 << 20))
         let seconds = try median(rounds: 1) {
@@ -64,10 +82,9 @@ import Wire
         show("CRC32C alone", Double(payload.byteCount) / crc / 1e9, "GB/s")
     }
 
-    @Test func codec() throws {
+    private static func codec() throws {
         let codec = try ActivationCodec()
-        let count = 4 * 32 * 112 * 112
-        let tensor = try Tensor(shape: [4, 32, 112, 112], values: ActivationCodecTests.activation(count))
+        let tensor = try Tensor(shape: [4, 32, 112, 112], values: activation(4 * 32 * 112 * 112))
         for encoding in [TensorEncoding.zstd, .shuffledZstd] {
             for level in [-5, -1, 1, 3] {
                 guard let segment = try codec.encode(tensor, as: encoding, level: level) else { continue }
@@ -80,9 +97,9 @@ import Wire
         }
     }
 
-    @Test func shuffle() {
+    private static func shuffle() {
         let total = 32 << 20
-        let source = TensorStorage(copying: ActivationCodecTests.noise(total))
+        let source = TensorStorage(copying: (0..<total).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) })
         let block = TensorStorage(byteCount: 1 << 20)
         let target = TensorStorage(copying: source.bytes)
         for width in [2, 4, 8] {
