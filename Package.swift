@@ -141,7 +141,8 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources", "Shell",
+                "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
+                "Shell",
                 arguments,
                 logging,
             ],

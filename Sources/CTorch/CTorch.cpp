@@ -1462,9 +1462,10 @@ struct amp_torch_model : LayeredGraph {
 
 namespace {
 
-// Whether oneDNN does all of an operator as libtorch does. ConvertFrozenOpsToMKLDNN gives it what follows a convolution by the operator's name
-// alone; where oneDNN lacks what the arguments ask for, the pass throws, or the partition at its first run, or its results are wrong without a
-// word (average pools that count a border that is not there; the sum of a value with a multiple of itself).
+// Whether oneDNN does all of an operator as libtorch does. ConvertFrozenOpsToMKLDNN gives it what follows a convolution
+// by the operator's name alone; where oneDNN lacks what the arguments ask for, the pass throws, or the partition at its
+// first run, or its results are wrong without a word (average pools that count a border that is not there; the sum of a
+// value with a multiple of itself).
 bool isWholeInOneDNN(const Node *node) {
     const auto constant = [&](const char *name) { return toIValue(node->namedInput(name)); };
     const auto isNone = [&](const char *name) {

@@ -120,9 +120,10 @@ public final class TorchModel: @unchecked Sendable {
         guard optimized, repetitions > 0 else { return exact }
         do {
             return exact.timed(try optimizedMilliseconds(exact, inputs: inputs, repetitions: repetitions))
-        } catch where error.code != .outOfMemory {
+        } catch  where error.code != .outOfMemory {
             throw InferenceError(
-                error.code, "the model runs as it is written, and fails as libtorch optimises it: \(error.message); use --optimize O0")
+                error.code,
+                "the model runs as it is written, and fails as libtorch optimises it: \(error.message); use --optimize O0")
         }
     }
 

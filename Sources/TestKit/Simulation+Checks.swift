@@ -29,7 +29,9 @@ extension Simulation {
             }
         }
         for worker in workers where worker.isUp {
-            guard worker.payloads.count == 0 else { throw violation("\(worker.name) still holds \(worker.payloads.count) payloads") }
+            guard worker.payloads.count == 0 else {
+                throw violation("\(worker.name) still holds \(worker.payloads.count) payloads")
+            }
             guard worker.machine.heldByteCount == 0 else {
                 throw violation("\(worker.name) still counts \(worker.machine.heldByteCount) bytes")
             }

@@ -13,10 +13,11 @@ import Wire
         var payloads = WorkPayloads<Int>(byteLimit: 100)
         let (a, b) = (ConnectionID(1), ConnectionID(2))
         let first = payloads.admit(60, on: a, heldBytes: 0)
-        #expect(first != nil && payloads.admit(41, on: b, heldBytes: 0) == nil)
-        #expect(payloads.admit(30, on: b, heldBytes: 11) == nil)
+        let tooLarge = payloads.admit(41, on: b, heldBytes: 0)
+        let besideTooMuch = payloads.admit(30, on: b, heldBytes: 11)
         let second = payloads.admit(30, on: b, heldBytes: 10)
-        #expect(second != nil && second != first && payloads.receivingBytes == 90)
+        #expect(first != nil && tooLarge == nil && besideTooMuch == nil && second != nil && second != first)
+        #expect(payloads.receivingBytes == 90)
     }
 
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
@@ -48,25 +49,30 @@ import Wire
 
     @Test func whatHasComeStaysUntilItIsReleased() {
         var payloads = WorkPayloads<String>(byteLimit: 1)
-        #expect(payloads.hold("first", of: key(1)) && !payloads.hold("second", of: key(1)) && payloads[key(1)] == "first")
+        let isHeld = ["first", "second"].map { payloads.hold($0, of: key(1)) }
+        #expect(isHeld == [true, false] && payloads[key(1)] == "first")
         payloads.update(key(1)) { $0 += " changed" }
         payloads.update(key(2)) { $0 = "never here" }
         #expect(payloads[key(1)] == "first changed" && payloads[key(2)] == nil && Array(payloads.contents) == ["first changed"])
-        #expect(payloads.release(key(1)) && !payloads.release(key(1)) && payloads.count == 0)
+        let isReleased = [1, 1].map { payloads.release(key($0)) }
+        #expect(isReleased == [true, false] && payloads.count == 0 && !payloads.contains(key(1)))
     }
 
     @Test func inputsAreFilledOnceAndAPieceHasOneResult() {
         var payloads = RequestPayloads<String>()
         let (id, other) = (RequestID(1), RequestID(2))
-        #expect(!payloads.fill(id, "early"))
+        let isEarly = payloads.fill(id, "early")
         payloads.admit(id)
-        #expect(payloads.fill(id, "inputs") && !payloads.fill(id, "others") && payloads.inputs(of: id) == "inputs")
+        let isFilled = ["inputs", "others"].map { payloads.fill(id, $0) }
+        #expect(!isEarly && isFilled == [true, false] && payloads.inputs(of: id) == "inputs")
         for (number, result) in [(1, "b"), (0, "a"), (1, "late")] {
             payloads.hold(result, of: key(UInt32(number)))
-            #expect(payloads.take(key(UInt32(number)), into: id, piece: number) == (result != "late"))
+            let isTaken = payloads.take(key(UInt32(number)), into: id, piece: number)
+            #expect(isTaken == (result != "late"))
         }
         payloads.hold("of nobody", of: key(3))
-        #expect(!payloads.take(key(3), into: other, piece: 0) && payloads.resultCount == 0)
+        let isTaken = payloads.take(key(3), into: other, piece: 0)
+        #expect(!isTaken && payloads.resultCount == 0)
         #expect(payloads.parts(of: id) == ["a", "b"])
         payloads.forget(id)
         #expect(payloads.requestCount == 0 && payloads.inputs(of: id) == nil && payloads.parts(of: id).isEmpty)
