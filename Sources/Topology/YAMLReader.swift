@@ -41,13 +41,21 @@ struct YAMLReader {
             throw error
         } catch let error as YAMLEvents.Failure {
             let isTab = Self.isTab(text, line: error.line, column: error.column)
+            let place = Self.place(line: error.line, column: error.column, in: text)
             throw TopologyError(
-                file: source.file, line: error.line, column: error.column,
+                file: source.file, line: place.line, column: place.column,
                 problem: isTab ? "not valid YAML: a tab stands there" : "not valid YAML: \(error.problem)",
                 fix: isTab ? "indent with blanks, which is all that YAML takes" : Self.remedy(for: error.problem))
         } catch {
             throw TopologyError(file: source.file, problem: "\(error)", fix: "check the YAML syntax")
         }
+    }
+
+    /// libyaml puts what is missing at the end of a file into a line after the last.
+    private static func place(line: Int?, column: Int?, in text: String) -> (line: Int?, column: Int?) {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        guard let line, line > lines.count, let last = lines.last else { return (line, column) }
+        return (lines.count, last.count + 1)
     }
 
     /// What libyaml's words mean for who wrote the file.
