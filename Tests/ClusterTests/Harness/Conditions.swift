@@ -51,8 +51,8 @@ final class TemporaryFolder: Sendable {
 
 /// So many at a time, the others in the order in which they came.
 actor Gate {
-    /// Each is four processes that mostly wait; more of them make each other late.
-    static let clusters = Gate(places: 3)
+    /// Each is four processes; with more of them a plan may leave a worker out, for what a starved one was measured at.
+    static let clusters = Gate(places: 2)
     /// Commands of tests without a cluster: each reads libtorch from the disk, and a table of them at once would starve the clusters.
     static let commands = Gate(places: 1)
 
