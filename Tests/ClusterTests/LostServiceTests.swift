@@ -64,7 +64,7 @@ struct LostServiceTests {
             try peer.send(RawPeer.hello)
             idle.append(peer)
         }
-        let check = try await CommandRun.run(.check, ["--coordinator", address], in: folder)
+        let check = try await CommandRun.run(.check, ["--coordinator", address, "--deadline", "20s"], in: folder)
         #expect(check.ending == .exited(0), "\(check)")
         #expect(try await PlainHTTP.get("/readyz", from: http).status == 200)
         #expect(await worker.terminate() == .exited(0), "\(worker.report)")
@@ -80,7 +80,7 @@ struct LostServiceTests {
         try await withCluster("cnn", workers: 1) { cluster in
             for (address, option) in [(cluster.address, "--coordinator"), (cluster.workerAddresses[0], "--worker")] {
                 let silent = try (0..<600).map { _ in try RawPeer(address) }
-                let check = try await CommandRun.run(.check, [option, address], in: cluster.folder)
+                let check = try await CommandRun.run(.check, [option, address, "--deadline", "20s"], in: cluster.folder)
                 #expect(check.ending == .exited(0), "\(check)")
                 try await silent[0].closed("the oldest makes room", within: .seconds(3))
             }
