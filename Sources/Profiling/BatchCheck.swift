@@ -1,3 +1,4 @@
+internal import Foundation
 public import Inference
 public import Tensors
 
@@ -59,6 +60,9 @@ public struct BatchCheck {
     static let remedy = "give real ones with --example FILE.npz"
     /// The outputs are not as they are declared, so that no parts of them can be joined.
     struct Undivided: Error { let why: String }
+
+    /// Two digits are all that an error's size tells: 1.4e-05.
+    private static func short(_ error: Double) -> String { String(format: "%.1e", error) }
 
     private var batched: [Bool] { inputs.map { $0.batchDimension != nil } }
 
@@ -165,7 +169,7 @@ public struct BatchCheck {
                 guard own.isBitIdentical(to: wanted) else {
                     let error = Comparison.relativeError([own], [wanted])
                     return
-                        "items influence each other: where item \(item) of \(items) is exchanged, others change in output \"\(spec.name)\" by \(error) (relative)"
+                        "items influence each other: where item \(item) of \(items) is exchanged, others change in output \"\(spec.name)\" by \(Self.short(error)) (relative)"
                 }
             }
         }
@@ -227,7 +231,8 @@ public struct BatchCheck {
         }
         let error = Comparison.relativeError(joined, reference)
         guard error <= Self.tolerance else {
-            return "items influence each other: a batch of \(whole) and its parts of \(part) differ by \(error) (relative)"
+            return
+                "a batch of \(whole) and its parts of \(part) differ by \(Self.short(error)) (relative; rounding may be \(Self.short(Self.tolerance))): either it rounds otherwise in larger batches, or items influence each other; if you know that they do not, declare it (--batch independent)"
         }
         return nil
     }
