@@ -30,6 +30,8 @@ def from_function(target):
         if not f"{module_name}.".startswith(f"{error.name}."):
             raise Unfit(f"--function {target}: {reason(error)}{own_place(error)}; install it for {sys.executable}") from None
         raise Unfit(f"--function {target}: there is no module {error.name} in {os.getcwd()} or on PYTHONPATH") from None
+    except SystemExit as end:
+        raise Unfit(f"--function {target} ends Python (SystemExit: {end.code}){own_place(end)}; it must return") from None
     except Exception as error:
         raise Unfit(f"--function {target}: {reason(error)}{own_place(error)}") from None
     if not isinstance(result, tuple) or len(result) != 3:
