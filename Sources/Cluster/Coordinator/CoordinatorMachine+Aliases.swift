@@ -28,25 +28,25 @@ extension CoordinatorMachine {
     }
 
     /// The node's target leads to the process that is connected as `main`.
-    mutating func becomeAlias(_ id: NodeID, of main: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func becomeAlias(_ id: NodeID, of main: NodeID, _ step: inout Step) {
         guard let node = nodes[id], node.control == nil, nodes[main] != nil else { return }
         let isNew = node.aliasOf != main
-        remove(id, because: "it is \(main) at another address", now, &out)
+        remove(id, because: "it is \(main) at another address", &step)
         aliases[node.target] = Alias(node: main, addresses: node.addresses, pinnedStage: node.pinnedStage)
         if isNew {
-            log(
+            step.log(
                 .info, "a worker has another address",
-                ["node": main.description, "address": node.addresses.first ?? "?", "listed_as": node.target.description], &out)
+                ["node": main.description, "address": node.addresses.first ?? "?", "listed_as": node.target.description])
         }
-        reviewAliases(now, &out)
+        reviewAliases(&step)
     }
 
     /// A process has connected: those that met it before are its aliases.
-    mutating func gatherAliases(of id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func gatherAliases(of id: NodeID, _ step: inout Step) {
         guard let incarnation = nodes[id]?.incarnation else { return }
         // What is being dialled is told by how the dial ends.
         let met = nodes.values.filter { $0.id != id && $0.met == incarnation && $0.control == nil && !$0.isDialing }
-        for node in met.sorted(by: { $0.id < $1.id }) { becomeAlias(node.id, of: id, now, &out) }
+        for node in met.sorted(by: { $0.id < $1.id }) { becomeAlias(node.id, of: id, &step) }
     }
 
     /// The node is lost: whoever answers at its other addresses now may be somebody else.
@@ -67,7 +67,7 @@ extension CoordinatorMachine {
     }
 
     /// Aliases that nobody lists any more end; a node that only an alias is still listed for goes on as that.
-    mutating func reviewAliases(_ now: Instant, _ out: inout [Directive]) {
+    mutating func reviewAliases(_ step: inout Step) {
         for (target, alias) in aliases.sorted(by: { $0.key < $1.key }) {
             guard listedTargets.contains(target) else {
                 if registrations[target] == nil { aliases[target] = nil }
@@ -79,13 +79,13 @@ extension CoordinatorMachine {
             aliases[target] = nil
             nodeOfTarget[node.target] = nil
             guard node.id != node.target else {
-                rename(node, by: target, alias, now, &out)
+                rename(node, by: target, alias, &step)
                 continue
             }
             nodeOfTarget[target] = node.id
             nodes[node.id]?.target = target
             nodes[node.id]?.addresses = alias.addresses
-            listAgain(node.id, now, &out)
+            listAgain(node.id, &step)
         }
     }
 
@@ -93,13 +93,13 @@ extension CoordinatorMachine {
     ///
     /// Routes, reservations and the other workers' links know it by the old one, so it leaves under that and is dialled at once by the new:
     /// what was under way on it is run again, its partitions stay loaded, and nothing of the old name stays but an operator's drain.
-    private mutating func rename(_ old: Node, by target: NodeID, _ alias: Alias, _ now: Instant, _ out: inout [Directive]) {
+    private mutating func rename(_ old: Node, by target: NodeID, _ alias: Alias, _ step: inout Step) {
         let why = "the topology calls it \(target) now"
-        log(.info, "a worker is renamed", ["node": target.description, "was": old.id.description], &out)
-        lose(old.id, why, as: .departure, now, &out)
-        remove(old.id, because: why, now, &out)
+        step.log(.info, "a worker is renamed", ["node": target.description, "was": old.id.description])
+        lose(old.id, why, as: .departure, &step)
+        remove(old.id, because: why, &step)
         guard nodes[target] == nil else { return }
-        var node = makeNode(target, alias.addresses, now)
+        var node = makeNode(target, alias.addresses, step.now)
         node.pinnedStage = alias.pinnedStage
         node.cause = "it was called \(old.id)"
         nodeOfTarget[target] = target

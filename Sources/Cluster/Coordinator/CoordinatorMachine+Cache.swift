@@ -5,15 +5,16 @@ internal import Wire
 /// The machine knows no key and no result; it is told of a hit in place of `requestArrived`, so that the one reply, its timing and the table of
 /// what is in flight stay its own. A hit needs no plan: it is answered while the cluster has none.
 extension CoordinatorMachine {
-    mutating func requestCached(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func requestCached(_ id: RequestID, _ step: inout Step) {
         // A request that was cancelled, or whose deadline passed, while its inputs were hashed has had its end.
         guard let request = requests[id], request.phase == .receiving else { return }
         uploads.end(id)
         requests[id]?.phase = .replying
         count { $0.requestsCached += 1 }
-        out.append(
+        step.emit(
             .reply(
                 id, request.client, clientNumber: request.clientNumber,
-                RequestTiming(queue: 0, total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: 0, isCached: true)))
+                RequestTiming(
+                    queue: 0, total: UInt64(max(0, (step.now - request.admittedAt).nanoseconds)), replays: 0, isCached: true)))
     }
 }

@@ -47,7 +47,7 @@ extension CoordinatorMachine {
 
     // MARK: From outside
 
-    mutating func drainRequested(_ connection: ConnectionID, _ request: DrainRequest, _ now: Instant, _ out: inout [Directive]) {
+    mutating func drainRequested(_ connection: ConnectionID, _ request: DrainRequest, _ step: inout Step) {
         let id = NodeID(request.node)
         let waiter = DrainWaiter(connection: connection, number: request.id)
         // Whatever is said of a node that is not there: it is not to stay out.
@@ -55,38 +55,39 @@ extension CoordinatorMachine {
         guard let node = nodes[id] else {
             let known = nodes.keys.sorted().map(\.description).joined(separator: ", ")
             let who = known.isEmpty ? "no node is known yet" : "the nodes are: \(known)"
-            return refuse(waiter, .invalidArgument, "there is no node \"\(request.node)\"; \(who)", &out)
+            return refuse(waiter, .invalidArgument, "there is no node \"\(request.node)\"; \(who)", &step)
         }
         if request.undo {
             guard node.departure?.cause == .asked else {
-                return refuse(waiter, .failedPrecondition, "\(id) is not drained (it is \(node.state.name): \(node.cause))", &out)
+                return refuse(waiter, .failedPrecondition, "\(id) is not drained (it is \(node.state.name): \(node.cause))", &step)
             }
-            let state = comeBack(id, now, &out)
-            return reply(waiter, "\(id) \(state)", &out)
+            let state = comeBack(id, &step)
+            return reply(waiter, "\(id) \(state)", &step)
         }
         guard node.departure == nil || node.departure?.cause == .asked else {
-            return refuse(waiter, .failedPrecondition, "\(id) is leaving already: \(node.cause)", &out)
+            return refuse(waiter, .failedPrecondition, "\(id) is leaving already: \(node.cause)", &step)
         }
-        guard node.departure?.isDone != true else { return reply(waiter, "\(id) is drained already", &out) }
+        guard node.departure?.isDone != true else { return reply(waiter, "\(id) is drained already", &step) }
         let others = nodes.values.filter { $0.id != id && $0.state == .ready }
         guard request.force || !others.isEmpty || node.state == .lost || node.state == .joining else {
             return refuse(
                 waiter, .failedPrecondition,
-                "\(id) is the last node: without it nothing serves; start another worker first, or say --force", &out)
+                "\(id) is the last node: without it nothing serves; start another worker first, or say --force", &step)
         }
         guard (node.departure?.waiters.count ?? 0) < Self.drainWaiterLimit else {
-            return refuse(waiter, .resourceExhausted, "\(Self.drainWaiterLimit) commands wait for \(id) already", &out)
+            return refuse(waiter, .resourceExhausted, "\(Self.drainWaiterLimit) commands wait for \(id) already", &step)
         }
-        depart(id, .asked, "drained by an operator", now, &out)
+        depart(id, .asked, "drained by an operator", &step)
         if request.force { nodes[id]?.departure?.isForced = true }
         nodes[id]?.departure?.waiters.append(waiter)
     }
 
     /// Takes the node out of plans; it serves on until one without it does.
-    mutating func depart(_ id: NodeID, _ cause: Departure.Cause, _ why: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func depart(_ id: NodeID, _ cause: Departure.Cause, _ why: String, _ step: inout Step) {
         guard let node = nodes[id] else { return }
         var departure =
-            node.departure ?? Departure(cause: cause, incarnation: node.control == nil ? nil : node.incarnation, startedAt: now)
+            node.departure
+            ?? Departure(cause: cause, incarnation: node.control == nil ? nil : node.incarnation, startedAt: step.now)
         // Who is asked to drain and then told to end, or taken off the list, will not come back.
         if departure.cause != cause {
             // The topology may call the same process something else: an operator's drain is of the process.
@@ -94,66 +95,66 @@ extension CoordinatorMachine {
                 rememberDrain(of: id, departure.incarnation ?? nodes[id]?.incarnation)
             }
             departure.isDone = false
-            departure.startedAt = now
+            departure.startedAt = step.now
         }
         departure.cause = cause
         nodes[id]?.departure = departure
         departing.insert(id)
         guard node.state == .ready || node.state == .suspect || node.state == .drained else { return }
         if node.state == .suspect { nodes[id]?.departure?.takesWork = false }
-        change(id, to: .draining, why, ["in_flight": "\(node.flights.count)"], &out)
+        change(id, to: .draining, why, ["in_flight": "\(node.flights.count)"], &step)
         departureObstacle = nil
-        if node.state != .drained { planAround(id, now, &out) }
+        if node.state != .drained { planAround(id, &step) }
     }
 
     // MARK: As time passes
 
     /// Ends the departures that are through. Called after plans and dispatches of the step.
-    mutating func settleDepartures(_ now: Instant, _ out: inout [Directive]) {
+    mutating func settleDepartures(_ step: inout Step) {
         guard !departing.isEmpty else { return }
-        for id in departing.sorted() { settle(id, now, &out) }
+        for id in departing.sorted() { settle(id, &step) }
         departing = departing.filter { nodes[$0]?.departure != nil }
     }
 
-    private mutating func settle(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    private mutating func settle(_ id: NodeID, _ step: inout Step) {
         guard let node = nodes[id], let departure = node.departure else { return }
         if node.control == nil {
             switch departure.cause {
-            case .unlisted: forget(id, now, &out)
-            case .leaving where departure.isDone && !listedTargets.contains(node.target): forget(id, now, &out)
-            case .leaving: answerWaiters(of: id, "has ended (\(node.cause))", &out)
-            case .asked: if !departure.isDone { finishDeparture(id, "is not connected (\(node.cause)) and stays out", &out) }
+            case .unlisted: forget(id, &step)
+            case .leaving where departure.isDone && !listedTargets.contains(node.target): forget(id, &step)
+            case .leaving: answerWaiters(of: id, "has ended (\(node.cause))", &step)
+            case .asked: if !departure.isDone { finishDeparture(id, "is not connected (\(node.cause)) and stays out", &step) }
             }
             return
         }
         guard !departure.isDone else { return }
         if active?.deployment.nodes.contains(id) == true {
-            guard let obstacle = obstacle(to: departure, now) else { return }
+            guard let obstacle = obstacle(to: departure, step.now) else { return }
             if departure.cause == .asked, !departure.isForced {
                 // Answered below, with the reason.
                 nodes[id]?.departure?.waiters = []
-                _ = comeBack(id, now, &out)
+                _ = comeBack(id, &step)
                 for waiter in departure.waiters {
                     refuse(
                         waiter, .failedPrecondition,
                         "\(id) stays: without it no plan is possible (\(obstacle)); --force does it all the same",
-                        &out)
+                        &step)
                 }
                 return
             }
-            log(.warning, "nothing serves without a node that goes", ["node": id.description, "cause": obstacle], &out)
+            step.log(.warning, "nothing serves without a node that goes", ["node": id.description, "cause": obstacle])
             active = nil
         }
         guard node.flights.isEmpty else { return }
         switch departure.cause {
-        case .asked: finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &out)
+        case .asked: finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &step)
         case .leaving:
-            if let control = node.control { out.append(.send(control, .released(Released()))) }
-            finishDeparture(id, "may end", &out)
+            if let control = node.control { step.emit(.send(control, .released(Released()))) }
+            finishDeparture(id, "may end", &step)
         case .unlisted:
-            change(id, to: .drained, "it left the topology", [:], &out)
-            lose(id, "it left the topology", as: .departure, now, &out)
-            forget(id, now, &out)
+            change(id, to: .drained, "it left the topology", [:], &step)
+            lose(id, "it left the topology", as: .departure, &step)
+            forget(id, &step)
         }
     }
 
@@ -167,41 +168,41 @@ extension CoordinatorMachine {
         return departureObstacle
     }
 
-    private mutating func finishDeparture(_ id: NodeID, _ outcome: String, _ out: inout [Directive]) {
+    private mutating func finishDeparture(_ id: NodeID, _ outcome: String, _ step: inout Step) {
         nodes[id]?.departure?.isDone = true
-        if nodes[id]?.state == .draining { change(id, to: .drained, nodes[id]?.cause ?? "", [:], &out) }
-        answerWaiters(of: id, outcome, &out)
+        if nodes[id]?.state == .draining { change(id, to: .drained, nodes[id]?.cause ?? "", [:], &step) }
+        answerWaiters(of: id, outcome, &step)
     }
 
-    private mutating func answerWaiters(of id: NodeID, _ outcome: String, _ out: inout [Directive]) {
+    private mutating func answerWaiters(of id: NodeID, _ outcome: String, _ step: inout Step) {
         guard let waiters = nodes[id]?.departure?.waiters, !waiters.isEmpty else { return }
         nodes[id]?.departure?.waiters = []
-        for waiter in waiters { reply(waiter, "\(id) \(outcome)", &out) }
+        for waiter in waiters { reply(waiter, "\(id) \(outcome)", &step) }
     }
 
     /// Ends the departure and lets the node take part again. Answers with what it is now.
-    mutating func comeBack(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) -> String {
+    mutating func comeBack(_ id: NodeID, _ step: inout Step) -> String {
         let waiters = nodes[id]?.departure?.waiters ?? []
         nodes[id]?.departure = nil
         departing.remove(id)
-        for waiter in waiters { refuse(waiter, .cancelled, "\(id) was taken back before it was drained", &out) }
+        for waiter in waiters { refuse(waiter, .cancelled, "\(id) was taken back before it was drained", &step) }
         guard let node = nodes[id], node.state == .draining || node.state == .drained else {
             return "is not connected (\(nodes[id]?.cause ?? "")) and takes part once it is"
         }
-        change(id, to: .ready, "taken back", [:], &out)
-        nodes[id]?.progress.lastAt = now
+        change(id, to: .ready, "taken back", [:], &step)
+        nodes[id]?.progress.lastAt = step.now
         rearm(id)
-        requestPlan(now, after: configuration.joinWindow)
+        requestPlan(step.now, after: configuration.joinWindow)
         return "takes part again"
     }
 
     /// The topology names it again: it takes part, or goes on draining where an operator asked for that.
-    mutating func listAgain(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func listAgain(_ id: NodeID, _ step: inout Step) {
         guard let node = nodes[id], node.departure?.cause == .unlisted else { return }
         if let incarnation = node.incarnation, recallDrain(of: incarnation) {
             nodes[id]?.departure?.cause = .asked
         } else {
-            _ = comeBack(id, now, &out)
+            _ = comeBack(id, &step)
         }
     }
 
@@ -222,27 +223,27 @@ extension CoordinatorMachine {
     // MARK: What happens to a node meanwhile
 
     /// Whether a node that has just connected stays out: it was drained, and it is still the same process.
-    mutating func staysDrained(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) -> Bool {
+    mutating func staysDrained(_ id: NodeID, _ step: inout Step) -> Bool {
         guard nodes[id]?.departure?.cause == .asked else { return false }
         // The others learn where it is all the same: it may be taken back at any time.
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        peersChanged(now)
-        change(id, to: .drained, "drained by an operator", [:], &out)
-        finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &out)
+        peersChanged(step.now)
+        change(id, to: .drained, "drained by an operator", [:], &step)
+        finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &step)
         return true
     }
 
     /// Ends the marks that do not outlive a connection (`leaving` is said again on the next) or the process; a drain outlives the name.
-    mutating func renewDeparture(_ id: NodeID, _ incarnation: IncarnationID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func renewDeparture(_ id: NodeID, _ incarnation: IncarnationID, _ step: inout Step) {
         defer {
             if recallDrain(of: incarnation), nodes[id]?.departure == nil {
-                nodes[id]?.departure = Departure(cause: .asked, incarnation: incarnation, startedAt: now)
+                nodes[id]?.departure = Departure(cause: .asked, incarnation: incarnation, startedAt: step.now)
                 departing.insert(id)
             }
         }
         guard let departure = nodes[id]?.departure else { return }
         if departure.cause != .asked || (departure.incarnation != nil && departure.incarnation != incarnation) {
-            for waiter in departure.waiters { refuse(waiter, .cancelled, "\(id) has connected anew before it was drained", &out) }
+            for waiter in departure.waiters { refuse(waiter, .cancelled, "\(id) has connected anew before it was drained", &step) }
             nodes[id]?.departure = nil
             departing.remove(id)
         } else {
@@ -251,21 +252,21 @@ extension CoordinatorMachine {
     }
 
     /// Takes everything of the node away, for good; it must not be connected.
-    mutating func forget(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func forget(_ id: NodeID, _ step: inout Step) {
         guard let node = nodes[id] else { return }
-        remove(id, because: "it has left", now, &out)
-        log(.info, "node has left", ["node": id.description, "cause": node.cause], &out)
+        remove(id, because: "it has left", &step)
+        step.log(.info, "node has left", ["node": id.description, "cause": node.cause])
     }
 
-    mutating func remove(_ id: NodeID, because why: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func remove(_ id: NodeID, because why: String, _ step: inout Step) {
         guard let node = nodes.removeValue(forKey: id) else { return }
         // An operator means the process, which may come under this name or another again.
         if node.departure?.cause == .asked { rememberDrain(of: id, node.departure?.incarnation ?? node.incarnation) }
-        for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id): \(why)", &out) }
+        for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id): \(why)", &step) }
         if nodeOfTarget[node.target] == id { nodeOfTarget[node.target] = nil }
         departing.remove(id)
         linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        peersChanged(now)
+        peersChanged(step.now)
     }
 
     /// A command that waited has gone.
@@ -281,12 +282,12 @@ extension CoordinatorMachine {
         }.min()
     }
 
-    private mutating func refuse(_ waiter: DrainWaiter, _ code: StatusCode, _ message: String, _ out: inout [Directive]) {
-        out.append(.send(waiter.connection, .inferError(InferError(id: waiter.number, code: code, message: message))))
+    private mutating func refuse(_ waiter: DrainWaiter, _ code: StatusCode, _ message: String, _ step: inout Step) {
+        step.emit(.send(waiter.connection, .inferError(InferError(id: waiter.number, code: code, message: message))))
     }
 
-    private mutating func reply(_ waiter: DrainWaiter, _ message: String, _ out: inout [Directive]) {
-        out.append(.send(waiter.connection, .drainReply(DrainReply(id: waiter.number, message: message))))
+    private mutating func reply(_ waiter: DrainWaiter, _ message: String, _ step: inout Step) {
+        step.emit(.send(waiter.connection, .drainReply(DrainReply(id: waiter.number, message: message))))
     }
 }
 

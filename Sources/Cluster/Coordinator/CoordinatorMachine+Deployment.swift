@@ -8,42 +8,42 @@ extension CoordinatorMachine {
         planDueAt = min(planDueAt ?? due, due)
     }
 
-    mutating func startPlanning(_ now: Instant, _ out: inout [Directive]) {
-        if let rejoin = rejoinAt, rejoin <= now {
+    mutating func startPlanning(_ step: inout Step) {
+        if let rejoin = rejoinAt, rejoin <= step.now {
             // A node that could not load a partition, or that was lost too often, may take part again.
-            if readmit(now) { requestPlan(now, after: .zero) }
+            if readmit(step.now) { requestPlan(step.now, after: .zero) }
         }
-        guard let due = planDueAt, due <= now, isStartGateOpen, planInProgress == nil, model != nil else { return }
+        guard let due = planDueAt, due <= step.now, isStartGateOpen, planInProgress == nil, model != nil else { return }
         planDueAt = nil
-        let (members, leavesOut) = planMembers(now)
+        let (members, leavesOut) = planMembers(step.now)
         guard !members.isEmpty else {
             let isAnyReady = nodes.values.contains { $0.state == .ready }
             // Nodes that are ready but could not load their partition: the reason stays, with what was missing. Where none is ready,
             // each node's own cause says more, and stays current.
             if !isAnyReady { planFailure = nil }
-            if active == nil, isAnyReady { requestPlan(now, after: Self.planRetryInterval) }
-            sayImpossible(.warning, planFailure ?? "no worker is ready (\(missingNodes))", &out)
+            if active == nil, isAnyReady { requestPlan(step.now, after: Self.planRetryInterval) }
+            sayImpossible(.warning, planFailure ?? "no worker is ready (\(missingNodes))", &step)
             return
         }
-        if peerTableDueAt != nil { publishPeers(&out) }
+        if peerTableDueAt != nil { publishPeers(&step) }
         hasLeftOut = leavesOut
         takesLeftOut = false
-        planInProgress = order(.serve, over: members, isUrgent: !requests.isEmpty, now, &out)
+        planInProgress = order(.serve, over: members, isUrgent: !requests.isEmpty, &step)
     }
 
     /// Asks the planner.
     /// - Returns: the number under which it answers.
     mutating func order(
-        _ purpose: PlanPurpose, over members: [Node], isUrgent: Bool, _ now: Instant, _ out: inout [Directive]
+        _ purpose: PlanPurpose, over members: [Node], isUrgent: Bool, _ step: inout Step
     ) -> UInt64 {
         planOrders += 1
         let processorGroups = coresByProcessorGroup
-        let obtained = sharesObtainedByMachine(now)
-        out.append(
+        let obtained = sharesObtainedByMachine(step.now)
+        step.emit(
             .plan(
                 PlanOrder(
                     generation: planOrders, purpose: purpose,
-                    nodes: members.map { planningNode($0, processorGroups, obtained, now) },
+                    nodes: members.map { planningNode($0, processorGroups, obtained, step.now) },
                     brokenLinks: brokenLinks, isUrgent: isUrgent, held: held(by: members),
                     observations: observations(of: members), links: measuredLinks(of: members))))
         return planOrders
@@ -151,12 +151,12 @@ extension CoordinatorMachine {
         return (beat.memoryLimitBytes, free, max(held, beat.processResidentBytes))
     }
 
-    mutating func planned(_ generation: UInt64, _ outcome: PlanOutcome, _ now: Instant, _ out: inout [Directive]) {
+    mutating func planned(_ generation: UInt64, _ outcome: PlanOutcome, _ step: inout Step) {
         guard planInProgress == generation else {
             if drift.order?.number == generation {
-                compared(outcome, now, &out)
+                compared(outcome, &step)
             } else {
-                standbyPlanned(generation, outcome, now)
+                standbyPlanned(generation, outcome, step.now)
             }
             return
         }
@@ -166,51 +166,51 @@ extension CoordinatorMachine {
         case .failure where hasLeftOut:
             // Without the nodes that flap there is no plan: a shaky one is better than none.
             takesLeftOut = true
-            requestPlan(now, after: .zero)
+            requestPlan(step.now, after: .zero)
         case .failure(let message):
             planFailure = message
             departureObstacle = message
-            sayImpossible(.error, message, &out)
-            if active == nil { requestPlan(now, after: Self.planRetryInterval) }
+            sayImpossible(.error, message, &step)
+            if active == nil { requestPlan(step.now, after: Self.planRetryInterval) }
         case .plan(let deployment):
             // Membership may have changed while the plan was computed.
             guard deployment.nodes.allSatisfy({ nodes[$0]?.state == .ready }), !bringsBack(deployment, orderedAs: generation) else {
-                return requestPlan(now, after: .zero)
+                return requestPlan(step.now, after: .zero)
             }
-            deploy(deployment, from: "the planner", now, &out)
+            deploy(deployment, from: "the planner", &step)
         }
     }
 
     /// Has the plan loaded; it serves as soon as that is done, at once where all of it is loaded already. A deployment that is under way
     /// is given up for it: what that has loaded stays loaded where this plan uses it.
-    mutating func deploy(_ deployment: PlannedDeployment, from origin: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func deploy(_ deployment: PlannedDeployment, from origin: String, _ step: inout Step) {
         (planFailure, departureObstacle, saidImpossible) = (nil, nil, nil)
         for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
         count { $0.plans += 1 }
         planGeneration += 1
-        candidate = CandidatePlan(generation: planGeneration, deployment: deployment, startedAt: now)
-        log(
+        candidate = CandidatePlan(generation: planGeneration, deployment: deployment, startedAt: step.now)
+        step.log(
             .info, "plan is made",
-            ["generation": "\(planGeneration)", "stages": deployment.description, "origin": origin], &out)
-        sayUnused(deployment, &out)
-        makeRoom(for: deployment, &out)
+            ["generation": "\(planGeneration)", "stages": deployment.description, "origin": origin])
+        sayUnused(deployment, &step)
+        makeRoom(for: deployment, &step)
         for stage in deployment.stages {
-            for replica in stage.replicas { order(stage, on: replica, now, &out) }
+            for replica in stage.replicas { order(stage, on: replica, &step) }
         }
-        activateIfLoaded(now, &out)
+        activateIfLoaded(&step)
     }
 
     /// Where the plan has something loaded, what neither it nor the plan that serves uses gives way first. With no plan that serves
     /// that is what the broken one had: a small node could not hold both.
-    private mutating func makeRoom(for deployment: PlannedDeployment, _ out: inout [Directive]) {
+    private mutating func makeRoom(for deployment: PlannedDeployment, _ step: inout Step) {
         var wanted = deployment.partitions
         wanted.merge(active?.deployment.partitions ?? [:]) { $0.union($1) }
         let loading = deployment.partitions.filter { id, keys in keys.contains { nodes[id]?.partitions[$0]?.isOwned != true } }.keys
-        for id in loading.sorted() { release(on: id, keeping: wanted[id] ?? [], &out) }
+        for id in loading.sorted() { release(on: id, keeping: wanted[id] ?? [], &step) }
     }
 
     mutating func order(
-        _ stage: PlannedDeployment.Stage, on id: NodeID, asStandby isStandby: Bool = false, _ now: Instant, _ out: inout [Directive]
+        _ stage: PlannedDeployment.Stage, on id: NodeID, asStandby isStandby: Bool = false, _ step: inout Step
     ) {
         guard let node = nodes[id], let control = node.control else { return }
         switch node.partitions[stage.partition] {
@@ -219,8 +219,8 @@ extension CoordinatorMachine {
         case .unowned, nil: break
         }
         nodes[id]?.partitions[stage.partition] = .ordered
-        nodes[id]?.progress.loadOrderedAt = now
-        out.append(
+        nodes[id]?.progress.loadOrderedAt = step.now
+        step.emit(
             .send(
                 control,
                 .loadPartition(
@@ -228,10 +228,10 @@ extension CoordinatorMachine {
                         key: stage.partition, residentBytes: stage.residentBytes, warmups: stage.warmups, isStandby: isStandby))))
     }
 
-    mutating func reported(_ id: NodeID, _ report: PartitionReport, _ now: Instant, _ out: inout [Directive]) {
+    mutating func reported(_ id: NodeID, _ report: PartitionReport, _ step: inout Step) {
         // Loading takes from the executors: what they owe counts from here.
-        nodes[id]?.progress.lastAt = now
-        standbyMayGoOn(now)
+        nodes[id]?.progress.lastAt = step.now
+        standbyMayGoOn(step.now)
         // Only what it was told to load, or said that it holds: names of its own would fill our tables.
         guard nodes[id]?.partitions[report.key] != nil else { return }
         switch report.state {
@@ -239,22 +239,22 @@ extension CoordinatorMachine {
             guard let data = nodes[id]?.data, nodes[id]?.partitions[report.key] == .ordered else { return }
             nodes[id]?.partitions[report.key] = .sendingArchive
             count { $0.archivesSent += 1 }
-            out.append(.sendArchive(data, report.key))
+            step.emit(.sendArchive(data, report.key))
         case .ready:
             // What was not ordered counts only while the table has room for what is.
             guard nodes[id]?.partitions[report.key] != nil || (nodes[id]?.partitions.count ?? 0) < WireLimits.inventory else {
                 return
             }
             nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
-            nodes[id]?.pace.loaded(report.key, runMilliseconds: report.runMilliseconds, now)
-            activateIfLoaded(now, &out)
+            nodes[id]?.pace.loaded(report.key, runMilliseconds: report.runMilliseconds, step.now)
+            activateIfLoaded(&step)
         case .evicted:
             nodes[id]?.partitions[report.key] = nil
             nodes[id]?.pace.forget(report.key)
             guard uses(active?.deployment, id, report.key) || uses(candidate?.deployment, id, report.key) else { return }
             retireActiveIfBroken()
             if uses(candidate?.deployment, id, report.key) { candidate = nil }
-            requestPlan(now, after: .zero)
+            requestPlan(step.now, after: .zero)
         case .failed:
             // Only an order fails.
             guard nodes[id]?.partitions.removeValue(forKey: report.key) != nil else { return }
@@ -265,7 +265,7 @@ extension CoordinatorMachine {
                 }
                 return
             }
-            abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: [id], now, &out)
+            abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: [id], &step)
         }
     }
 
@@ -273,21 +273,21 @@ extension CoordinatorMachine {
         deployment?.stages.contains { $0.partition == key && $0.replicas.contains(id) } ?? false
     }
 
-    mutating func archiveUnavailable(_ key: PartitionKey, _ message: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func archiveUnavailable(_ key: PartitionKey, _ message: String, _ step: inout Step) {
         for id in nodes.keys where nodes[id]?.partitions[key] == .sendingArchive {
             nodes[id]?.partitions[key] = nil
             nodes[id]?.refusedStandbys[key] = message
         }
-        log(.error, "a partition cannot be made", ["partition": key.description, "cause": message], &out)
+        step.log(.error, "a partition cannot be made", ["partition": key.description, "cause": message])
         guard candidate?.deployment.stages.contains(where: { $0.partition == key }) == true else { return }
         planFailure = "partition \(key) cannot be made: \(message)"
         candidate = nil
-        requestPlan(now, after: Self.planRetryInterval)
+        requestPlan(step.now, after: Self.planRetryInterval)
     }
 
     /// A deployment that hangs (a loader that never answers) must not keep the cluster from serving on the other nodes.
-    mutating func watchDeployment(_ now: Instant, _ out: inout [Directive]) {
-        guard let candidate, candidate.startedAt + configuration.deploymentTimeout <= now else { return }
+    mutating func watchDeployment(_ step: inout Step) {
+        guard let candidate, candidate.startedAt + configuration.deploymentTimeout <= step.now else { return }
         let missing = candidate.deployment.nodes.filter { id in
             candidate.deployment.stages.contains { $0.replicas.contains(id) && !isLoaded($0.partition, on: id) }
         }.sorted()
@@ -298,46 +298,45 @@ extension CoordinatorMachine {
             }
         }
         let limit = configuration.deploymentTimeout.readable
-        abandonCandidate(because: "\(who) loaded no partition within \(limit)", excluding: missing, now, &out)
+        abandonCandidate(because: "\(who) loaded no partition within \(limit)", excluding: missing, &step)
     }
 
     func isLoaded(_ key: PartitionKey, on id: NodeID) -> Bool {
         if case .ready = nodes[id]?.partitions[key] { true } else { false }
     }
 
-    private mutating func abandonCandidate(because cause: String, excluding ids: [NodeID], _ now: Instant, _ out: inout [Directive])
-    {
+    private mutating func abandonCandidate(because cause: String, excluding ids: [NodeID], _ step: inout Step) {
         planFailure = cause
         for id in ids {
-            nodes[id]?.excludedUntil = now + Self.exclusionAfterLoadFailure
+            nodes[id]?.excludedUntil = step.now + Self.exclusionAfterLoadFailure
             nodes[id]?.exclusionCause = cause
         }
         candidate = nil
-        log(.error, "a deployment failed", ["cause": cause], &out)
-        requestPlan(now, after: .zero)
-        rejoinAt = min(rejoinAt ?? .distantFuture, now + Self.exclusionAfterLoadFailure)
+        step.log(.error, "a deployment failed", ["cause": cause])
+        requestPlan(step.now, after: .zero)
+        rejoinAt = min(rejoinAt ?? .distantFuture, step.now + Self.exclusionAfterLoadFailure)
     }
 
-    private mutating func activateIfLoaded(_ now: Instant, _ out: inout [Directive]) {
+    private mutating func activateIfLoaded(_ step: inout Step) {
         guard let candidate, isLoaded(candidate.deployment) else { return }
         active = ActivePlan(
             generation: candidate.generation, deployment: candidate.deployment, window: window(for: candidate.deployment))
         trust(candidate.deployment)
         renewSelectors(for: candidate.deployment)
         self.candidate = nil
-        log(
+        step.log(
             .info, "plan serves",
             [
                 "generation": "\(candidate.generation)", "stages": "\(candidate.deployment.stages.count)",
-                "deployed_in": (now - candidate.startedAt).readable,
-            ], &out)
-        out.append(.serving(stages: candidate.deployment.stages.count, nodes: candidate.deployment.nodes.count))
+                "deployed_in": (step.now - candidate.startedAt).readable,
+            ])
+        step.emit(.serving(stages: candidate.deployment.stages.count, nodes: candidate.deployment.nodes.count))
         for (stage, planned) in zip(candidate.deployment.stages, candidate.deployment.plan.stages) {
             for replica in stage.replicas { nodes[replica]?.progress.predict(planned.predictedMilliseconds) }
         }
-        renewStandbys(now)
-        renewDrift(now)
-        releaseUnused(&out)
+        renewStandbys(step.now)
+        renewDrift(step.now)
+        releaseUnused(&step)
     }
 
     /// Whether every replica has loaded its partition.
@@ -346,19 +345,19 @@ extension CoordinatorMachine {
     }
 
     /// What the plan does not use may be evicted, whoever ordered it; what runs there still finishes.
-    mutating func releaseUnused(_ out: inout [Directive]) {
+    mutating func releaseUnused(_ step: inout Step) {
         var used = active?.deployment.partitions ?? [:]
         used.merge(candidate?.deployment.partitions ?? [:]) { $0.union($1) }
         used.merge(standby.wanted) { $0.union($1) }
-        for id in nodes.keys.sorted() { release(on: id, keeping: used[id] ?? [], &out) }
+        for id in nodes.keys.sorted() { release(on: id, keeping: used[id] ?? [], &step) }
     }
 
-    private mutating func release(on id: NodeID, keeping used: Set<PartitionKey>, _ out: inout [Directive]) {
+    private mutating func release(on id: NodeID, keeping used: Set<PartitionKey>, _ step: inout Step) {
         guard let node = nodes[id], let control = node.control else { return }
         for (key, state) in node.partitions.sorted(by: { $0.key.description < $1.key.description }) {
             guard case .ready(_, let weightBytes) = state, !used.contains(key) else { continue }
             nodes[id]?.partitions[key] = .unowned(weightBytes: weightBytes)
-            out.append(.send(control, .releasePartition(ReleasePartition(key: key))))
+            step.emit(.send(control, .releasePartition(ReleasePartition(key: key))))
         }
     }
 

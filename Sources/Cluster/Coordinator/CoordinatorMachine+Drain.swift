@@ -17,53 +17,53 @@ extension CoordinatorMachine {
 
     var isDraining: Bool { drain != nil }
 
-    mutating func startDraining(_ now: Instant, _ out: inout [Directive]) {
+    mutating func startDraining(_ step: inout Step) {
         guard drain == nil else { return }
-        drain = Drain(startedAt: now)
-        log(
+        drain = Drain(startedAt: step.now)
+        step.log(
             .info, "draining: no new requests are taken",
-            ["outstanding": "\(requests.count)", "limit": configuration.drainTimeout.readable], &out)
+            ["outstanding": "\(requests.count)", "limit": configuration.drainTimeout.readable])
     }
 
-    mutating func settleDrain(_ now: Instant, _ out: inout [Directive]) {
+    mutating func settleDrain(_ step: inout Step) {
         guard var drain, !drain.hasEnded else { return }
-        drain.idleSince = active == nil ? drain.idleSince ?? now : nil
+        drain.idleSince = active == nil ? drain.idleSince ?? step.now : nil
         self.drain = drain
-        if now >= drain.startedAt + configuration.drainTimeout {
+        if step.now >= drain.startedAt + configuration.drainTimeout {
             let left = requests.values.count { $0.phase != .replying }
             if left > 0 {
-                log(
+                step.log(
                     .warning, "the drain's limit is reached: requests are given up",
-                    ["requests": "\(left)", "limit": configuration.drainTimeout.readable], &out)
+                    ["requests": "\(left)", "limit": configuration.drainTimeout.readable])
             }
-            failWhileDraining("was not done within the \(configuration.drainTimeout.readable) of --drain-timeout", now, &out) { _ in
+            failWhileDraining("was not done within the \(configuration.drainTimeout.readable) of --drain-timeout", &step) { _ in
                 true
             }
-            return endDrain(&out)
+            return endDrain(&step)
         }
-        if now >= drain.startedAt + Self.drainPatience {
-            failWhileDraining("had not sent its inputs", now, &out) { $0.phase == .receiving }
+        if step.now >= drain.startedAt + Self.drainPatience {
+            failWhileDraining("had not sent its inputs", &step) { $0.phase == .receiving }
         }
-        if let since = drain.idleSince, now >= since + Self.drainPatience {
-            failWhileDraining("cannot run, because no plan serves (\(waitingCause))", now, &out) { $0.phase == .running }
+        if let since = drain.idleSince, step.now >= since + Self.drainPatience {
+            failWhileDraining("cannot run, because no plan serves (\(waitingCause))", &step) { $0.phase == .running }
         }
-        if requests.isEmpty { endDrain(&out) }
+        if requests.isEmpty { endDrain(&step) }
     }
 
-    private mutating func endDrain(_ out: inout [Directive]) {
+    private mutating func endDrain(_ step: inout Step) {
         drain?.hasEnded = true
-        out.append(.drained)
+        step.emit(.drained)
     }
 
     private mutating func failWhileDraining(
-        _ why: String, _ now: Instant, _ out: inout [Directive], where isHopeless: (Request) -> Bool
+        _ why: String, _ step: inout Step, where isHopeless: (Request) -> Bool
     ) {
         // In the order of their admission, so that the same events give the same directives.
         let hopeless = requests.values.filter { $0.phase != .replying && isHopeless($0) }.map(\.id)
         for id in hopeless.sorted(by: { $0.number < $1.number }) {
             finish(
                 id, with: .unavailable, "the coordinator is shutting down, and the request \(why); send it again",
-                retryAfter: Self.drainHint, now, &out)
+                retryAfter: Self.drainHint, &step)
         }
     }
 

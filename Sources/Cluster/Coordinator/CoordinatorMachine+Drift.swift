@@ -35,37 +35,37 @@ extension CoordinatorMachine {
         drift.dueAt = now + Self.driftInterval
     }
 
-    mutating func watchDrift(_ now: Instant, _ out: inout [Directive]) {
+    mutating func watchDrift(_ step: inout Step) {
         guard canWatchDrift, let active else { return }
-        if let order = drift.order, order.at + Self.driftPatience <= now { drift.order = nil }
-        guard drift.order == nil, standby.order == nil, let due = drift.dueAt, due <= now else { return }
-        let members = planMembers(now).members
+        if let order = drift.order, order.at + Self.driftPatience <= step.now { drift.order = nil }
+        guard drift.order == nil, standby.order == nil, let due = drift.dueAt, due <= step.now else { return }
+        let members = planMembers(step.now).members
         guard !members.isEmpty else {
-            drift.dueAt = now + Self.driftInterval
+            drift.dueAt = step.now + Self.driftInterval
             return
         }
         let serving = active.deployment.plan.stages.map { StageAssignment(layers: $0.layers, replicas: $0.replicas) }
-        let number = order(.drift(from: serving), over: members, isUrgent: true, now, &out)
-        drift.order = (number, now)
+        let number = order(.drift(from: serving), over: members, isUrgent: true, &step)
+        drift.order = (number, step.now)
     }
 
-    mutating func compared(_ outcome: PlanOutcome, _ now: Instant, _ out: inout [Directive]) {
+    mutating func compared(_ outcome: PlanOutcome, _ step: inout Step) {
         guard let order = drift.order else { return }
         drift.order = nil
-        drift.dueAt = now + Self.driftInterval
+        drift.dueAt = step.now + Self.driftInterval
         guard case .comparison(let comparison) = outcome else { return }
-        drift.dueAt = now + max(Self.driftInterval, comparison.searchTime * Self.driftRestFactor)
+        drift.dueAt = step.now + max(Self.driftInterval, comparison.searchTime * Self.driftRestFactor)
         guard canWatchDrift else { return }
         drift.servingMs = comparison.servingMs
-        guard drift.judge.judge(servingMs: comparison.servingMs, bestMs: comparison.bestMs, now: now.nanoseconds),
+        guard drift.judge.judge(servingMs: comparison.servingMs, bestMs: comparison.bestMs, now: step.now.nanoseconds),
             let best = comparison.best, best.nodes.allSatisfy({ nodes[$0]?.state == .ready }),
             !bringsBack(best, orderedAs: order.number)
         else { return }
-        log(
+        step.log(
             .info, "the plan that serves has become worse than another",
-            ["serving_ms": Self.text(comparison.servingMs), "best_ms": Self.text(comparison.bestMs)], &out)
+            ["serving_ms": Self.text(comparison.servingMs), "best_ms": Self.text(comparison.bestMs)])
         count { $0.driftPlans += 1 }
-        deploy(best, from: "drift", now, &out)
+        deploy(best, from: "drift", &step)
     }
 
     /// Two decimals.

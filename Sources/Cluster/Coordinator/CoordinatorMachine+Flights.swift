@@ -11,14 +11,14 @@ extension CoordinatorMachine {
     static let rejectionPause: Duration = .milliseconds(20)
 
     /// Gives every request with waiting micro-batches its turn, one micro-batch each, while there is room on the routes.
-    mutating func dispatch(_ now: Instant, _ out: inout [Directive]) {
+    mutating func dispatch(_ step: inout Step) {
         reviewQuarantine()
         guard let active else { return }
-        dispatchShared(active, now, &out)
-        dispatchAlone(active, now, &out)
+        dispatchShared(active, &step)
+        dispatchAlone(active, &step)
     }
 
-    private mutating func dispatchShared(_ active: ActivePlan, _ now: Instant, _ out: inout [Directive]) {
+    private mutating func dispatchShared(_ active: ActivePlan, _ step: inout Step) {
         while livingFlights < active.window, let id = rotation.first {
             guard requests[id] != nil else {
                 rotation.removeFirst()
@@ -30,15 +30,15 @@ extension CoordinatorMachine {
                 rotation.removeFirst()
                 continue
             }
-            switch route(id, piece, on: active, alone: false, now) {
+            switch route(id, piece, on: active, alone: false, step.now) {
             case .none:
                 // First in line stays first, so that a large micro-batch is not passed for ever by small ones.
                 return
             case .impossible(let message):
                 rotation.removeFirst()
-                finish(id, with: .resourceExhausted, message, isPermanent: true, now, &out)
+                finish(id, with: .resourceExhausted, message, isPermanent: true, &step)
             case .path(let path, _):
-                guard send(id, piece, along: path, on: active, alone: false, now, &out) != nil else { return }
+                guard send(id, piece, along: path, on: active, alone: false, &step) != nil else { return }
                 requests[id]?.waiting.removeFirst()
                 let isDone = requests[id]?.waiting.isEmpty == true
                 if isDone { requests[id]?.isInRotation = false }
@@ -95,19 +95,19 @@ extension CoordinatorMachine {
     /// Reserves a slot and the bytes at every hop and sends the micro-batch off.
     /// - Returns: the attempt's key, or `nil` if the first hop is not connected.
     mutating func send(
-        _ id: RequestID, _ piece: Int, along path: [NodeID], on active: ActivePlan, alone: Bool, _ now: Instant,
-        _ out: inout [Directive]
+        _ id: RequestID, _ piece: Int, along path: [NodeID], on active: ActivePlan, alone: Bool, _ step: inout Step
     ) -> WorkKey? {
         let bytes = hopBytes(id, piece, on: active)
         guard let first = path.first, let data = nodes[first]?.data else { return nil }
         // In place: a copy of the request that is alive while it changes would copy all its pieces for each micro-batch.
         requests[id]?.pieces[piece].attempt += 1
-        if requests[id]?.firstDispatchAt == nil { requests[id]?.firstDispatchAt = now }
+        if requests[id]?.firstDispatchAt == nil { requests[id]?.firstDispatchAt = step.now }
         guard let items = requests[id]?.pieces[piece].items, let deadline = requests[id]?.deadline,
             let key = requests[id].map({ workKey($0, piece, $0.pieces[piece].attempt) })
         else { return nil }
         flights[key] = Flight(
-            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline, sentAt: now,
+            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline,
+            sentAt: step.now,
             isAlone: alone)
         livingFlights += 1
         for (node, reserved) in zip(path, bytes) {
@@ -115,11 +115,11 @@ extension CoordinatorMachine {
             nodes[node]?.flightBytes += reserved
             selectors.began(on: node)
         }
-        let left = UInt32(clamping: Int64((deadline - now).milliseconds))
+        let left = UInt32(clamping: Int64((deadline - step.now).milliseconds))
         let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
         count { $0.microBatchesDispatched += 1 }
         let work = Work(key: key, route: route, items: UInt32(items.count), deadlineMilliseconds: max(1, left), tensors: [])
-        out.append(.dispatch(work, data, id, items))
+        step.emit(.dispatch(work, data, id, items))
         return key
     }
 
@@ -138,44 +138,44 @@ extension CoordinatorMachine {
     }
 
     /// Nobody wants it any more: the hops are told, and the reservation waits for their word.
-    mutating func abandon(_ key: WorkKey, _ now: Instant, _ out: inout [Directive]) {
+    mutating func abandon(_ key: WorkKey, _ step: inout Step) {
         guard let flight = flights[key], !flight.isAbandoned else { return }
         flights[key]?.isAbandoned = true
         livingFlights -= 1
-        abandoned.append(Abandonment(at: now, key: key))
+        abandoned.append(Abandonment(at: step.now, key: key))
         var isHeard = false
         for (hop, id) in flight.route.enumerated() {
             guard let node = nodes[id], let control = node.control else { continue }
             isHeard = true
-            if hop == 0, let data = node.data { out.append(.abandonDispatch(key, data)) }
-            out.append(.send(control, .cancelWork(CancelWork(keys: [key]))))
+            if hop == 0, let data = node.data { step.emit(.abandonDispatch(key, data)) }
+            step.emit(.send(control, .cancelWork(CancelWork(keys: [key]))))
         }
         if !isHeard { _ = land(key) }
     }
 
     mutating func workFailed(
-        _ key: WorkKey, node: NodeID?, _ code: StatusCode, _ message: String, _ now: Instant, _ out: inout [Directive]
+        _ key: WorkKey, node: NodeID?, _ code: StatusCode, _ message: String, _ step: inout Step
     ) {
         guard let flight = land(key), !flight.isAbandoned else { return }
         let place = node.map { " (at \($0))" } ?? ""
-        finish(flight.request, with: code, message + place, now, &out)
+        finish(flight.request, with: code, message + place, &step)
     }
 
     /// It never left: no reservation waits for anybody's word, and trying again would end alike.
-    mutating func dispatchFailed(_ key: WorkKey, _ message: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func dispatchFailed(_ key: WorkKey, _ message: String, _ step: inout Step) {
         guard let flight = land(key), !flight.isAbandoned else { return }
-        finish(flight.request, with: .resourceExhausted, message, isPermanent: true, now, &out)
+        finish(flight.request, with: .resourceExhausted, message, isPermanent: true, &step)
     }
 
     /// The micro-batch will not come back from where it is: send it again, on whatever route the plan gives.
-    mutating func replay(_ key: WorkKey, why: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func replay(_ key: WorkKey, why: String, _ step: inout Step) {
         guard let flight = flights[key], !flight.isAbandoned else { return }
-        abandon(key, now, &out)
+        abandon(key, &step)
         guard let piece = requests[flight.request]?.pieces[flight.piece], !piece.isDone else { return }
         guard piece.attempt < configuration.maximumAttempts else {
             finish(
                 flight.request, with: .unavailable, "given up after \(configuration.maximumAttempts) attempts; the last: \(why)",
-                now, &out)
+                &step)
             return
         }
         noteRetry(of: flight)
@@ -196,20 +196,20 @@ extension CoordinatorMachine {
     }
 
     /// Replays everything whose route contains the node.
-    mutating func replayFlights(through id: NodeID, why: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func replayFlights(through id: NodeID, why: String, _ step: inout Step) {
         guard let node = nodes[id] else { return }
         for key in node.flights.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
-            replay(key, why: why, now, &out)
+            replay(key, why: why, &step)
             // A lost node holds nothing, and what the other hops hold of it they drop on the cancellation.
             if node.control == nil { _ = land(key) }
         }
     }
 
-    mutating func received(_ connection: ConnectionID, _ message: Message, _ now: Instant, _ out: inout [Directive]) {
+    mutating func received(_ connection: ConnectionID, _ message: Message, _ step: inout Step) {
         guard let id = nodeOfConnection[connection] else {
             switch message {
-            case .cancelRequest(let cancel): cancelled(connection, cancel.id, now, &out)
-            case .drainRequest(let request): drainRequested(connection, request, now, &out)
+            case .cancelRequest(let cancel): cancelled(connection, cancel.id, &step)
+            case .drainRequest(let request): drainRequested(connection, request, &step)
             default: break
             }
             return
@@ -217,21 +217,21 @@ extension CoordinatorMachine {
         // The data connection brings results, and those come as events of their own.
         guard nodes[id]?.control == connection else { return }
         switch message {
-        case .heartbeat(let heartbeat): progressReported(id, heartbeat, now, &out)
+        case .heartbeat(let heartbeat): progressReported(id, heartbeat, &step)
         case .pong(let ping):
-            nodes[id]?.roundTrip = .nanoseconds(max(0, now.nanoseconds - Int64(clamping: ping.sentAtNanoseconds)))
-        case .partitionReport(let report): reported(id, report, now, &out)
+            nodes[id]?.roundTrip = .nanoseconds(max(0, step.now.nanoseconds - Int64(clamping: ping.sentAtNanoseconds)))
+        case .partitionReport(let report): reported(id, report, &step)
         case .workDropped(let dropped):
             if dropped.hasOverrun { overran(id, dropped.key) }
             guard isOnRoute(id, of: dropped.key) else { return }
-            replay(dropped.key, why: "\(id) dropped it", now, &out)
+            replay(dropped.key, why: "\(id) dropped it", &step)
             _ = land(dropped.key)
-        case .workRejected(let rejected): rejectedWork(id, rejected, now, &out)
+        case .workRejected(let rejected): rejectedWork(id, rejected, &step)
         case .workFailed(let failed) where isOnRoute(id, of: failed.key):
-            nodes[id]?.progress.lastAt = now
-            workFailed(failed.key, node: id, failed.code, failed.message, now, &out)
-        case .peerLost(let lost): linkLost(id, lost, now, &out)
-        case .leaving(let leaving): depart(id, .leaving, leaving.message, now, &out)
+            nodes[id]?.progress.lastAt = step.now
+            workFailed(failed.key, node: id, failed.code, failed.message, &step)
+        case .peerLost(let lost): linkLost(id, lost, &step)
+        case .leaving(let leaving): depart(id, .leaving, leaving.message, &step)
         default: break
         }
     }
@@ -239,18 +239,18 @@ extension CoordinatorMachine {
     /// Word about a micro-batch counts only from where it was sent.
     private func isOnRoute(_ id: NodeID, of key: WorkKey) -> Bool { flights[key]?.route.contains(id) ?? false }
 
-    private mutating func rejectedWork(_ id: NodeID, _ rejected: WorkRejected, _ now: Instant, _ out: inout [Directive]) {
+    private mutating func rejectedWork(_ id: NodeID, _ rejected: WorkRejected, _ step: inout Step) {
         // That it is shutting down it may say at any time: it says it of itself.
-        if rejected.code == .unavailable { nodeDrains(id, rejected.message, now, &out) }
+        if rejected.code == .unavailable { nodeDrains(id, rejected.message, &step) }
         guard isOnRoute(id, of: rejected.key) else { return }
         switch rejected.code {
-        case .failedPrecondition: partitionIsMissing(at: id, for: rejected.key, now)
+        case .failedPrecondition: partitionIsMissing(at: id, for: rejected.key, step.now)
         case .unavailable: break
         default:
-            nodes[id]?.pausedUntil = now + Self.rejectionPause
+            nodes[id]?.pausedUntil = step.now + Self.rejectionPause
             rearm(id)
         }
-        replay(rejected.key, why: rejected.message, now, &out)
+        replay(rejected.key, why: rejected.message, &step)
         _ = land(rejected.key)
     }
 
@@ -264,24 +264,24 @@ extension CoordinatorMachine {
     }
 
     /// `from` cannot reach a peer: the link is out, both nodes stay; only our own evidence fails a node.
-    private mutating func linkLost(_ from: NodeID, _ lost: PeerLost, _ now: Instant, _ out: inout [Directive]) {
+    private mutating func linkLost(_ from: NodeID, _ lost: PeerLost, _ step: inout Step) {
         let link = NodeLink(from: from, to: NodeID(lost.to))
         let why = "\(from) cannot reach \(lost.to): \(lost.message)"
         // Who was let go closes its connections: no fault of the link.
-        if nodes[link.to]?.state != .drained { markOut(link, lost.message, now, &out) }
-        replayFlights(over: link, unsent: Set(lost.keys), why: why, now, &out)
+        if nodes[link.to]?.state != .drained { markOut(link, lost.message, &step) }
+        replayFlights(over: link, unsent: Set(lost.keys), why: why, &step)
     }
 
     /// What the kernel of the sender had taken may be lost in the connection too, and neither side can say: all of the link is replayed.
     /// - Parameter unsent: what the sender says that it has not sent on.
     mutating func replayFlights(
-        over link: NodeLink, unsent: Set<WorkKey> = [], why: String, _ now: Instant, _ out: inout [Directive]
+        over link: NodeLink, unsent: Set<WorkKey> = [], why: String, _ step: inout Step
     ) {
         let concerned = flights.filter { key, flight in
             flight.uses(link) || (unsent.contains(key) && flight.route.contains(link.from))
         }.keys
         for key in concerned.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
-            replay(key, why: why, now, &out)
+            replay(key, why: why, &step)
             if unsent.contains(key) { _ = land(key) }
         }
     }

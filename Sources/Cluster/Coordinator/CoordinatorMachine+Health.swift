@@ -89,7 +89,7 @@ extension CoordinatorMachine {
 
     /// The one place where a node's state changes; one line of the log for each change, with its cause.
     mutating func change(
-        _ id: NodeID, to state: NodeState, _ cause: String, _ particulars: [String: String], _ out: inout [Directive]
+        _ id: NodeID, to state: NodeState, _ cause: String, _ particulars: [String: String], _ step: inout Step
     ) {
         guard let old = nodes[id]?.state else { return }
         nodes[id]?.cause = cause
@@ -98,28 +98,28 @@ extension CoordinatorMachine {
         selectorsHear(of: id)
         let metadata = ["node": id.description, "state": "\(old.name) → \(state.name)", "cause": cause]
         let isBad = (state == .lost && old != .drained) || state == .suspect
-        log(isBad ? .warning : .info, state.logMessage, metadata.merging(particulars) { own, _ in own }, &out)
+        step.log(isBad ? .warning : .info, state.logMessage, metadata.merging(particulars) { own, _ in own })
     }
 
     // MARK: Progress
 
     /// What a heartbeat says of the executors.
-    mutating func progressReported(_ id: NodeID, _ beat: Heartbeat, _ now: Instant, _ out: inout [Directive]) {
+    mutating func progressReported(_ id: NodeID, _ beat: Heartbeat, _ step: inout Step) {
         let isIdle = beat.queued == 0 && beat.executing == 0
-        if isIdle || beat.completed != nodes[id]?.heartbeat?.completed { nodes[id]?.progress.lastAt = now }
-        let hasComputed = nodes[id]?.progress.used(beat.executorCPUNanoseconds, now) == true
+        if isIdle || beat.completed != nodes[id]?.heartbeat?.completed { nodes[id]?.progress.lastAt = step.now }
+        let hasComputed = nodes[id]?.progress.used(beat.executorCPUNanoseconds, step.now) == true
         nodes[id]?.heartbeat = beat
         selectorsHear(of: id)
         if let microBatch = active?.deployment.microBatch, let profile = nodes[id]?.profile {
             if nodes[id]?.pace.adopt(quota: beat.cpuQuotaCores) == true { drift.judge.quotaChanged() }
             nodes[id]?.pace.heard(
-                beat, executors: Int(max(1, profile.executors)), cores: beat.cpuQuotaCores, microBatch: microBatch, now)
+                beat, executors: Int(max(1, profile.executors)), cores: beat.cpuQuotaCores, microBatch: microBatch, step.now)
         }
         nodes[id]?.hasNewHeartbeat = true
-        nodes[id]?.network.note(received: beat.networkReceivedBytes, sent: beat.networkSentBytes, at: now)
+        nodes[id]?.network.note(received: beat.networkReceivedBytes, sent: beat.networkSentBytes, at: step.now)
         guard let stalledAt = nodes[id]?.progress.stalledAt, isIdle || hasComputed || beat.completed != stalledAt else { return }
         nodes[id]?.progress.stalledAt = nil
-        if nodes[id]?.state == .suspect { clearSuspicion(of: id, "its executors work again", now, &out) }
+        if nodes[id]?.state == .suspect { clearSuspicion(of: id, "its executors work again", &step) }
     }
 
     /// When the node counts as stalled, if it goes on like this. `nil` while it owes nothing or is loading.
@@ -133,38 +133,38 @@ extension CoordinatorMachine {
     }
 
     /// Its heartbeats come, but what lies on it goes nowhere: it is used no more until it computes again or another process of it is reached.
-    mutating func stall(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func stall(_ id: NodeID, _ step: inout Step) {
         guard let node = nodes[id], let beat = node.heartbeat else { return }
         let cause =
-            "no progress for \((now - node.progress.lastAt).readable) with \(beat.executing) micro-batches executing and \(beat.queued) queued"
+            "no progress for \((step.now - node.progress.lastAt).readable) with \(beat.executing) micro-batches executing and \(beat.queued) queued"
         nodes[id]?.progress.stalledAt = beat.completed
-        change(id, to: .suspect, cause, ["in_flight": "\(node.flights.count)"], &out)
-        noteLoss(of: id, now, &out)
-        suspectInputs(on: id, now, &out)
-        replayFlights(through: id, why: "\(id) makes no progress", now, &out)
-        planAround(id, now, &out)
+        change(id, to: .suspect, cause, ["in_flight": "\(node.flights.count)"], &step)
+        noteLoss(of: id, &step)
+        suspectInputs(on: id, &step)
+        replayFlights(through: id, why: "\(id) makes no progress", &step)
+        planAround(id, &step)
     }
 
     // MARK: Flapping
 
     /// Counts a loss, and leaves the node out of plans for a while when there were too many.
-    mutating func noteLoss(of id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func noteLoss(of id: NodeID, _ step: inout Step) {
         guard var flapping = nodes[id]?.flapping else { return }
         let usableSince = max(flapping.readySince, flapping.leftOutUntil ?? .zero)
-        if usableSince + Self.flappingForgottenAfter <= now {
+        if usableSince + Self.flappingForgottenAfter <= step.now {
             flapping.losses = []
             flapping.pause = nil
         }
-        flapping.losses = (flapping.losses.filter { $0 + Self.flappingWindow > now } + [now]).suffix(Self.flappingLosses)
+        flapping.losses = (flapping.losses.filter { $0 + Self.flappingWindow > step.now } + [step.now]).suffix(Self.flappingLosses)
         if flapping.pause != nil || flapping.losses.count >= Self.flappingLosses {
             let pause = flapping.pause.map { min($0 * 2, Self.flappingPauseLongest) } ?? Self.flappingPauseFirst
             flapping.pause = pause
-            flapping.leftOutUntil = now + pause
+            flapping.leftOutUntil = step.now + pause
             flapping.cause = "lost again and again: left out of plans for \(pause.readable) since the last time"
-            rejoinAt = min(rejoinAt ?? .distantFuture, now + pause)
-            log(
+            rejoinAt = min(rejoinAt ?? .distantFuture, step.now + pause)
+            step.log(
                 .warning, "node flaps: it is left out of plans for a while",
-                ["node": id.description, "losses": "\(flapping.losses.count)", "for": pause.readable], &out)
+                ["node": id.description, "losses": "\(flapping.losses.count)", "for": pause.readable])
         }
         nodes[id]?.flapping = flapping
     }
@@ -200,14 +200,14 @@ extension CoordinatorMachine {
 
     /// The node can take no new work: what serves goes on where every stage has a replica left; else the standby plan that was made for
     /// this, or a new one.
-    mutating func planAround(_ id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func planAround(_ id: NodeID, _ step: inout Step) {
         let isMember = active?.deployment.nodes.contains(id) == true
         let wasReplanning = isReplanning
         if candidate?.deployment.nodes.contains(id) == true { candidate = nil }
         // A draining node finishes what it has: its plan lives until the next one serves.
         if isMember, nodes[id]?.state != .draining { retireActiveIfBroken() }
-        requestPlan(now, after: .zero)
-        if isMember { useStandby(without: id, isPlanning: wasReplanning, now, &out) }
+        requestPlan(step.now, after: .zero)
+        if isMember { useStandby(without: id, isPlanning: wasReplanning, &step) }
     }
 }
 

@@ -8,7 +8,7 @@ extension CoordinatorMachine {
     static let holdPatience: Duration = WorkerMachine.holdTimeout + .milliseconds(1_500)
 
     /// What a dial that came to nothing means, for an operator, once for each cause.
-    func say(_ failure: DialFailure, of node: inout Node, _ now: Instant, _ out: inout [Directive]) {
+    func say(_ failure: DialFailure, of node: inout Node, _ step: inout Step) {
         let particulars = ["node": node.id.description, "cause": failure.message]
         guard let refusal = failure.refusal, refusal.code == .superseded, refusal.isHeld, refusal.incarnation == nil else {
             // One that has let go of its holder is about to be taken over: it is waited for still.
@@ -18,20 +18,20 @@ extension CoordinatorMachine {
             switch failure.refusal {
             case .some(let refusal) where refusal.incarnation != nil: break
             case .some(let refusal) where refusal.code == .superseded:
-                log(.info, "taking over a worker of an earlier coordinator", particulars, &out)
-            default: log(.warning, "node cannot be reached", particulars, &out)
+                step.log(.info, "taking over a worker of an earlier coordinator", particulars)
+            default: step.log(.warning, "node cannot be reached", particulars)
             }
             return
         }
         guard let since = node.heldSince else {
-            node.heldSince = now
+            node.heldSince = step.now
             node.isHoldSaid = false
-            log(.info, "waiting for a worker that another coordinator holds", particulars, &out)
+            step.log(.info, "waiting for a worker that another coordinator holds", particulars)
             return
         }
-        guard !node.isHoldSaid, now >= since + Self.holdPatience else { return }
+        guard !node.isHoldSaid, step.now >= since + Self.holdPatience else { return }
         node.isHoldSaid = true
-        log(.error, "another coordinator has this worker", particulars, &out)
+        step.log(.error, "another coordinator has this worker", particulars)
     }
 }
 

@@ -14,15 +14,15 @@ extension CoordinatorMachine {
     mutating func peersChanged(_ now: Instant) { peerTableDueAt = min(peerTableDueAt ?? .distantFuture, now + Self.peerTableDelay) }
 
     /// Tells every worker where every other is.
-    mutating func publishPeers(_ out: inout [Directive]) {
+    mutating func publishPeers(_ step: inout Step) {
         peerTableDueAt = nil
         let pages = makePeerTable()
-        for node in nodes.values.filter({ $0.isConnected }).sorted(by: { $0.id < $1.id }) { send(pages, to: node, &out) }
+        for node in nodes.values.filter({ $0.isConnected }).sorted(by: { $0.id < $1.id }) { send(pages, to: node, &step) }
     }
 
-    private func send(_ pages: [PeerTable], to node: Node, _ out: inout [Directive]) {
+    private func send(_ pages: [PeerTable], to node: Node, _ step: inout Step) {
         guard let control = node.control else { return }
-        for page in pages { out.append(.send(control, .peerTable(page))) }
+        for page in pages { step.emit(.send(control, .peerTable(page))) }
     }
 
     /// In as many messages as it takes: those that plans use come first where it is more than one.
@@ -47,34 +47,34 @@ extension CoordinatorMachine {
     /// The links that no plan and no route may use.
     var brokenLinks: Set<NodeLink> { Set(linkFaults.filter { $0.value.phase != .mended }.keys) }
 
-    mutating func markOut(_ link: NodeLink, _ cause: String, _ now: Instant, _ out: inout [Directive]) {
+    mutating func markOut(_ link: NodeLink, _ cause: String, _ step: inout Step) {
         guard nodes[link.from]?.isConnected == true, nodes[link.to]?.isConnected == true else { return }
         let known = linkFaults[link]
         if known?.phase == .out { return }
         let pause = known.map { min($0.pause * 2, Self.linkPauseLongest) } ?? Self.linkPauseFirst
-        linkFaults[link] = LinkFault(phase: .out, until: now + pause, pause: pause)
-        linkWakeAt = min(linkWakeAt ?? .distantFuture, now + pause)
+        linkFaults[link] = LinkFault(phase: .out, until: step.now + pause, pause: pause)
+        linkWakeAt = min(linkWakeAt ?? .distantFuture, step.now + pause)
         guard known?.phase != .probing else { return }
-        log(.warning, "a link is out", ["from": link.from.description, "to": link.to.description, "cause": cause], &out)
-        requestPlan(now, after: .zero)
+        step.log(.warning, "a link is out", ["from": link.from.description, "to": link.to.description, "cause": cause])
+        requestPlan(step.now, after: .zero)
     }
 
     /// Asks for another try of links that have been out long enough, and takes those back of which nothing bad was heard.
-    mutating func mendLinks(_ now: Instant, _ out: inout [Directive]) {
-        guard let wake = linkWakeAt, wake <= now else { return }
-        let due = linkFaults.filter { $0.value.phase != .mended && $0.value.until <= now }
+    mutating func mendLinks(_ step: inout Step) {
+        guard let wake = linkWakeAt, wake <= step.now else { return }
+        let due = linkFaults.filter { $0.value.phase != .mended && $0.value.until <= step.now }
             .sorted { ($0.key.from, $0.key.to) < ($1.key.from, $1.key.to) }
         for (link, fault) in due {
             if fault.phase == .out {
                 linkFaults[link]?.phase = .probing
-                linkFaults[link]?.until = now + Self.linkProbeTime
+                linkFaults[link]?.until = step.now + Self.linkProbeTime
                 // A newer table makes the worker dial what it could not reach.
                 let pages = makePeerTable()
-                if let node = nodes[link.from] { send(pages, to: node, &out) }
+                if let node = nodes[link.from] { send(pages, to: node, &step) }
             } else {
                 linkFaults[link]?.phase = .mended
-                log(.info, "a link counts as mended", ["from": link.from.description, "to": link.to.description], &out)
-                requestPlan(now, after: .zero)
+                step.log(.info, "a link counts as mended", ["from": link.from.description, "to": link.to.description])
+                requestPlan(step.now, after: .zero)
             }
         }
         linkWakeAt = linkFaults.values.filter { $0.phase != .mended }.map(\.until).min()

@@ -108,10 +108,10 @@ extension CoordinatorMachine {
 
     /// - Parameter receivedBytes: what has come on the node's data connection.
     mutating func placed(
-        _ connection: ConnectionID, _ places: [WorkPlace], _ receivedBytes: UInt64, _ now: Instant, _ out: inout [Directive]
+        _ connection: ConnectionID, _ places: [WorkPlace], _ receivedBytes: UInt64, _ step: inout Step
     ) {
         guard let id = nodeOfConnection[connection], nodes[id]?.control == connection else { return }
-        for place in places where isMissed(place.key, now) {
+        for place in places where isMissed(place.key, step.now) {
             guard let flight = flights[place.key], let hop = flight.route.firstIndex(of: id) else { continue }
             var search = flight.search ?? Search(places: Array(repeating: nil, count: flight.route.count))
             var place = place
@@ -119,10 +119,10 @@ extension CoordinatorMachine {
             if place.state == .passedOn, place.sentBytes == 0 { (place.state, place.rememberedMilliseconds) = (.absent, .max) }
             // It does not come back to who has passed it on.
             if search.places[hop]?.state != .passedOn { search.places[hop] = place }
-            if let next = suspicion(of: flight, search, hop, place, receivedBytes, now) {
+            if let next = suspicion(of: flight, search, hop, place, receivedBytes, step.now) {
                 if var known = search.suspicion, known.goesOn(as: next) {
                     known.answers += 1
-                    known.lastAt = now
+                    known.lastAt = step.now
                     search.suspicion = known
                 } else {
                     search.suspicion = next
@@ -132,7 +132,7 @@ extension CoordinatorMachine {
             }
             flights[place.key]?.search = search
             if let proven = search.suspicion, proven.hop == hop, proven.isProven(configuration.lostAfter) {
-                isLost(flight, proven, now, &out)
+                isLost(flight, proven, &step)
             }
         }
     }
@@ -173,21 +173,21 @@ extension CoordinatorMachine {
     /// What a hop should have from another: where its bytes do not come, the link between the two is out, and nobody is blamed. Where they have
     /// come, one of the two lies: the receiver is blamed first, and who accuses a second one is itself.
     private mutating func isLost(
-        _ flight: Flight, _ found: Search.Suspicion, _ now: Instant, _ out: inout [Directive]
+        _ flight: Flight, _ found: Search.Suspicion, _ step: inout Step
     ) {
         let id = flight.route[found.hop]
-        let age = flight.writtenAt.map { (now - $0).readable } ?? "?"
+        let age = flight.writtenAt.map { (step.now - $0).readable } ?? "?"
         let accuser = found.kind == .absent && found.hop > 0 ? flight.route[found.hop - 1] : nil
         if let accuser, !found.hasArrived {
             let link = NodeLink(from: accuser, to: id)
             let cause = "a micro-batch was sent on its way \(age) ago, and its bytes do not come"
-            markOut(link, cause, now, &out)
-            return replayFlights(over: link, why: "\(accuser) does not reach \(id): \(cause)", now, &out)
+            markOut(link, cause, &step)
+            return replayFlights(over: link, why: "\(accuser) does not reach \(id): \(cause)", &step)
         }
         // Who has gone since may well have been at fault, and is kept in the tables for minutes.
         let accused = nodes.filter {
             accuser != nil && $0.key != id && $0.value.control != nil && $0.value.distrust.accuser == accuser
-                && !$0.value.distrust.isForgotten(now)
+                && !$0.value.distrust.isForgotten(step.now)
         }.keys
         guard let accuser, !accused.isEmpty else {
             let what =
@@ -196,35 +196,35 @@ extension CoordinatorMachine {
                 case .held: "it says that it has it and nothing to run"
                 case .result: "it says that it has sent the result, which did not come"
                 }
-            return distrust(id, by: accuser, "a micro-batch was sent on its way \(age) ago, and \(what)", now, &out)
+            return distrust(id, by: accuser, "a micro-batch was sent on its way \(age) ago, and \(what)", &step)
         }
         // They are not acquitted: two receivers may lie together. Their time runs out by itself.
         for id in accused { nodes[id]?.distrust.accuser = nil }
-        distrust(accuser, by: nil, "what it says that it passes on does not come, at several nodes", now, &out)
+        distrust(accuser, by: nil, "what it says that it passes on does not come, at several nodes", &step)
     }
 
     /// Its work runs elsewhere, and it gets none until a new plan takes it: without it, or with it where nobody else is left.
     private mutating func distrust(
-        _ id: NodeID, by accuser: NodeID?, _ cause: String, _ now: Instant, _ out: inout [Directive]
+        _ id: NodeID, by accuser: NodeID?, _ cause: String, _ step: inout Step
     ) {
         guard let known = nodes[id]?.distrust else { return }
         var distrust = Distrust()
-        let pause = known.isForgotten(now) ? Self.distrustFirst : min((known.pause ?? .zero) * 2, Self.distrustLongest)
+        let pause = known.isForgotten(step.now) ? Self.distrustFirst : min((known.pause ?? .zero) * 2, Self.distrustLongest)
         distrust.pause = pause
-        distrust.leftOutUntil = now + pause
+        distrust.leftOutUntil = step.now + pause
         distrust.cause = cause
         distrust.accuser = accuser
         distrust.isShunned = true
         distrust.planOrders = planOrders
         nodes[id]?.distrust = distrust
         nodes[id]?.departure?.takesWork = false
-        rejoinAt = min(rejoinAt ?? .distantFuture, now + pause)
-        log(
+        rejoinAt = min(rejoinAt ?? .distantFuture, step.now + pause)
+        step.log(
             .warning, "a node loses work: it is left out of plans for a while",
-            ["node": id.description, "cause": cause, "for": pause.readable], &out)
+            ["node": id.description, "cause": cause, "for": pause.readable])
         selectorsHear(of: id)
-        replayFlights(through: id, why: "\(id) lost work", now, &out)
-        planAround(id, now, &out)
+        replayFlights(through: id, why: "\(id) lost work", &step)
+        planAround(id, &step)
     }
 
     /// Whether a plan that was ordered then brings a node back that has lost work since.

@@ -3,23 +3,23 @@ internal import Planning
 /// What the log says of plans.
 extension CoordinatorMachine {
     /// Who reads the log sees why a worker idles.
-    func sayUnused(_ deployment: PlannedDeployment, _ out: inout [Directive]) {
+    func sayUnused(_ deployment: PlannedDeployment, _ step: inout Step) {
         let used = deployment.nodes
         let unused = nodes.values.filter { $0.state == .ready && !used.contains($0.id) }.map(\.id).sorted()
         guard !unused.isEmpty else { return }
-        log(
+        step.log(
             .info, "the plan leaves workers unused",
             [
                 "unused": unused.map(\.name).joined(separator: " "),
                 "reasons": deployment.plan.reasons.joined(separator: "; "),
-            ], &out)
+            ])
     }
 
     /// Once for each cause, though it is tried again and again. Figures in it (free memory) change each time; the cause does not.
-    mutating func sayImpossible(_ level: LogLine.Level, _ cause: String, _ out: inout [Directive]) {
+    mutating func sayImpossible(_ level: LogLine.Level, _ cause: String, _ step: inout Step) {
         let kind = cause.filter { !$0.isNumber && $0 != "." }
         guard kind != saidImpossible else { return }
         saidImpossible = kind
-        log(level, "no plan is possible", ["cause": cause], &out)
+        step.log(level, "no plan is possible", ["cause": cause])
     }
 }

@@ -27,21 +27,20 @@ extension CoordinatorMachine {
 
     /// The node's process ended, or its executors hang: each input under way there is counted as a possible cause. Those that had the node
     /// to themselves are.
-    mutating func suspectInputs(on id: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func suspectInputs(on id: NodeID, _ step: inout Step) {
         guard let node = nodes[id] else { return }
         for key in node.flights.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
             guard let flight = flights[key], !flight.isAbandoned else { continue }
             requests[flight.request]?.pieces[flight.piece].lossNodes.append(id)
             guard flight.isAlone, let piece = requests[flight.request]?.pieces[flight.piece] else { continue }
             let names = piece.lossNodes.map(\.description).joined(separator: ", ")
-            log(
+            step.log(
                 .error, "an input is given up: nodes end while they run it",
-                ["request": "\(flight.request.number)", "items": "\(piece.items)", "nodes": names], &out)
+                ["request": "\(flight.request.number)", "items": "\(piece.items)", "nodes": names])
             finish(
                 flight.request, with: .internalError,
                 "this input was being executed at \(piece.lossNodes.count) losses of nodes (\(names)), the last time alone; "
-                    + "items \(piece.items) of the request may be what ends them and are not tried again", isPermanent: true, now,
-                &out)
+                    + "items \(piece.items) of the request may be what ends them and are not tried again", isPermanent: true, &step)
         }
     }
 
@@ -83,13 +82,13 @@ extension CoordinatorMachine {
 
     /// Called when everything else had its turn, so that a row of suspicious inputs does not starve the others: keeps the nodes of one route
     /// free of new work, and runs the next suspicious micro-batch when they have finished what they had.
-    mutating func dispatchAlone(_ active: ActivePlan, _ now: Instant, _ out: inout [Directive]) {
+    mutating func dispatchAlone(_ active: ActivePlan, _ step: inout Step) {
         while let next = quarantine.first, isolation?.key == nil {
             if isolation == nil {
-                switch route(next.request, next.piece, on: active, alone: true, now) {
+                switch route(next.request, next.piece, on: active, alone: true, step.now) {
                 case .none: return
                 case .impossible(let message):
-                    finish(next.request, with: .resourceExhausted, message, isPermanent: true, now, &out)
+                    finish(next.request, with: .resourceExhausted, message, isPermanent: true, &step)
                     reviewQuarantine()
                     continue
                 case .path(let path, _):
@@ -98,7 +97,7 @@ extension CoordinatorMachine {
             }
             guard let path = isolation?.path, path.allSatisfy({ nodes[$0]?.flights.isEmpty ?? false }) else { return }
             quarantine.removeFirst()
-            guard let key = send(next.request, next.piece, along: path, on: active, alone: true, now, &out) else {
+            guard let key = send(next.request, next.piece, along: path, on: active, alone: true, &step) else {
                 isolation = nil
                 quarantine.prepend(next)
                 return

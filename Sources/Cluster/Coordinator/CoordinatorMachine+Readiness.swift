@@ -81,21 +81,21 @@ extension CoordinatorMachine {
 
     /// The first plan waits for all listed workers, at most the join timeout, and for those that the coordinator before may still hold until
     /// they must have let go of it.
-    mutating func openStartGate(_ now: Instant, _ out: inout [Directive]) {
+    mutating func openStartGate(_ step: inout Step) {
         guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
         guard nodes.values.contains(where: { $0.state != .ready }) else {
             isStartGateOpen = true
-            if planDueAt != nil { planDueAt = now }
+            if planDueAt != nil { planDueAt = step.now }
             return
         }
         var due = startedAt + configuration.joinTimeout
         // Once: a worker that says so again and again puts nothing off.
-        if now >= due { due = min(nodes.values.lazy.compactMap(\.mayBeHeldUntil).reduce(due, max), due + Self.holdPatience) }
+        if step.now >= due { due = min(nodes.values.lazy.compactMap(\.mayBeHeldUntil).reduce(due, max), due + Self.holdPatience) }
         startGateDueAt = due
-        guard now >= due else { return }
+        guard step.now >= due else { return }
         isStartGateOpen = true
         let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
         let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
-        log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons], &out)
+        step.log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons])
     }
 }

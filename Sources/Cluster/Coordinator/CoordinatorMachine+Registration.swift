@@ -32,57 +32,56 @@ extension CoordinatorMachine {
     }
 
     mutating func registered(
-        _ connection: ConnectionID, _ register: Register, _ incarnation: IncarnationID, from source: String, _ now: Instant,
-        _ out: inout [Directive]
+        _ connection: ConnectionID, _ register: Register, _ incarnation: IncarnationID, from source: String, _ step: inout Step
     ) {
         guard !register.name.isEmpty, !register.addresses.isEmpty else {
-            return refuse(connection, .invalidArgument, "a registration names the worker and where it can be reached", &out)
+            return refuse(connection, .invalidArgument, "a registration names the worker and where it can be reached", &step)
         }
         let name = NodeID(register.name)
         if let known = registrationOfConnection[connection], known != name {
             return refuse(
-                connection, .failedPrecondition, "a connection registers one worker, and this one has registered \(known)", &out)
+                connection, .failedPrecondition, "a connection registers one worker, and this one has registered \(known)", &step)
         }
-        if let problem = objection(to: name, of: name) { return refuse(connection, .invalidArgument, problem, &out) }
+        if let problem = objection(to: name, of: name) { return refuse(connection, .invalidArgument, problem, &step) }
         if let node = nodes[name], node.control != nil, node.incarnation != incarnation {
-            guard now - node.lastHeard >= configuration.suspectAfter else {
+            guard step.now - node.lastHeard >= configuration.suspectAfter else {
                 let message =
                     "another worker bears the name \"\(name)\" (at \(node.addresses.first ?? "?")) and answers; "
                     + "give each worker a --name of its own"
-                log(.warning, "a registration is refused", ["node": name.description, "cause": message], &out)
-                return refuse(connection, .failedPrecondition, message, &out)
+                step.log(.warning, "a registration is refused", ["node": name.description, "cause": message])
+                return refuse(connection, .failedPrecondition, message, &step)
             }
-            lose(name, "it was silent, and another process registered under its name", as: .silence, now, &out)
+            lose(name, "it was silent, and another process registered under its name", as: .silence, &step)
         }
         let isKnown = registrations[name] != nil || nodes[name] != nil
-        if !isKnown, let problem = makeRoomForRegistration(from: source, now, &out) {
-            return refuse(connection, .resourceExhausted, problem, &out)
+        if !isKnown, let problem = makeRoomForRegistration(from: source, &step) {
+            return refuse(connection, .resourceExhausted, problem, &step)
         }
         if let old = registrations[name]?.connection, old != connection {
             registrationOfConnection[old] = nil
-            out.append(.close(old, "\(name) registered once more"))
+            step.emit(.close(old, "\(name) registered once more"))
         }
         registrations[name] = Registration(
-            connection: connection, incarnation: incarnation, addresses: register.addresses, source: source, registeredAt: now)
+            connection: connection, incarnation: incarnation, addresses: register.addresses, source: source, registeredAt: step.now)
         registrationOfConnection[connection] = name
-        wakeForRegistrations(at: now + Self.unansweredRetention)
-        out.append(.send(connection, .registered(Registered(name: name.description))))
+        wakeForRegistrations(at: step.now + Self.unansweredRetention)
+        step.emit(.send(connection, .registered(Registered(name: name.description))))
         // It may be here already under the name that the topology gives it.
         guard !nodes.values.contains(where: { $0.control != nil && $0.incarnation == incarnation }) else { return }
         aliases[name] = nil
-        log(
+        step.log(
             .info, "worker has registered",
-            ["node": name.description, "addresses": register.addresses.joined(separator: ",")], &out)
+            ["node": name.description, "addresses": register.addresses.joined(separator: ",")])
         guard let node = nodes[name] else {
             nodeOfTarget[name] = name
-            nodes[name] = makeNode(name, register.addresses, now)
+            nodes[name] = makeNode(name, register.addresses, step.now)
             return rearm(name)
         }
         // Known, and back: at once, and where it says first.
         let addresses = mergedAddresses(register.addresses, node.addresses)
         nodes[name]?.addresses = addresses
         nodes[name]?.backoff = configuration.redialFirst
-        if !node.isDialing { nodes[name]?.redialAt = now }
+        if !node.isDialing { nodes[name]?.redialAt = step.now }
         rearm(name)
     }
 
@@ -97,23 +96,23 @@ extension CoordinatorMachine {
     }
 
     /// Why there is no room for one more from that host, after the one that has been gone longest has been forgotten where that helps.
-    private mutating func makeRoomForRegistration(from source: String, _ now: Instant, _ out: inout [Directive]) -> String? {
+    private mutating func makeRoomForRegistration(from source: String, _ step: inout Step) -> String? {
         let share = registrations.count { $0.value.source == source && isAway($0.key) }
-        if share >= Self.registrationShare, !forgetLongestGone(from: source, now, &out) {
+        if share >= Self.registrationShare, !forgetLongestGone(from: source, &step) {
             return "\(Self.registrationShare) workers that \(source) has registered have not answered yet, which is the limit"
         }
-        if registrations.count >= Self.registrationLimit, !forgetLongestGone(from: nil, now, &out) {
+        if registrations.count >= Self.registrationLimit, !forgetLongestGone(from: nil, &step) {
             return "\(Self.registrationLimit) workers are registered, which is the limit"
         }
         return nil
     }
 
-    private mutating func forgetLongestGone(from source: String?, _ now: Instant, _ out: inout [Directive]) -> Bool {
+    private mutating func forgetLongestGone(from source: String?, _ step: inout Step) -> Bool {
         let gone = registrations.filter {
             $0.value.connection == nil && (source == nil || $0.value.source == source) && isAway($0.key)
         }
         guard let oldest = gone.min(by: { ($0.value.goneSince, $0.key) < ($1.value.goneSince, $1.key) })?.key else { return false }
-        forgetRegistration(oldest, now, &out)
+        forgetRegistration(oldest, &step)
         return true
     }
 
@@ -128,57 +127,57 @@ extension CoordinatorMachine {
     func isUnansweredRegistration(_ node: Node) -> Bool { node.incarnation == nil && !listedTargets.contains(node.target) }
 
     /// Answers whether the connection was one of a registration.
-    mutating func registrationClosed(_ connection: ConnectionID, _ now: Instant, _ out: inout [Directive]) -> Bool {
+    mutating func registrationClosed(_ connection: ConnectionID, _ step: inout Step) -> Bool {
         guard let name = registrationOfConnection.removeValue(forKey: connection) else { return false }
         registrations[name]?.connection = nil
-        registrations[name]?.goneSince = now
+        registrations[name]?.goneSince = step.now
         if hasNeverAnswered(name) || nodes[nodeOfTarget[name] ?? name] == nil {
-            forgetRegistration(name, now, &out)
+            forgetRegistration(name, &step)
         } else {
-            wakeForRegistrations(at: now + Self.registrationRetention)
+            wakeForRegistrations(at: step.now + Self.registrationRetention)
         }
         return true
     }
 
     private mutating func wakeForRegistrations(at due: Instant) { registrationWakeAt = min(registrationWakeAt ?? due, due) }
 
-    mutating func watchRegistrations(_ now: Instant, _ out: inout [Directive]) {
-        guard let wake = registrationWakeAt, wake <= now else { return }
+    mutating func watchRegistrations(_ step: inout Step) {
+        guard let wake = registrationWakeAt, wake <= step.now else { return }
         registrationWakeAt = nil
         for (name, registration) in registrations.sorted(by: { $0.key < $1.key }) {
             if let connection = registration.connection {
                 guard hasNeverAnswered(name) else { continue }
                 let due = registration.registeredAt + Self.unansweredRetention
-                guard due <= now else {
+                guard due <= step.now else {
                     wakeForRegistrations(at: due)
                     continue
                 }
                 let why = nodes[nodeOfTarget[name] ?? name]?.cause ?? "nobody answers"
                 registrationOfConnection[connection] = nil
-                refuse(connection, .unavailable, "\(name) was not reached at the addresses that it gave: \(why)", &out)
-                forgetRegistration(name, now, &out)
+                refuse(connection, .unavailable, "\(name) was not reached at the addresses that it gave: \(why)", &step)
+                forgetRegistration(name, &step)
                 continue
             }
             if !isAway(name) {
-                registrations[name]?.goneSince = now
-            } else if registration.goneSince + Self.registrationRetention <= now {
-                forgetRegistration(name, now, &out)
+                registrations[name]?.goneSince = step.now
+            } else if registration.goneSince + Self.registrationRetention <= step.now {
+                forgetRegistration(name, &step)
                 continue
             }
-            wakeForRegistrations(at: (registrations[name]?.goneSince ?? now) + Self.registrationRetention)
+            wakeForRegistrations(at: (registrations[name]?.goneSince ?? step.now) + Self.registrationRetention)
         }
     }
 
-    private mutating func forgetRegistration(_ name: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    private mutating func forgetRegistration(_ name: NodeID, _ step: inout Step) {
         registrations[name] = nil
         if !listedTargets.contains(name) { aliases[name] = nil }
         let id = nodeOfTarget[name] ?? name
         guard let node = nodes[id], node.control == nil, !listedTargets.contains(node.target) else { return }
-        forget(id, now, &out)
+        forget(id, &step)
     }
 
-    private mutating func refuse(_ connection: ConnectionID, _ code: StatusCode, _ message: String, _ out: inout [Directive]) {
-        out.append(.send(connection, .refused(Refused(code: code, message: message))))
+    private mutating func refuse(_ connection: ConnectionID, _ code: StatusCode, _ message: String, _ step: inout Step) {
+        step.emit(.send(connection, .refused(Refused(code: code, message: message))))
     }
 
     // MARK: Beside the topology
@@ -193,11 +192,11 @@ extension CoordinatorMachine {
 
     /// A listed worker has answered under a name that a registration, or a worker that is leaving the topology, stands for too, and nobody
     /// answers there: the listed one takes the name. One that has only registered takes nothing from anybody.
-    mutating func absorb(_ other: Node, by dialled: NodeID, _ now: Instant, _ out: inout [Directive]) -> Bool {
+    mutating func absorb(_ other: Node, by dialled: NodeID, _ step: inout Step) -> Bool {
         guard other.control == nil, !listedTargets.contains(other.target), let target = nodes[dialled]?.target,
             listedTargets.contains(target)
         else { return false }
-        forget(other.id, now, &out)
+        forget(other.id, &step)
         return true
     }
 

@@ -15,11 +15,11 @@ extension CoordinatorMachine {
     /// A client that has not taken a reply this long after the request's deadline does not read: it must not hold memory and a place for ever.
     static let replyGrace: Duration = .seconds(30)
 
-    mutating func announced(_ connection: ConnectionID, _ request: InferRequest, _ now: Instant, _ out: inout [Directive]) {
-        switch admission(of: request, from: connection, now, &out) {
+    mutating func announced(_ connection: ConnectionID, _ request: InferRequest, _ step: inout Step) {
+        switch admission(of: request, from: connection, &step) {
         case .refused(let error):
             count { $0.requestsRejected += 1 }
-            out.append(.send(connection, .inferError(error)))
+            step.emit(.send(connection, .inferError(error)))
         case .admitted(let items, let bytes, let inputBytes, let outputBytes):
             let id = RequestID(nextRequest)
             nextRequest += 1
@@ -29,13 +29,13 @@ extension CoordinatorMachine {
             }
             requests[id] = Request(
                 id: id, client: connection, clientNumber: request.id, items: items, bytes: bytes, inputBytes: inputBytes,
-                outputBytes: outputBytes, deadline: now + wanted, admittedAt: now)
+                outputBytes: outputBytes, deadline: step.now + wanted, admittedAt: step.now)
             requestOfClient[ClientRequest(connection: connection, number: request.id)] = id
             requestsOfConnection[connection, default: []].insert(id)
-            deadlines.insert(Deadline(at: now + wanted, request: id))
+            deadlines.insert(Deadline(at: step.now + wanted, request: id))
             heldBytes += bytes
-            uploads.begin(id, connection, bytes: bytes, now)
-            out.append(.accept(id, connection, clientNumber: request.id))
+            uploads.begin(id, connection, bytes: bytes, step.now)
+            step.emit(.accept(id, connection, clientNumber: request.id))
         }
     }
 
@@ -45,7 +45,7 @@ extension CoordinatorMachine {
     }
 
     private mutating func admission(
-        of request: InferRequest, from connection: ConnectionID, _ now: Instant, _ out: inout [Directive]
+        of request: InferRequest, from connection: ConnectionID, _ step: inout Step
     ) -> Admission {
         func refuse(_ code: StatusCode, _ message: String, retryAfter: Duration = .zero) -> Admission {
             .refused(
@@ -83,7 +83,7 @@ extension CoordinatorMachine {
                 "the request takes \(bytes) bytes, over the limit of \(configuration.maximumRequestBytes); send fewer items at once"
             )
         }
-        if heldBytes + bytes > configuration.maximumRequestBytes { endStandingUploads(toMakeRoomFor: bytes, now, &out) }
+        if heldBytes + bytes > configuration.maximumRequestBytes { endStandingUploads(toMakeRoomFor: bytes, &step) }
         guard heldBytes + bytes <= configuration.maximumRequestBytes else {
             return refuse(
                 .resourceExhausted,
@@ -106,11 +106,11 @@ extension CoordinatorMachine {
     /// Whether anything of this client is outstanding.
     public func hasRequests(of connection: ConnectionID) -> Bool { requestsOfConnection[connection] != nil }
 
-    mutating func requestArrived(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func requestArrived(_ id: RequestID, _ step: inout Step) {
         guard requests[id]?.phase == .receiving else { return }
         uploads.end(id)
         requests[id]?.phase = .running
-        requests[id]?.arrivedAt = now
+        requests[id]?.arrivedAt = step.now
         enterRotation(id)
     }
 
@@ -127,34 +127,34 @@ extension CoordinatorMachine {
     /// What the shell tells of with ``Event/requestProgressed(_:byteCount:)``.
     public var uploadsUnderWay: [(request: RequestID, connection: ConnectionID)] { uploads.underWay }
 
-    mutating func endSlowUploads(_ now: Instant, _ out: inout [Directive]) {
-        for id in uploads.takeOverdue(now) {
+    mutating func endSlowUploads(_ step: inout Step) {
+        for id in uploads.takeOverdue(step.now) {
             finish(
                 id, with: .resourceExhausted,
                 "the request's bytes came at less than \(Uploads.minimumBytesPerSecond) bytes a second for \(Uploads.patience.readable); "
-                    + "the place that they were promised is given to others", isPermanent: true, now, &out)
+                    + "the place that they were promised is given to others", isPermanent: true, &step)
         }
     }
 
     /// Uploads of which nothing comes give way to a request that has no room, until it has.
-    private mutating func endStandingUploads(toMakeRoomFor bytes: Int, _ now: Instant, _ out: inout [Directive]) {
-        for id in uploads.standing(now) where heldBytes + bytes > configuration.maximumRequestBytes {
+    private mutating func endStandingUploads(toMakeRoomFor bytes: Int, _ step: inout Step) {
+        for id in uploads.standing(step.now) where heldBytes + bytes > configuration.maximumRequestBytes {
             finish(
                 id, with: .resourceExhausted,
                 "no byte of the request has come for \(Uploads.yieldAfter.readable), and others need the place that it was promised",
-                now, &out)
+                &step)
         }
     }
 
-    mutating func expireRequests(_ now: Instant, _ out: inout [Directive]) {
-        while let next = deadlines.min, next.at <= now {
+    mutating func expireRequests(_ step: inout Step) {
+        while let next = deadlines.min, next.at <= step.now {
             deadlines.removeMin()
             guard let request = requests[next.request] else { continue }
             guard request.phase != .replying else {
-                replyIsOverdue(request, now, &out)
+                replyIsOverdue(request, &step)
                 continue
             }
-            finish(next.request, with: .deadlineExceeded, deadlineMessage(request, now), now, &out)
+            finish(next.request, with: .deadlineExceeded, deadlineMessage(request, step.now), &step)
         }
         if deadlines.count > 2 * requests.count + Self.staleDeadlineSlack {
             let living = deadlines.unordered.filter { requests[$0.request] != nil }
@@ -162,14 +162,14 @@ extension CoordinatorMachine {
         }
     }
 
-    private mutating func replyIsOverdue(_ request: Request, _ now: Instant, _ out: inout [Directive]) {
+    private mutating func replyIsOverdue(_ request: Request, _ step: inout Step) {
         guard request.isReplyOverdue else {
             requests[request.id]?.isReplyOverdue = true
-            deadlines.insert(Deadline(at: now + Self.replyGrace, request: request.id))
+            deadlines.insert(Deadline(at: step.now + Self.replyGrace, request: request.id))
             return
         }
-        log(.warning, "a client does not read its replies", ["connection": "\(request.client.number)"], &out)
-        out.append(.close(request.client, "a reply was not read within \(Self.replyGrace.readable) after its deadline"))
+        step.log(.warning, "a client does not read its replies", ["connection": "\(request.client.number)"])
+        step.emit(.close(request.client, "a reply was not read within \(Self.replyGrace.readable) after its deadline"))
     }
 
     private func deadlineMessage(_ request: Request, _ now: Instant) -> String {
@@ -187,41 +187,41 @@ extension CoordinatorMachine {
     /// - Parameter isPermanent: trying again as it is cannot help.
     mutating func finish(
         _ id: RequestID, with code: StatusCode, _ message: String, isPermanent: Bool = false, retryAfter: Duration = retryHint,
-        _ now: Instant, _ out: inout [Directive]
+        _ step: inout Step
     ) {
         guard let request = requests[id], request.phase != .replying else { return }
         let mayHelp = (code == .unavailable || code == .resourceExhausted) && !isPermanent
         let hint: UInt32 = mayHelp ? UInt32(retryAfter.milliseconds) : 0
-        out.append(
+        step.emit(
             .send(
                 request.client,
                 .inferError(InferError(id: request.clientNumber, code: code, message: message, retryAfterMilliseconds: hint))))
         count { $0.requestsFailed += 1 }
-        remove(id, now, &out)
+        remove(id, &step)
     }
 
     /// The client left or cancelled: nobody is told.
-    mutating func drop(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func drop(_ id: RequestID, _ step: inout Step) {
         guard let request = requests[id] else { return }
         // A reply on its way out belongs to the connection; the shell says `replySent` when that ends.
         guard request.phase != .replying else { return }
         count { $0.requestsCancelled += 1 }
-        remove(id, now, &out)
+        remove(id, &step)
     }
 
     /// Takes the request out of every table and its micro-batches out of the cluster.
-    mutating func remove(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func remove(_ id: RequestID, _ step: inout Step) {
         guard let request = requests.removeValue(forKey: id) else { return }
         heldBytes -= request.bytes
         uploads.end(id)
-        if request.phase == .receiving { out.append(.stopReceiving(id, request.client)) }
+        if request.phase == .receiving { step.emit(.stopReceiving(id, request.client)) }
         requestOfClient[ClientRequest(connection: request.client, number: request.clientNumber)] = nil
         requestsOfConnection[request.client]?.remove(id)
         if requestsOfConnection[request.client]?.isEmpty == true { requestsOfConnection[request.client] = nil }
         for (index, piece) in request.pieces.enumerated() where !piece.isDone && piece.attempt > 0 {
-            abandon(workKey(request, index, piece.attempt), now, &out)
+            abandon(workKey(request, index, piece.attempt), &step)
         }
-        out.append(.forget(id))
+        step.emit(.forget(id))
     }
 
     func workKey(_ request: Request, _ piece: Int, _ attempt: UInt32) -> WorkKey {
@@ -230,14 +230,14 @@ extension CoordinatorMachine {
             attempt: attempt, token: workToken(request.id, piece, attempt))
     }
 
-    mutating func replySent(_ id: RequestID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func replySent(_ id: RequestID, _ step: inout Step) {
         guard requests[id]?.phase == .replying else { return }
-        remove(id, now, &out)
+        remove(id, &step)
     }
 
-    mutating func cancelled(_ connection: ConnectionID, _ number: UInt64, _ now: Instant, _ out: inout [Directive]) {
+    mutating func cancelled(_ connection: ConnectionID, _ number: UInt64, _ step: inout Step) {
         guard let id = requestOfClient[ClientRequest(connection: connection, number: number)] else { return }
-        drop(id, now, &out)
+        drop(id, &step)
     }
 }
 

@@ -18,33 +18,33 @@ extension CoordinatorMachine {
         return nodes[last]?.data == connection
     }
 
-    mutating func resultAnnounced(_ connection: ConnectionID, _ result: WorkResult, _ now: Instant, _ out: inout [Directive]) {
+    mutating func resultAnnounced(_ connection: ConnectionID, _ result: WorkResult, _ step: inout Step) {
         guard let flight = flights[result.key], isLastHop(connection, of: flight), !flight.isResultAccepted else {
-            return drop(result.key, &out)
+            return drop(result.key, &step)
         }
         guard !flight.isAbandoned, let piece = requests[flight.request]?.pieces[flight.piece], !piece.isDone else {
             // Nobody waits for it, but its reservation does: the last hop has let go of it.
             _ = land(result.key)
-            return drop(result.key, &out)
+            return drop(result.key, &step)
         }
         if let problem = model?.problem(ofResult: result.tensors, items: piece.items.count) {
             let node = flight.route.last?.description ?? ""
-            log(.warning, "a result is not what the model declares", ["node": node, "cause": problem], &out)
-            return workFailed(result.key, node: flight.route.last, .internalError, problem, now, &out)
+            step.log(.warning, "a result is not what the model declares", ["node": node, "cause": problem])
+            return workFailed(result.key, node: flight.route.last, .internalError, problem, &step)
         }
         guard charge(result.tensors, to: flight) else {
             let problem =
                 "its results take more than the \(configuration.maximumRequestBytes) bytes that requests may hold at once; "
                 + "send fewer items, or fewer requests at once"
-            return workFailed(result.key, node: nil, .resourceExhausted, problem, now, &out)
+            return workFailed(result.key, node: nil, .resourceExhausted, problem, &step)
         }
         flights[result.key]?.isResultAccepted = true
-        out.append(.acceptResult(result.key))
+        step.emit(.acceptResult(result.key))
     }
 
-    private mutating func drop(_ key: WorkKey, _ out: inout [Directive]) {
+    private mutating func drop(_ key: WorkKey, _ step: inout Step) {
         count { $0.resultsDropped += 1 }
-        out.append(.dropResult(key))
+        step.emit(.dropResult(key))
     }
 
     /// What a result takes beyond what was set aside counts as held from here on. A later attempt's result replaces an earlier one's.
@@ -66,46 +66,46 @@ extension CoordinatorMachine {
     }
 
     mutating func resultArrived(
-        _ connection: ConnectionID, _ key: WorkKey, _ traces: [HopTrace], _ now: Instant, _ out: inout [Directive]
+        _ connection: ConnectionID, _ key: WorkKey, _ traces: [HopTrace], _ step: inout Step
     ) {
         guard let known = flights[key], known.isResultAccepted, isLastHop(connection, of: known), let flight = land(key, traces),
             !flight.isAbandoned, requests[flight.request]?.pieces[flight.piece].isDone == false
         else {
-            return drop(key, &out)
+            return drop(key, &step)
         }
         for trace in traces {
             let node = NodeID(trace.node)
             // The last hop speaks for all: nothing took longer than the journey, and nobody off the route has part in it.
             guard flight.route.contains(node) else { continue }
             var bounded = trace
-            bounded.compute = min(trace.compute, UInt64(max(0, (now - flight.sentAt).nanoseconds)))
+            bounded.compute = min(trace.compute, UInt64(max(0, (step.now - flight.sentAt).nanoseconds)))
             nodes[node]?.timing.add(bounded)
-            nodes[node]?.progress.ran(bounded.compute, now)
+            nodes[node]?.progress.ran(bounded.compute, step.now)
         }
         let id = flight.request
         // In place: a copy of the request here would copy all its pieces for each result.
         requests[id]?.pieces[flight.piece].isDone = true
         requests[id]?.remaining -= 1
-        out.append(.takeResult(key, id, piece: flight.piece))
+        step.emit(.takeResult(key, id, piece: flight.piece))
         guard requests[id]?.remaining == 0 else { return }
         requests[id]?.phase = .replying
         count { $0.requestsCompleted += 1 }
         guard let request = requests[id] else { return }
-        latencies.add(now - request.admittedAt)
-        out.append(
+        latencies.add(step.now - request.admittedAt)
+        step.emit(
             .reply(
                 id, request.client, clientNumber: request.clientNumber,
                 RequestTiming(
-                    queue: UInt64(max(0, ((request.firstDispatchAt ?? now) - request.admittedAt).nanoseconds)),
-                    total: UInt64(max(0, (now - request.admittedAt).nanoseconds)), replays: request.replays,
-                    receive: UInt64(max(0, ((request.arrivedAt ?? now) - request.admittedAt).nanoseconds)))))
+                    queue: UInt64(max(0, ((request.firstDispatchAt ?? step.now) - request.admittedAt).nanoseconds)),
+                    total: UInt64(max(0, (step.now - request.admittedAt).nanoseconds)), replays: request.replays,
+                    receive: UInt64(max(0, ((request.arrivedAt ?? step.now) - request.admittedAt).nanoseconds)))))
     }
 
     mutating func resultBroken(
-        _ connection: ConnectionID, _ key: WorkKey, _ message: String, _ now: Instant, _ out: inout [Directive]
+        _ connection: ConnectionID, _ key: WorkKey, _ message: String, _ step: inout Step
     ) {
         guard let flight = flights[key], isLastHop(connection, of: flight) else { return }
-        workFailed(key, node: flight.route.last, .internalError, message, now, &out)
+        workFailed(key, node: flight.route.last, .internalError, message, &step)
     }
 }
 

@@ -71,16 +71,16 @@ extension CoordinatorMachine {
     }
 
     /// Makes the next plan, or has the next partitions loaded.
-    mutating func prepareStandbys(_ now: Instant, _ out: inout [Directive]) {
-        guard canPrepareStandbys, let due = standby.dueAt, due <= now else { return }
+    mutating func prepareStandbys(_ step: inout Step) {
+        guard canPrepareStandbys, let due = standby.dueAt, due <= step.now else { return }
         while let lost = standby.queue.popFirst() {
-            let members = planMembers(now).members.filter { $0.id != lost }
+            let members = planMembers(step.now).members.filter { $0.id != lost }
             guard !members.isEmpty else {
                 standby.plans[lost] = StandbyPlan(deployment: nil, failure: "no other worker is ready", members: [])
                 continue
             }
             // Never measured for: serving goes first.
-            let number = order(.standby(without: lost), over: members, isUrgent: true, now, &out)
+            let number = order(.standby(without: lost), over: members, isUrgent: true, &step)
             standby.order = .init(generation: number, lost: lost, members: Set(members.map(\.id)))
             return
         }
@@ -88,8 +88,8 @@ extension CoordinatorMachine {
         for plan in standby.plans.values {
             standby.wanted.merge(plan.deployment?.partitions ?? [:]) { $0.union($1) }
         }
-        releaseUnused(&out)
-        standby.dueAt = loadStandbys(now, &out)
+        releaseUnused(&step)
+        standby.dueAt = loadStandbys(&step)
     }
 
     mutating func standbyPlanned(_ generation: UInt64, _ outcome: PlanOutcome, _ now: Instant) {
@@ -107,7 +107,7 @@ extension CoordinatorMachine {
 
     /// One partition at a time on each node, as far as its memory goes.
     /// - Returns: when to look again, where memory was short.
-    private mutating func loadStandbys(_ now: Instant, _ out: inout [Directive]) -> Instant? {
+    private mutating func loadStandbys(_ step: inout Step) -> Instant? {
         var busy = Set(nodes.filter { $0.value.partitions.values.contains(where: \.isUnderWay) }.keys)
         var again: Instant?
         for lost in standby.plans.keys.sorted() {
@@ -117,15 +117,15 @@ extension CoordinatorMachine {
                     let held = node.partitions[stage.partition]
                     if held?.isOwned == true { continue }
                     if held == nil {
-                        guard hasStandbyRoom(node, for: stage.residentBytes, now) else {
-                            again = now + Self.standbyRetryInterval
+                        guard hasStandbyRoom(node, for: stage.residentBytes, step.now) else {
+                            again = step.now + Self.standbyRetryInterval
                             continue
                         }
                         let runtime = min(stage.residentBytes, Self.runtimeBytes)
-                        nodes[id]?.recentLoads.append((now, stage.residentBytes - runtime))
+                        nodes[id]?.recentLoads.append((step.now, stage.residentBytes - runtime))
                     }
                     busy.insert(id)
-                    order(stage, on: id, asStandby: true, now, &out)
+                    order(stage, on: id, asStandby: true, &step)
                 }
             }
         }
@@ -145,22 +145,22 @@ extension CoordinatorMachine {
     // MARK: Use
 
     /// The node is silent, perhaps not for long: a plan without it that is loaded serves from now on, because going back costs as little.
-    mutating func useLoadedStandby(without silent: NodeID, _ now: Instant, _ out: inout [Directive]) {
+    mutating func useLoadedStandby(without silent: NodeID, _ step: inout Step) {
         guard active?.deployment.nodes.contains(silent) == true, let plan = standby.plans[silent]?.deployment, isLoaded(plan) else {
             return
         }
-        useStandby(without: silent, isPlanning: isReplanning, now, &out)
+        useStandby(without: silent, isPlanning: isReplanning, &step)
     }
 
     /// The node is lost: the plan that was made for this is deployed, if it still holds.
     /// - Parameter isPlanning: a plan was due, being made or being loaded before, for another reason: it is still.
-    mutating func useStandby(without lost: NodeID, isPlanning: Bool, _ now: Instant, _ out: inout [Directive]) {
-        guard let plan = standby.plans[lost], let deployment = plan.deployment, isUsable(deployment, now) else { return }
+    mutating func useStandby(without lost: NodeID, isPlanning: Bool, _ step: inout Step) {
+        guard let plan = standby.plans[lost], let deployment = plan.deployment, isUsable(deployment, step.now) else { return }
         // What is being loaded already, and does without the node, serves sooner than what is still to be loaded.
         guard candidate == nil || isLoaded(deployment) else { return }
         planInProgress = nil
-        if !isPlanning, Set(planMembers(now).members.map(\.id)).isSubset(of: plan.members) { planDueAt = nil }
-        deploy(deployment, from: "standby for the loss of \(lost)", now, &out)
+        if !isPlanning, Set(planMembers(step.now).members.map(\.id)).isSubset(of: plan.members) { planDueAt = nil }
+        deploy(deployment, from: "standby for the loss of \(lost)", &step)
     }
 
     private func isUsable(_ deployment: PlannedDeployment, _ now: Instant) -> Bool {

@@ -115,72 +115,68 @@ public struct CoordinatorMachine: Sendable {
 
     /// Advances by one event.
     public mutating func step(_ event: Event, now: Instant) -> [Directive] {
-        var out: [Directive] = []
+        var step = Step(now: now)
         if startedAt == nil { startedAt = now }
         forgiveOwnPause(now)
         switch event {
-        case .targets(let targets): adopt(targets, now, &out)
+        case .targets(let targets): adopt(targets, &step)
         case .registered(let connection, let register, let incarnation, let source):
-            registered(connection, register, incarnation, from: source, now, &out)
+            registered(connection, register, incarnation, from: source, &step)
         case .modelReady(let served):
             model = served
             requestPlan(now, after: .zero)
         case .connected(let node, let channel, let connection, let welcome):
-            connected(node, channel, connection, welcome, now, &out)
-        case .dialFailed(let node, let failure): dialFailed(node, failure, now, &out)
-        case .connectionClosed(let connection, let cause): connectionClosed(connection, cause, now, &out)
-        case .heard(let connection): heard(connection, now, &out)
-        case .received(let connection, let message): received(connection, message, now, &out)
-        case .planned(let generation, let outcome): planned(generation, outcome, now, &out)
-        case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, now, &out)
-        case .requestAnnounced(let connection, let request): announced(connection, request, now, &out)
+            connected(node, channel, connection, welcome, &step)
+        case .dialFailed(let node, let failure): dialFailed(node, failure, &step)
+        case .connectionClosed(let connection, let cause): connectionClosed(connection, cause, &step)
+        case .heard(let connection): heard(connection, &step)
+        case .received(let connection, let message): received(connection, message, &step)
+        case .planned(let generation, let outcome): planned(generation, outcome, &step)
+        case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, &step)
+        case .requestAnnounced(let connection, let request): announced(connection, request, &step)
         case .requestProgressed(let id, let byteCount): uploads.progressed(id, arrived: byteCount, now)
-        case .requestArrived(let id): requestArrived(id, now, &out)
-        case .requestCached(let id): requestCached(id, now, &out)
-        case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, now, &out)
-        case .requestGivenUp(let id): drop(id, now, &out)
-        case .resultAnnounced(let connection, let result): resultAnnounced(connection, result, now, &out)
-        case .resultArrived(let connection, let key, let traces): resultArrived(connection, key, traces, now, &out)
-        case .resultBroken(let connection, let key, let message): resultBroken(connection, key, message, now, &out)
+        case .requestArrived(let id): requestArrived(id, &step)
+        case .requestCached(let id): requestCached(id, &step)
+        case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, &step)
+        case .requestGivenUp(let id): drop(id, &step)
+        case .resultAnnounced(let connection, let result): resultAnnounced(connection, result, &step)
+        case .resultArrived(let connection, let key, let traces): resultArrived(connection, key, traces, &step)
+        case .resultBroken(let connection, let key, let message): resultBroken(connection, key, message, &step)
         // Notes of each micro-batch that nothing follows from by itself.
         case .resultComplete(let connection, let key):
             resultComplete(connection, key)
-            return out
+            return step.directives
         case .dispatched(let key, let sentBytes):
             dispatched(key, sentBytes, now)
-            return out
-        case .placed(let connection, let places, let receivedBytes): placed(connection, places, receivedBytes, now, &out)
-        case .dispatchFailed(let key, let message): dispatchFailed(key, message, now, &out)
-        case .replySent(let id): replySent(id, now, &out)
-        case .drain: startDraining(now, &out)
+            return step.directives
+        case .placed(let connection, let places, let receivedBytes): placed(connection, places, receivedBytes, &step)
+        case .dispatchFailed(let key, let message): dispatchFailed(key, message, &step)
+        case .replySent(let id): replySent(id, &step)
+        case .drain: startDraining(&step)
         case .tick: break
         }
-        advance(now, &out)
+        advance(&step)
         promisedWake = nextWake
-        return out
+        return step.directives
     }
 
     /// Everything that happens because time has passed or state has changed, whatever the event was.
-    private mutating func advance(_ now: Instant, _ out: inout [Directive]) {
-        watchNodes(now, &out)
-        mendLinks(now, &out)
-        openStartGate(now, &out)
-        reclaimAbandoned(now)
-        expireRequests(now, &out)
-        endSlowUploads(now, &out)
-        watchDeployment(now, &out)
-        startPlanning(now, &out)
-        prepareStandbys(now, &out)
-        watchDrift(now, &out)
-        if let due = peerTableDueAt, due <= now { publishPeers(&out) }
-        dispatch(now, &out)
-        watchRegistrations(now, &out)
-        settleDepartures(now, &out)
-        settleDrain(now, &out)
-    }
-
-    func log(_ level: LogLine.Level, _ message: String, _ metadata: [String: String], _ out: inout [Directive]) {
-        out.append(.log(LogLine(level, message, metadata)))
+    private mutating func advance(_ step: inout Step) {
+        watchNodes(&step)
+        mendLinks(&step)
+        openStartGate(&step)
+        reclaimAbandoned(step.now)
+        expireRequests(&step)
+        endSlowUploads(&step)
+        watchDeployment(&step)
+        startPlanning(&step)
+        prepareStandbys(&step)
+        watchDrift(&step)
+        if let due = peerTableDueAt, due <= step.now { publishPeers(&step) }
+        dispatch(&step)
+        watchRegistrations(&step)
+        settleDepartures(&step)
+        settleDrain(&step)
     }
 
     mutating func count(_ change: (inout Counters) -> Void) { change(&counters) }
