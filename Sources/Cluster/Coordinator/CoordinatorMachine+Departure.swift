@@ -226,8 +226,8 @@ extension CoordinatorMachine {
     mutating func staysDrained(_ id: NodeID, _ step: inout Step) -> Bool {
         guard nodes[id]?.departure?.cause == .asked else { return false }
         // The others learn where it is all the same: it may be taken back at any time.
-        linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        peersChanged(step.now)
+        links.forget(id)
+        links.peersChanged(step.now)
         change(id, to: .drained, "drained by an operator", [:], &step)
         finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &step)
         return true
@@ -265,8 +265,8 @@ extension CoordinatorMachine {
         for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id): \(why)", &step) }
         if nodeOfTarget[node.target] == id { nodeOfTarget[node.target] = nil }
         departing.remove(id)
-        linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
-        peersChanged(step.now)
+        links.forget(id)
+        links.peersChanged(step.now)
     }
 
     /// A command that waited has gone.

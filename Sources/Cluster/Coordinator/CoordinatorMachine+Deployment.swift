@@ -25,7 +25,7 @@ extension CoordinatorMachine {
             sayImpossible(.warning, planFailure ?? "no worker is ready (\(missingNodes))", &step)
             return
         }
-        if peerTableDueAt != nil { publishPeers(&step) }
+        if links.isTableAwaited { publishPeers(&step) }
         hasLeftOut = leavesOut
         takesLeftOut = false
         planInProgress = order(.serve, over: members, isUrgent: !requests.isEmpty, &step)
@@ -44,7 +44,7 @@ extension CoordinatorMachine {
                 PlanOrder(
                     generation: planOrders, purpose: purpose,
                     nodes: members.map { planningNode($0, processorGroups, obtained, step.now) },
-                    brokenLinks: brokenLinks, isUrgent: isUrgent, held: held(by: members),
+                    brokenLinks: links.broken, isUrgent: isUrgent, held: held(by: members),
                     observations: observations(of: members), links: measuredLinks(of: members))))
         return planOrders
     }

@@ -251,7 +251,7 @@ extension CoordinatorMachine {
         node.watchAt = .distantFuture
         nodeOfTarget[node.target] = new
         if departing.remove(old) != nil { departing.insert(new) }
-        linkFaults = linkFaults.filter { $0.key.from != old && $0.key.to != old }
+        links.forget(old)
         nodes[new] = node
         rearm(new)
     }
@@ -260,13 +260,13 @@ extension CoordinatorMachine {
         guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
         if staysDrained(id, &step) { return }
         nodes[id]?.backoff = configuration.redialFirst
-        linkFaults = linkFaults.filter { $0.key.from != id && $0.key.to != id }
+        links.forget(id)
         nodes[id]?.flapping.readySince = step.now
         let isLeftOut = node.flapping.isLeftOut(step.now)
         change(
             id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
             ["cores": "\(node.profile?.cores ?? 0)", "memory": "\(node.profile?.memoryAvailableBytes ?? 0)"], &step)
-        peersChanged(step.now)
+        links.peersChanged(step.now)
         planIn(id, step.now)
     }
 

@@ -76,7 +76,7 @@ extension CoordinatorMachine {
             && zip(isolation.path, stages).allSatisfy { id, stage in
                 nodes[id]?.state == .ready && nodes[id]?.takesWork == true && isLoaded(stage.partition, on: id)
             }
-            && zip(isolation.path, isolation.path.dropFirst()).allSatisfy { isUsable(NodeLink(from: $0, to: $1)) }
+            && zip(isolation.path, isolation.path.dropFirst()).allSatisfy { links.isUsable(NodeLink(from: $0, to: $1)) }
         if !isWhole { self.isolation = nil }
     }
 

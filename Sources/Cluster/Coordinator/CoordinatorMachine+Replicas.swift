@@ -9,7 +9,7 @@ extension CoordinatorMachine {
     func freePath(
         through stages: [PlannedDeployment.Stage], _ bytes: [Int], alone: Bool, _ now: Instant
     ) -> [NodeID]? {
-        let hasBrokenLinks = linkFaults.contains { $0.value.phase != .mended }
+        let hasBrokenLinks = links.hasBroken
         if !hasBrokenLinks {
             var path: [NodeID] = []
             for (index, stage) in stages.enumerated() {
@@ -27,7 +27,7 @@ extension CoordinatorMachine {
             open[index] = stages[index].replicas.filter { id in
                 guard isLoaded(stages[index].partition, on: id), hasRoom(id, bytes[index], alone: alone, now) else { return false }
                 guard hasBrokenLinks, index + 1 < stages.count else { return true }
-                return following.contains { isUsable(NodeLink(from: id, to: $0)) }
+                return following.contains { links.isUsable(NodeLink(from: id, to: $0)) }
             }
             if open[index].isEmpty { return nil }
         }
@@ -35,7 +35,7 @@ extension CoordinatorMachine {
         for (index, candidates) in open.enumerated() {
             let reachable = candidates.filter { id in
                 guard hasBrokenLinks, let previous = path.last else { return true }
-                return isUsable(NodeLink(from: previous, to: id))
+                return links.isUsable(NodeLink(from: previous, to: id))
             }
             guard let chosen = selectors.best(ofStage: index, among: reachable) ?? reachable.first else { return nil }
             path.append(chosen)

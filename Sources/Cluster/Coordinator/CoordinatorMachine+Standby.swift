@@ -168,7 +168,7 @@ extension CoordinatorMachine {
         return deployment.nodes.allSatisfy { nodes[$0]?.state == .ready && (nodes[$0]?.excludedUntil ?? .zero) <= now }
             && !deployment.nodes.contains { nodes[$0]?.distrust.isShunned == true }
             && pairs.allSatisfy { from, to in
-                from.replicas.allSatisfy { source in to.replicas.contains { isUsable(NodeLink(from: source, to: $0)) } }
+                from.replicas.allSatisfy { source in to.replicas.contains { links.isUsable(NodeLink(from: source, to: $0)) } }
             }
     }
 }

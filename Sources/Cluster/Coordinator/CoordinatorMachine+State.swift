@@ -120,17 +120,6 @@ extension CoordinatorMachine {
         static func < (left: Watch, right: Watch) -> Bool { (left.at, left.node) < (right.at, right.node) }
     }
 
-    /// A link that a worker could not use. It is out for a while, then the worker is asked to dial again, and if it reports nothing the link
-    /// counts as mended.
-    struct LinkFault: Sendable {
-        enum Phase: Sendable { case out, probing, mended }
-        var phase: Phase
-        /// When the phase ends.
-        var until: Instant
-        /// How long it stays out; doubled when it fails again.
-        var pause: Duration
-    }
-
     struct ActivePlan: Sendable {
         var generation: UInt64
         var deployment: PlannedDeployment

@@ -153,6 +153,7 @@ extension CoordinatorMachine {
     public var turnCount: Int { rotation.count }
     /// What does not hold though it must after each step, for tests and simulations. O(n).
     public var brokenInvariant: String? {
+        if let broken = links.checkInvariants(isNode: { nodes[$0] != nil }) { return broken }
         if let broken = uploads.brokenInvariant { return broken }
         if requests.values.count(where: { $0.phase == .receiving }) != uploads.count {
             return "uploads are not the requests in receipt"

@@ -10,7 +10,7 @@ extension CoordinatorMachine {
     public var tableSizes: TableSizes {
         TableSizes(
             abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
-            nodeConnections: nodeOfConnection.count, linkFaults: linkFaults.count, watches: watches.count, nodes: nodes.count,
+            nodeConnections: nodeOfConnection.count, linkFaults: links.count, watches: watches.count, nodes: nodes.count,
             targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
             registrationConnections: registrationOfConnection.count, departing: departing.count)
     }

@@ -12,8 +12,7 @@ extension CoordinatorMachine {
         consider(watches.min?.at)
         // So that being late shows (see `forgiveOwnPause`).
         if !nodeOfConnection.isEmpty, let lastStep { consider(lastStep + lifeCheckInterval) }
-        consider(linkWakeAt)
-        consider(peerTableDueAt)
+        consider(links.nextWake)
         consider(deadlines.min?.at)
         consider(uploads.nextWake)
         consider(abandoned.first.map { $0.at + Self.abandonedReclaim })

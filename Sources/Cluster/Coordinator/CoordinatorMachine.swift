@@ -32,11 +32,7 @@ public struct CoordinatorMachine: Sendable {
     /// Targets that lead to the process of another node.
     var aliases: [NodeID: Alias] = [:]
     var watches: Heap<Watch> = []
-    var peerTableVersion: UInt64 = 0
-    /// When the workers are told of each other next: joins that come together are told once.
-    var peerTableDueAt: Instant?
-    var linkFaults: [NodeLink: LinkFault] = [:]
-    var linkWakeAt: Instant?
+    var links = Links()
     var startedAt: Instant?
     var isStartGateOpen = false
     /// Where that is later than the join timeout.
@@ -172,7 +168,7 @@ public struct CoordinatorMachine: Sendable {
         startPlanning(&step)
         prepareStandbys(&step)
         watchDrift(&step)
-        if let due = peerTableDueAt, due <= step.now { publishPeers(&step) }
+        if links.isTableDue(step.now) { publishPeers(&step) }
         dispatch(&step)
         watchRegistrations(&step)
         settleDepartures(&step)

@@ -1,0 +1,55 @@
+internal import Planning
+internal import Wire
+
+/// Who can reach whom: what the workers are told of each other, and what is done about links that fail.
+extension CoordinatorMachine {
+    /// Tells every worker where every other is.
+    mutating func publishPeers(_ step: inout Step) {
+        links.tablePublished()
+        let pages = makePeerTable()
+        for node in nodes.values.filter({ $0.isConnected }).sorted(by: { $0.id < $1.id }) { send(pages, to: node, &step) }
+    }
+
+    private func send(_ pages: [PeerTable], to node: Node, _ step: inout Step) {
+        guard let control = node.control else { return }
+        for page in pages { step.emit(.send(control, .peerTable(page))) }
+    }
+
+    /// In as many messages as it takes: those that plans use come first where it is more than one.
+    private mutating func makePeerTable() -> [PeerTable] {
+        let version = links.nextTableVersion()
+        let living = nodes.values.filter { $0.isConnected }.sorted { $0.id < $1.id }
+        let pages = PeerTable.pages(version: version, peers: living.compactMap(Self.peer))
+        guard pages.count > 1 else { return pages }
+        let used = (active?.deployment.nodes ?? []).union(candidate?.deployment.nodes ?? [])
+        let ordered = living.filter { used.contains($0.id) } + living.filter { !used.contains($0.id) }
+        return PeerTable.pages(version: version, peers: ordered.compactMap(Self.peer))
+    }
+
+    private static func peer(_ node: Node) -> PeerTable.Peer? {
+        // What a topology lists may be longer than what a message takes.
+        let addresses = node.addresses.filter { $0.utf8.count <= WireLimits.nameByteCount }.prefix(WireLimits.addresses)
+        return node.incarnation.map { PeerTable.Peer(name: node.id.description, incarnation: $0, addresses: Array(addresses)) }
+    }
+
+    mutating func markOut(_ link: NodeLink, _ cause: String, _ step: inout Step) {
+        guard nodes[link.from]?.isConnected == true, nodes[link.to]?.isConnected == true, links.fail(link, step.now) else { return }
+        step.log(.warning, "a link is out", ["from": link.from.description, "to": link.to.description, "cause": cause])
+        requestPlan(step.now, after: .zero)
+    }
+
+    /// Asks for another try of links that have been out long enough, and plans with those of which nothing bad was heard.
+    mutating func mendLinks(_ step: inout Step) {
+        for change in links.takeChanges(step.now) {
+            switch change {
+            case .trial(let link):
+                // A newer table makes the worker dial what it could not reach.
+                let pages = makePeerTable()
+                if let node = nodes[link.from] { send(pages, to: node, &step) }
+            case .mended(let link):
+                step.log(.info, "a link counts as mended", ["from": link.from.description, "to": link.to.description])
+                requestPlan(step.now, after: .zero)
+            }
+        }
+    }
+}
