@@ -30,7 +30,7 @@ extension CoordinatorMachine {
         drain.idleSince = active == nil ? drain.idleSince ?? step.now : nil
         self.drain = drain
         if step.now >= drain.startedAt + configuration.drainTimeout {
-            let left = requests.values.count { $0.phase != .replying }
+            let left = requests.all.count { $0.phase != .replying }
             if left > 0 {
                 step.log(
                     .warning, "the drain's limit is reached: requests are given up",
@@ -59,7 +59,7 @@ extension CoordinatorMachine {
         _ why: String, _ step: inout Step, where isHopeless: (Request) -> Bool
     ) {
         // In the order of their admission, so that the same events give the same directives.
-        let hopeless = requests.values.filter { $0.phase != .replying && isHopeless($0) }.map(\.id)
+        let hopeless = requests.all.filter { $0.phase != .replying && isHopeless($0) }.map(\.id)
         for id in hopeless.sorted(by: { $0.number < $1.number }) {
             finish(
                 id, with: .unavailable, "the coordinator is shutting down, and the request \(why); send it again",

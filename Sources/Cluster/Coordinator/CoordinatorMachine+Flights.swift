@@ -19,30 +19,18 @@ extension CoordinatorMachine {
     }
 
     private mutating func dispatchShared(_ active: ActivePlan, _ step: inout Step) {
-        while livingFlights < active.window, let id = rotation.first {
-            guard requests[id] != nil else {
-                rotation.removeFirst()
-                continue
-            }
-            if requests[id]?.pieces.isEmpty == true { cut(id, by: active.deployment) }
-            guard let piece = requests[id]?.waiting.first else {
-                requests[id]?.isInRotation = false
-                rotation.removeFirst()
-                continue
-            }
+        let microBatch = model?.batching == .splittable ? max(1, active.deployment.microBatch) : nil
+        while livingFlights < active.window, let (id, piece) = requests.nextTurn(microBatch: microBatch) {
             switch route(id, piece, on: active, alone: false, step.now) {
             case .none:
                 // First in line stays first, so that a large micro-batch is not passed for ever by small ones.
                 return
             case .impossible(let message):
-                rotation.removeFirst()
+                requests.turnRefused(id)
                 finish(id, with: .resourceExhausted, message, isPermanent: true, &step)
             case .path(let path, _):
                 guard send(id, piece, along: path, on: active, alone: false, &step) != nil else { return }
-                requests[id]?.waiting.removeFirst()
-                let isDone = requests[id]?.waiting.isEmpty == true
-                if isDone { requests[id]?.isInRotation = false }
-                rotation.turn(keepingFirst: !isDone)
+                requests.turnTaken(id)
             }
         }
     }
@@ -54,16 +42,6 @@ extension CoordinatorMachine {
         }
     }
 
-    /// Cuts a request into micro-batches; the cut stays when it is replayed, so that the numbers stay the same.
-    private mutating func cut(_ id: RequestID, by deployment: PlannedDeployment) {
-        guard let items = requests[id]?.items else { return }
-        let size = model?.batching == .splittable ? max(1, deployment.microBatch) : items
-        let pieces = stride(from: 0, to: items, by: size).map { Request.Piece(items: $0..<min($0 + size, items)) }
-        requests[id]?.pieces = pieces
-        requests[id]?.waiting = Deque(pieces.indices)
-        requests[id]?.remaining = pieces.count
-    }
-
     enum Routing {
         case path([NodeID], bytes: [Int])
         /// Not now: no replica has room, or none is ready.
@@ -73,7 +51,7 @@ extension CoordinatorMachine {
 
     /// Activation bytes of a micro-batch at each hop.
     private func hopBytes(_ id: RequestID, _ piece: Int, on active: ActivePlan) -> [Int] {
-        guard let items = requests[id]?.pieces[piece].items.count else { return [] }
+        guard let items = requests.piece(id, piece)?.items.count else { return [] }
         return active.deployment.stages.enumerated().map { index, stage in
             guard index == 0 else { return stage.inputBytesPerItem.multipliedSaturating(by: items) }
             return (requests[id]?.inputBytes ?? 0).multipliedSaturating(by: items) / max(1, requests[id]?.items ?? 1)
@@ -98,28 +76,24 @@ extension CoordinatorMachine {
         _ id: RequestID, _ piece: Int, along path: [NodeID], on active: ActivePlan, alone: Bool, _ step: inout Step
     ) -> WorkKey? {
         let bytes = hopBytes(id, piece, on: active)
-        guard let first = path.first, let data = nodes[first]?.data else { return nil }
-        // In place: a copy of the request that is alive while it changes would copy all its pieces for each micro-batch.
-        requests[id]?.pieces[piece].attempt += 1
-        if requests[id]?.firstDispatchAt == nil { requests[id]?.firstDispatchAt = step.now }
-        guard let items = requests[id]?.pieces[piece].items, let deadline = requests[id]?.deadline,
-            let key = requests[id].map({ workKey($0, piece, $0.pieces[piece].attempt) })
+        guard let first = path.first, let data = nodes[first]?.data,
+            let attempt = requests.beginAttempt(id, piece, step.now)
         else { return nil }
+        let key = workKey(id, of: attempt.client, piece, attempt.number)
         flights[key] = Flight(
-            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, deadline: deadline,
-            sentAt: step.now,
-            isAlone: alone)
+            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes,
+            deadline: attempt.deadline, sentAt: step.now, isAlone: alone)
         livingFlights += 1
         for (node, reserved) in zip(path, bytes) {
             nodes[node]?.flights.insert(key)
             nodes[node]?.flightBytes += reserved
             selectors.began(on: node)
         }
-        let left = UInt32(clamping: Int64((deadline - step.now).milliseconds))
+        let left = UInt32(clamping: Int64((attempt.deadline - step.now).milliseconds))
         let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
         count { $0.microBatchesDispatched += 1 }
-        let work = Work(key: key, route: route, items: UInt32(items.count), deadlineMilliseconds: max(1, left), tensors: [])
-        step.emit(.dispatch(work, data, id, items))
+        let work = Work(key: key, route: route, items: UInt32(attempt.items.count), deadlineMilliseconds: max(1, left), tensors: [])
+        step.emit(.dispatch(work, data, id, attempt.items))
         return key
     }
 
@@ -171,28 +145,20 @@ extension CoordinatorMachine {
     mutating func replay(_ key: WorkKey, why: String, _ step: inout Step) {
         guard let flight = flights[key], !flight.isAbandoned else { return }
         abandon(key, &step)
-        guard let piece = requests[flight.request]?.pieces[flight.piece], !piece.isDone else { return }
+        guard let piece = requests.piece(flight.request, flight.piece), !piece.isDone else { return }
         guard piece.attempt < configuration.maximumAttempts else {
             finish(
                 flight.request, with: .unavailable, "given up after \(configuration.maximumAttempts) attempts; the last: \(why)",
                 &step)
             return
         }
-        noteRetry(of: flight)
         count { $0.microBatchesReplayed += 1 }
-        requests[flight.request]?.replays += 1
-        requests[flight.request]?.lastSetback = why
+        requests.setBack(flight.request, flight.piece, why, from: flight.route)
         guard !isSuspicious(flight.request, flight.piece) else {
             quarantine.append(PieceID(request: flight.request, piece: flight.piece))
             return
         }
-        // In the order of the pieces: what waits behind it was not sent yet, so the place is near the front.
-        if let place = requests[flight.request]?.waiting.firstIndex(where: { $0 > flight.piece }) {
-            requests[flight.request]?.waiting.insert(flight.piece, at: place)
-        } else {
-            requests[flight.request]?.waiting.append(flight.piece)
-        }
-        enterRotation(flight.request)
+        requests.waitAgain(flight.request, flight.piece)
     }
 
     /// Replays everything whose route contains the node.

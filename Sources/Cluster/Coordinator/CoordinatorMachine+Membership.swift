@@ -122,7 +122,7 @@ extension CoordinatorMachine {
         defer { lastStep = now }
         guard let lastStep, let promisedWake, now - promisedWake >= lifeCheckInterval else { return }
         let pause = now - lastStep
-        uploads.forgive(pause)
+        requests.forgive(pause)
         forgiveSearches(pause)
         for id in nodes.keys {
             nodes[id]?.lastHeard += pause
@@ -329,8 +329,8 @@ extension CoordinatorMachine {
         }
         if registrationClosed(connection, &step) { return }
         forgetWaiters(on: connection)
-        for id in (requestsOfConnection[connection] ?? []).sorted() { drop(id, &step) }
-        requestsOfConnection[connection] = nil
+        for id in requests.requests(of: connection) { drop(id, &step) }
+        requests.connectionClosed(connection)
     }
 
     mutating func heard(_ connection: ConnectionID, _ step: inout Step) {

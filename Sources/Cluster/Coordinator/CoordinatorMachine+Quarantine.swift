@@ -31,8 +31,8 @@ extension CoordinatorMachine {
         guard let node = nodes[id] else { return }
         for key in node.flights.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
             guard let flight = flights[key], !flight.isAbandoned else { continue }
-            requests[flight.request]?.pieces[flight.piece].lossNodes.append(id)
-            guard flight.isAlone, let piece = requests[flight.request]?.pieces[flight.piece] else { continue }
+            requests.noteLoss(of: id, with: flight.request, flight.piece)
+            guard flight.isAlone, let piece = requests.piece(flight.request, flight.piece) else { continue }
             let names = piece.lossNodes.map(\.description).joined(separator: ", ")
             step.log(
                 .error, "an input is given up: nodes end while they run it",
@@ -44,13 +44,6 @@ extension CoordinatorMachine {
         }
     }
 
-    /// A micro-batch is sent again: what its earlier attempt still does to the nodes where that was says something about it.
-    mutating func noteRetry(of flight: Flight) {
-        guard var tried = requests[flight.request]?.pieces[flight.piece].tried else { return }
-        for id in flight.route where !tried.contains(id) { tried.append(id) }
-        requests[flight.request]?.pieces[flight.piece].tried = tried
-    }
-
     /// The node wrote a run off that did not end. If its request lives (the attempt was given up for another one), the input may be why.
     mutating func overran(_ id: NodeID, _ key: WorkKey) {
         let request = RequestID(key.request)
@@ -59,16 +52,16 @@ extension CoordinatorMachine {
         else { return }
         let isOnItsWay = flights[key]?.route.contains(id) ?? pieces[index].tried.contains(id)
         guard isOnItsWay, !pieces[index].lossNodes.contains(id) else { return }
-        requests[request]?.pieces[index].lossNodes.append(id)
+        requests.noteLoss(of: id, with: request, index)
     }
 
     func isSuspicious(_ id: RequestID, _ piece: Int) -> Bool {
-        (requests[id]?.pieces[piece].lossNodes.count ?? 0) >= Self.suspiciousLosses
+        (requests.piece(id, piece)?.lossNodes.count ?? 0) >= Self.suspiciousLosses
     }
 
     /// Forgets what nobody waits for any more, and gives up a reservation of nodes that does not hold any more.
     mutating func reviewQuarantine() {
-        while let first = quarantine.first, requests[first.request]?.pieces[first.piece].isDone ?? true { quarantine.removeFirst() }
+        while let first = quarantine.first, requests.piece(first.request, first.piece)?.isDone ?? true { quarantine.removeFirst() }
         guard let isolation, isolation.key == nil else { return }
         let stages = active?.deployment.stages ?? []
         let isWhole =

@@ -22,7 +22,7 @@ extension CoordinatorMachine {
         guard let flight = flights[result.key], isLastHop(connection, of: flight), !flight.isResultAccepted else {
             return drop(result.key, &step)
         }
-        guard !flight.isAbandoned, let piece = requests[flight.request]?.pieces[flight.piece], !piece.isDone else {
+        guard !flight.isAbandoned, let piece = requests.piece(flight.request, flight.piece), !piece.isDone else {
             // Nobody waits for it, but its reservation does: the last hop has let go of it.
             _ = land(result.key)
             return drop(result.key, &step)
@@ -32,7 +32,8 @@ extension CoordinatorMachine {
             step.log(.warning, "a result is not what the model declares", ["node": node, "cause": problem])
             return workFailed(result.key, node: flight.route.last, .internalError, problem, &step)
         }
-        guard charge(result.tensors, to: flight) else {
+        let bytes = result.tensors.decodedByteCount + result.tensors.encodedByteCount
+        guard requests.charge(bytes, to: flight.request, flight.piece, budget: configuration.maximumRequestBytes) else {
             let problem =
                 "its results take more than the \(configuration.maximumRequestBytes) bytes that requests may hold at once; "
                 + "send fewer items, or fewer requests at once"
@@ -47,29 +48,11 @@ extension CoordinatorMachine {
         step.emit(.dropResult(key))
     }
 
-    /// What a result takes beyond what was set aside counts as held from here on. A later attempt's result replaces an earlier one's.
-    private mutating func charge(_ tensors: [TensorHeader], to flight: Flight) -> Bool {
-        // Not by a copy of the request: while one is alive, a change of the request copies all its pieces.
-        guard let earlier = requests[flight.request]?.pieces[flight.piece].outputBytes,
-            let sum = requests[flight.request]?.resultBytes, let setAside = requests[flight.request]?.outputBytes
-        else { return false }
-        let bytes = tensors.decodedByteCount + tensors.encodedByteCount
-        let resultBytes = sum - earlier + bytes
-        let more = max(0, resultBytes - setAside)
-        guard more == 0 || heldBytes + more <= configuration.maximumRequestBytes else { return false }
-        requests[flight.request]?.pieces[flight.piece].outputBytes = bytes
-        requests[flight.request]?.resultBytes = resultBytes
-        requests[flight.request]?.outputBytes += more
-        requests[flight.request]?.bytes += more
-        heldBytes += more
-        return true
-    }
-
     mutating func resultArrived(
         _ connection: ConnectionID, _ key: WorkKey, _ traces: [HopTrace], _ step: inout Step
     ) {
         guard let known = flights[key], known.isResultAccepted, isLastHop(connection, of: known), let flight = land(key, traces),
-            !flight.isAbandoned, requests[flight.request]?.pieces[flight.piece].isDone == false
+            !flight.isAbandoned, requests.piece(flight.request, flight.piece)?.isDone == false
         else {
             return drop(key, &step)
         }
@@ -83,14 +66,9 @@ extension CoordinatorMachine {
             nodes[node]?.progress.ran(bounded.compute, step.now)
         }
         let id = flight.request
-        // In place: a copy of the request here would copy all its pieces for each result.
-        requests[id]?.pieces[flight.piece].isDone = true
-        requests[id]?.remaining -= 1
         step.emit(.takeResult(key, id, piece: flight.piece))
-        guard requests[id]?.remaining == 0 else { return }
-        requests[id]?.phase = .replying
+        guard let request = requests.complete(id, flight.piece) else { return }
         count { $0.requestsCompleted += 1 }
-        guard let request = requests[id] else { return }
         latencies.add(step.now - request.admittedAt)
         step.emit(
             .reply(

@@ -133,48 +133,6 @@ extension CoordinatorMachine {
         var startedAt: Instant
     }
 
-    struct Request: Sendable {
-        enum Phase: Sendable { case receiving, running, replying }
-        struct Piece: Sendable {
-            var items: Range<Int>
-            var attempt: UInt32 = 0
-            var isDone = false
-            /// What its result takes, once one was announced.
-            var outputBytes = 0
-            /// The nodes that ended while it was under way on them.
-            var lossNodes: [NodeID] = []
-            /// Where attempts were that it was sent again after.
-            var tried: [NodeID] = []
-        }
-        var id: RequestID
-        var client: ConnectionID
-        var clientNumber: UInt64
-        var items: Int
-        /// What it is charged with: its inputs as they came and decoded, and its outputs as the plan expects them or as they are.
-        var bytes: Int
-        var inputBytes: Int
-        /// Of `bytes`, what was set aside for outputs at the admission; it grows with results that are larger.
-        var outputBytes: Int
-        /// What the results that were announced so far take.
-        var resultBytes = 0
-        var deadline: Instant
-        var admittedAt: Instant
-        /// When its inputs were complete.
-        var arrivedAt: Instant?
-        var firstDispatchAt: Instant?
-        var phase: Phase = .receiving
-        /// Cut at the first dispatch, when the micro-batch size is known.
-        var pieces: [Piece] = []
-        var waiting: Deque<Int> = []
-        var remaining = 0
-        var replays: UInt32 = 0
-        var isInRotation = false
-        /// The reply has not been taken by the client in time; the next look ends its connection.
-        var isReplyOverdue = false
-        /// The last reason why a piece came back, for the message at the deadline.
-        var lastSetback: String?
-    }
-
     struct Flight: Sendable {
         var request: RequestID
         var piece: Int
@@ -203,16 +161,5 @@ extension CoordinatorMachine {
     struct Abandonment: Sendable {
         var at: Instant
         var key: WorkKey
-    }
-
-    struct ClientRequest: Sendable, Hashable {
-        var connection: ConnectionID
-        var number: UInt64
-    }
-
-    struct Deadline: Sendable, Comparable {
-        var at: Instant
-        var request: RequestID
-        static func < (left: Deadline, right: Deadline) -> Bool { (left.at, left.request) < (right.at, right.request) }
     }
 }

@@ -14,7 +14,7 @@ extension CoordinatorMachine {
             cause: active == nil ? waitingCause : planFailure.map { "no newer plan: \($0)" },
             model: model.map(Self.describe), nodes: known.map { describe($0, aliases[$0.id]) }, plan: active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
-            heldBytes: heldBytes, counters: counters, latencies: latencies,
+            heldBytes: requests.heldBytes, counters: counters, latencies: latencies,
             standby: standby.plans.sorted { $0.key < $1.key }.map(describe), tables: tables)
     }
 
@@ -148,23 +148,16 @@ extension CoordinatorMachine {
     /// For the shell's and the simulator's checks.
     public var requestCount: Int { requests.count }
     public var flightCount: Int { flights.count }
-    public var heldByteCount: Int { heldBytes }
+    public var heldByteCount: Int { requests.heldBytes }
     /// Entries in the order of turns; those of requests that are gone are cleared away when they grow too many.
-    public var turnCount: Int { rotation.count }
+    public var turnCount: Int { requests.turnCount }
     /// What does not hold though it must after each step, for tests and simulations. O(n).
     public var brokenInvariant: String? {
         if let broken = links.checkInvariants(isNode: { nodes[$0] != nil }) { return broken }
-        if let broken = uploads.brokenInvariant { return broken }
-        if requests.values.count(where: { $0.phase == .receiving }) != uploads.count {
-            return "uploads are not the requests in receipt"
-        }
-        if requests.values.reduce(0, { $0 + $1.bytes }) != heldBytes { return "the held bytes are not the requests'" }
+        if let broken = requests.checkInvariants() { return broken }
         for flight in flights.values
         where flight.search.map({ $0.places.count != flight.route.count || flight.writtenAt == nil }) ?? false {
             return "a micro-batch is searched for that was not sent, or not on its route"
-        }
-        for request in requests.values where request.pieces.reduce(0, { $0 + $1.outputBytes }) != request.resultBytes {
-            return "the result bytes of request \(request.id.number) are not its pieces'"
         }
         return nil
     }

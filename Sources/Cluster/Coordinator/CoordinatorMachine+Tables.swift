@@ -9,7 +9,7 @@ extension CoordinatorMachine {
     /// What the tables hold that are not counted above.
     public var tableSizes: TableSizes {
         TableSizes(
-            abandoned: abandoned.count, clientRequests: requestOfClient.count, clientConnections: requestsOfConnection.count,
+            abandoned: abandoned.count, clientRequests: requests.clientRequestCount, clientConnections: requests.connectionCount,
             nodeConnections: nodeOfConnection.count, linkFaults: links.count, watches: watches.count, nodes: nodes.count,
             targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
             registrationConnections: registrationOfConnection.count, departing: departing.count)
@@ -28,7 +28,8 @@ extension CoordinatorMachine {
             "node_flights": nodes.values.reduce(0) { $0 + $1.flights.count }, "standby_plans": standby.plans.count,
             "standby_nodes": standby.wanted.count + standby.queue.count,
             "requests": requests.count, "client_requests": sizes.clientRequests, "client_connections": sizes.clientConnections,
-            "turns": rotation.count, "deadlines": deadlines.count, "uploads": uploads.count, "flights": flights.count,
+            "turns": requests.turnCount, "deadlines": requests.deadlineCount, "uploads": requests.uploadCount,
+            "flights": flights.count,
             "abandoned": sizes.abandoned, "quarantine": quarantine.count,
         ]
     }

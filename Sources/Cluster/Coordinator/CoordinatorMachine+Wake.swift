@@ -13,8 +13,7 @@ extension CoordinatorMachine {
         // So that being late shows (see `forgiveOwnPause`).
         if !nodeOfConnection.isEmpty, let lastStep { consider(lastStep + lifeCheckInterval) }
         consider(links.nextWake)
-        consider(deadlines.min?.at)
-        consider(uploads.nextWake)
+        consider(requests.nextWake)
         consider(abandoned.first.map { $0.at + Self.abandonedReclaim })
         consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }

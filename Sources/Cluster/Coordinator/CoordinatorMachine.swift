@@ -73,14 +73,7 @@ public struct CoordinatorMachine: Sendable {
     var drift = DriftState()
 
     // Requests.
-    var requests: [RequestID: Request] = [:]
-    var requestOfClient: [ClientRequest: RequestID] = [:]
-    var requestsOfConnection: [ConnectionID: Set<RequestID>] = [:]
-    var rotation = Rotation()
-    var deadlines: Heap<Deadline> = []
-    var nextRequest: UInt64 = 1
-    var heldBytes = 0
-    var uploads = Uploads()
+    var requests = Requests()
     var flights: [WorkKey: Flight] = [:]
     /// Flights whose result is still wanted: what the window bounds.
     var livingFlights = 0
@@ -130,8 +123,8 @@ public struct CoordinatorMachine: Sendable {
         case .planned(let generation, let outcome): planned(generation, outcome, &step)
         case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, &step)
         case .requestAnnounced(let connection, let request): announced(connection, request, &step)
-        case .requestProgressed(let id, let byteCount): uploads.progressed(id, arrived: byteCount, now)
-        case .requestArrived(let id): requestArrived(id, &step)
+        case .requestProgressed(let id, let byteCount): requests.progressed(id, byteCount: byteCount, now)
+        case .requestArrived(let id): requests.inputsCame(id, now)
         case .requestCached(let id): requestCached(id, &step)
         case .requestBroken(let id, let message): finish(id, with: .invalidArgument, message, &step)
         case .requestGivenUp(let id): drop(id, &step)

@@ -110,7 +110,7 @@ struct Uploads: Sendable {
     }
 
     /// What does not hold, for tests and simulations.
-    var brokenInvariant: String? {
+    func checkInvariants() -> String? {
         guard entries.values.reduce(0, { $0 + $1.bytes }) == byteCount else { return "the bytes of uploads are not their sum" }
         var sums: [ConnectionID: Int] = [:]
         for entry in entries.values where entry.bytes > 0 { sums[entry.connection, default: 0] += entry.bytes }

@@ -7,9 +7,7 @@ internal import Wire
 extension CoordinatorMachine {
     mutating func requestCached(_ id: RequestID, _ step: inout Step) {
         // A request that was cancelled, or whose deadline passed, while its inputs were hashed has had its end.
-        guard let request = requests[id], request.phase == .receiving else { return }
-        uploads.end(id)
-        requests[id]?.phase = .replying
+        guard let request = requests.answerFromCache(id) else { return }
         count { $0.requestsCached += 1 }
         step.emit(
             .reply(

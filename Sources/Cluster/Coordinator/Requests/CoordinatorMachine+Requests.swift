@@ -8,10 +8,6 @@ internal import Wire
 extension CoordinatorMachine {
     /// When the in-flight table is full, a slot is free after about this long.
     static let retryHint: Duration = .milliseconds(100)
-    /// Deadlines of requests that are long answered stay in the heap until there are this many too many.
-    static let staleDeadlineSlack = 1_024
-    /// A connection with fewer outstanding than this part of all places has few.
-    static let fewRequestsDivisor = 64
     /// A client that has not taken a reply this long after the request's deadline does not read: it must not hold memory and a place for ever.
     static let replyGrace: Duration = .seconds(30)
 
@@ -21,20 +17,13 @@ extension CoordinatorMachine {
             count { $0.requestsRejected += 1 }
             step.emit(.send(connection, .inferError(error)))
         case .admitted(let items, let bytes, let inputBytes, let outputBytes):
-            let id = RequestID(nextRequest)
-            nextRequest += 1
             var wanted = configuration.defaultDeadline
             if request.deadlineMilliseconds > 0 {
                 wanted = min(.milliseconds(Int64(request.deadlineMilliseconds)), configuration.maximumDeadline)
             }
-            requests[id] = Request(
-                id: id, client: connection, clientNumber: request.id, items: items, bytes: bytes, inputBytes: inputBytes,
-                outputBytes: outputBytes, deadline: step.now + wanted, admittedAt: step.now)
-            requestOfClient[ClientRequest(connection: connection, number: request.id)] = id
-            requestsOfConnection[connection, default: []].insert(id)
-            deadlines.insert(Deadline(at: step.now + wanted, request: id))
-            heldBytes += bytes
-            uploads.begin(id, connection, bytes: bytes, step.now)
+            let id = requests.admit(
+                request.id, of: connection, items: items, bytes: bytes, inputBytes: inputBytes, outputBytes: outputBytes,
+                deadline: step.now + wanted, step.now)
             step.emit(.accept(id, connection, clientNumber: request.id))
         }
     }
@@ -57,7 +46,7 @@ extension CoordinatorMachine {
             return refuse(.unavailable, "the model is still being analysed; try again", retryAfter: .seconds(1))
         }
         guard !isDraining else { return refuse(.unavailable, "the coordinator is shutting down", retryAfter: .seconds(1)) }
-        guard requestOfClient[ClientRequest(connection: connection, number: request.id)] == nil else {
+        guard requests.request(request.id, of: connection) == nil else {
             return refuse(
                 .invalidArgument, "request \(request.id) is already outstanding on this connection; number each request anew")
         }
@@ -68,7 +57,7 @@ extension CoordinatorMachine {
                 .invalidArgument,
                 "the request has \(items) items, over the limit of \(configuration.maximumItems); send fewer items at once")
         }
-        guard requests.count < configuration.maximumRequests, hasPlace(for: connection) else {
+        guard requests.hasPlace(for: connection, limit: configuration.maximumRequests) else {
             return refuse(
                 .resourceExhausted,
                 "\(requests.count) requests are in flight, which is the limit; try again in \(Self.retryHint.readable)",
@@ -83,52 +72,29 @@ extension CoordinatorMachine {
                 "the request takes \(bytes) bytes, over the limit of \(configuration.maximumRequestBytes); send fewer items at once"
             )
         }
-        if heldBytes + bytes > configuration.maximumRequestBytes { endStandingUploads(toMakeRoomFor: bytes, &step) }
-        guard heldBytes + bytes <= configuration.maximumRequestBytes else {
+        if requests.heldBytes + bytes > configuration.maximumRequestBytes { endStandingUploads(toMakeRoomFor: bytes, &step) }
+        guard requests.heldBytes + bytes <= configuration.maximumRequestBytes else {
             return refuse(
                 .resourceExhausted,
-                "\(heldBytes) bytes of requests are in flight; \(bytes) more would pass the limit of \(configuration.maximumRequestBytes)",
+                "\(requests.heldBytes) bytes of requests are in flight; \(bytes) more would pass the limit of \(configuration.maximumRequestBytes)",
                 retryAfter: Self.retryHint)
         }
-        if let objection = uploads.objection(to: bytes, from: connection, budget: configuration.maximumRequestBytes) {
+        if let objection = requests.objection(
+            toUploadOf: bytes, from: connection, budget: configuration.maximumRequestBytes)
+        {
             return refuse(.resourceExhausted, objection, retryAfter: Self.retryHint)
         }
         return .admitted(items: items, bytes: bytes, inputBytes: inputBytes, outputBytes: outputBytes)
     }
 
-    /// The last quarter of the places is for connections that have few requests outstanding, so that one with many shuts nobody out.
-    private func hasPlace(for connection: ConnectionID) -> Bool {
-        let limit = configuration.maximumRequests
-        guard requests.count >= limit - limit / 4 else { return true }
-        return (requestsOfConnection[connection]?.count ?? 0) < max(1, limit / Self.fewRequestsDivisor)
-    }
-
     /// Whether anything of this client is outstanding.
-    public func hasRequests(of connection: ConnectionID) -> Bool { requestsOfConnection[connection] != nil }
-
-    mutating func requestArrived(_ id: RequestID, _ step: inout Step) {
-        guard requests[id]?.phase == .receiving else { return }
-        uploads.end(id)
-        requests[id]?.phase = .running
-        requests[id]?.arrivedAt = step.now
-        enterRotation(id)
-    }
-
-    mutating func enterRotation(_ id: RequestID) {
-        guard let request = requests[id], request.phase == .running, !request.isInRotation else { return }
-        requests[id]?.isInRotation = true
-        rotation.append(id, of: request.client)
-        if rotation.count > 2 * requests.count + Self.staleDeadlineSlack {
-            let living = requests
-            rotation.compact { living[$0] != nil }
-        }
-    }
+    public func hasRequests(of connection: ConnectionID) -> Bool { requests.hasRequests(of: connection) }
 
     /// What the shell tells of with ``Event/requestProgressed(_:byteCount:)``.
-    public var uploadsUnderWay: [(request: RequestID, connection: ConnectionID)] { uploads.underWay }
+    public var uploadsUnderWay: [(request: RequestID, connection: ConnectionID)] { requests.uploadsUnderWay }
 
     mutating func endSlowUploads(_ step: inout Step) {
-        for id in uploads.takeOverdue(step.now) {
+        for id in requests.takeOverdueUploads(step.now) {
             finish(
                 id, with: .resourceExhausted,
                 "the request's bytes came at less than \(Uploads.minimumBytesPerSecond) bytes a second for \(Uploads.patience.readable); "
@@ -138,7 +104,7 @@ extension CoordinatorMachine {
 
     /// Uploads of which nothing comes give way to a request that has no room, until it has.
     private mutating func endStandingUploads(toMakeRoomFor bytes: Int, _ step: inout Step) {
-        for id in uploads.standing(step.now) where heldBytes + bytes > configuration.maximumRequestBytes {
+        for id in requests.standingUploads(step.now) where requests.heldBytes + bytes > configuration.maximumRequestBytes {
             finish(
                 id, with: .resourceExhausted,
                 "no byte of the request has come for \(Uploads.yieldAfter.readable), and others need the place that it was promised",
@@ -147,25 +113,18 @@ extension CoordinatorMachine {
     }
 
     mutating func expireRequests(_ step: inout Step) {
-        while let next = deadlines.min, next.at <= step.now {
-            deadlines.removeMin()
-            guard let request = requests[next.request] else { continue }
+        while let request = requests.takeExpired(step.now) {
             guard request.phase != .replying else {
                 replyIsOverdue(request, &step)
                 continue
             }
-            finish(next.request, with: .deadlineExceeded, deadlineMessage(request, step.now), &step)
-        }
-        if deadlines.count > 2 * requests.count + Self.staleDeadlineSlack {
-            let living = deadlines.unordered.filter { requests[$0.request] != nil }
-            deadlines = Heap(living)
+            finish(request.id, with: .deadlineExceeded, deadlineMessage(request, step.now), &step)
         }
     }
 
     private mutating func replyIsOverdue(_ request: Request, _ step: inout Step) {
         guard request.isReplyOverdue else {
-            requests[request.id]?.isReplyOverdue = true
-            deadlines.insert(Deadline(at: step.now + Self.replyGrace, request: request.id))
+            requests.waitForReader(request.id, until: step.now + Self.replyGrace)
             return
         }
         step.log(.warning, "a client does not read its replies", ["connection": "\(request.client.number)"])
@@ -211,23 +170,18 @@ extension CoordinatorMachine {
 
     /// Takes the request out of every table and its micro-batches out of the cluster.
     mutating func remove(_ id: RequestID, _ step: inout Step) {
-        guard let request = requests.removeValue(forKey: id) else { return }
-        heldBytes -= request.bytes
-        uploads.end(id)
+        guard let request = requests.remove(id) else { return }
         if request.phase == .receiving { step.emit(.stopReceiving(id, request.client)) }
-        requestOfClient[ClientRequest(connection: request.client, number: request.clientNumber)] = nil
-        requestsOfConnection[request.client]?.remove(id)
-        if requestsOfConnection[request.client]?.isEmpty == true { requestsOfConnection[request.client] = nil }
         for (index, piece) in request.pieces.enumerated() where !piece.isDone && piece.attempt > 0 {
-            abandon(workKey(request, index, piece.attempt), &step)
+            abandon(workKey(id, of: request.client, index, piece.attempt), &step)
         }
         step.emit(.forget(id))
     }
 
-    func workKey(_ request: Request, _ piece: Int, _ attempt: UInt32) -> WorkKey {
+    func workKey(_ id: RequestID, of client: ConnectionID, _ piece: Int, _ attempt: UInt32) -> WorkKey {
         WorkKey(
-            session: session, client: request.client.number, request: request.id.number, microBatch: UInt32(piece),
-            attempt: attempt, token: workToken(request.id, piece, attempt))
+            session: session, client: client.number, request: id.number, microBatch: UInt32(piece), attempt: attempt,
+            token: workToken(id, piece, attempt))
     }
 
     mutating func replySent(_ id: RequestID, _ step: inout Step) {
@@ -236,7 +190,7 @@ extension CoordinatorMachine {
     }
 
     mutating func cancelled(_ connection: ConnectionID, _ number: UInt64, _ step: inout Step) {
-        guard let id = requestOfClient[ClientRequest(connection: connection, number: number)] else { return }
+        guard let id = requests.request(number, of: connection) else { return }
         drop(id, &step)
     }
 }
