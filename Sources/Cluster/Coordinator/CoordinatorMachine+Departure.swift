@@ -102,7 +102,7 @@ extension CoordinatorMachine {
         departing.insert(id)
         guard node.state == .ready || node.state == .suspect || node.state == .drained else { return }
         if node.state == .suspect { nodes[id]?.departure?.takesWork = false }
-        change(id, to: .draining, why, ["in_flight": "\(node.flights.count)"], &step)
+        change(id, to: .draining, why, ["in_flight": "\(flights.count(on: id))"], &step)
         departureObstacle = nil
         if node.state != .drained { planAround(id, &step) }
     }
@@ -145,7 +145,7 @@ extension CoordinatorMachine {
             step.log(.warning, "nothing serves without a node that goes", ["node": id.description, "cause": obstacle])
             active = nil
         }
-        guard node.flights.isEmpty else { return }
+        guard flights.count(on: id) == 0 else { return }
         switch departure.cause {
         case .asked: finishDeparture(id, "is drained: no plan uses it and nothing runs on it", &step)
         case .leaving:
@@ -260,6 +260,7 @@ extension CoordinatorMachine {
 
     mutating func remove(_ id: NodeID, because why: String, _ step: inout Step) {
         guard let node = nodes.removeValue(forKey: id) else { return }
+        flights.forget(id)
         // An operator means the process, which may come under this name or another again.
         if node.departure?.cause == .asked { rememberDrain(of: id, node.departure?.incarnation ?? node.incarnation) }
         for waiter in node.departure?.waiters ?? [] { refuse(waiter, .cancelled, "\(id): \(why)", &step) }

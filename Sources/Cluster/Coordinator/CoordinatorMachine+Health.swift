@@ -138,7 +138,7 @@ extension CoordinatorMachine {
         let cause =
             "no progress for \((step.now - node.progress.lastAt).readable) with \(beat.executing) micro-batches executing and \(beat.queued) queued"
         nodes[id]?.progress.stalledAt = beat.completed
-        change(id, to: .suspect, cause, ["in_flight": "\(node.flights.count)"], &step)
+        change(id, to: .suspect, cause, ["in_flight": "\(flights.count(on: id))"], &step)
         noteLoss(of: id, &step)
         suspectInputs(on: id, &step)
         replayFlights(through: id, why: "\(id) makes no progress", &step)

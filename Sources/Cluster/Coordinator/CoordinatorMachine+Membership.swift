@@ -88,7 +88,7 @@ extension CoordinatorMachine {
         if silence >= configuration.lostAfter {
             lose(id, "no heartbeat for \(silence.readable)", as: .silence, &step)
         } else if silence >= configuration.suspectAfter, node.state == .ready {
-            change(id, to: .suspect, "silent for \(silence.readable)", ["in_flight": "\(node.flights.count)"], &step)
+            change(id, to: .suspect, "silent for \(silence.readable)", ["in_flight": "\(flights.count(on: id))"], &step)
             replayFlights(through: id, why: "\(id) is silent", &step)
             useLoadedStandby(without: id, &step)
         } else if let due = stallDeadline(node), due <= step.now {
@@ -123,7 +123,7 @@ extension CoordinatorMachine {
         guard let lastStep, let promisedWake, now - promisedWake >= lifeCheckInterval else { return }
         let pause = now - lastStep
         requests.forgive(pause)
-        forgiveSearches(pause)
+        flights.forgive(pause)
         for id in nodes.keys {
             nodes[id]?.lastHeard += pause
             nodes[id]?.progress.lastAt += pause
@@ -252,6 +252,7 @@ extension CoordinatorMachine {
         nodeOfTarget[node.target] = new
         if departing.remove(old) != nil { departing.insert(new) }
         links.forget(old)
+        flights.rename(old, to: new)
         nodes[new] = node
         rearm(new)
     }
@@ -367,7 +368,7 @@ extension CoordinatorMachine {
         node.backoff = min(node.backoff * 2, configuration.redialLongest)
         node.pausedUntil = nil
         nodes[id] = node
-        change(id, to: .lost, cause, ["in_flight": "\(node.flights.count)"], &step)
+        change(id, to: .lost, cause, ["in_flight": "\(flights.count(on: id))"], &step)
         rearm(id)
         releaseAliases(of: id, step.now)
         guard wasMember else { return }
@@ -385,7 +386,7 @@ extension CoordinatorMachine {
         // Its patience is at an end: the plan that serves cannot use it any more.
         nodes[id]?.departure?.takesWork = false
         guard let node = nodes[id], node.state == .ready || node.state == .suspect else { return }
-        change(id, to: .draining, cause, ["in_flight": "\(node.flights.count)"], &step)
+        change(id, to: .draining, cause, ["in_flight": "\(flights.count(on: id))"], &step)
         planAround(id, &step)
     }
 }

@@ -68,9 +68,6 @@ extension CoordinatorMachine {
         var partitions: [PartitionKey: HeldState] = [:]
         /// Where the time of the micro-batches that came back went on this node.
         var timing = NodeTiming()
-        /// Reservations.
-        var flights: Set<WorkKey> = []
-        var flightBytes = 0
         /// Left out of plans until then, after a partition could not be loaded.
         var excludedUntil: Instant?
         var exclusionCause = ""
@@ -131,35 +128,5 @@ extension CoordinatorMachine {
         var generation: UInt64
         var deployment: PlannedDeployment
         var startedAt: Instant
-    }
-
-    struct Flight: Sendable {
-        var request: RequestID
-        var piece: Int
-        /// The plan that gave its route.
-        var generation: UInt64
-        var route: [NodeID]
-        /// Reserved at each hop, in route order.
-        var bytes: [Int]
-        var deadline: Instant
-        var sentAt: Instant
-        /// When the first hop's connection had taken all of it, and how many bytes with it.
-        var writtenAt: Instant?
-        var writtenBytes: UInt64 = 0
-        /// A result of it was announced, is what the model declares, and is on its way.
-        var isResultAccepted = false
-        /// … and has come: it is being decoded.
-        var isResultComplete = false
-        /// It is missed.
-        var search: Search?
-        /// Nobody wants its result any more; the reservation waits for the node's word.
-        var isAbandoned = false
-        /// Nothing else is under way on its nodes.
-        var isAlone = false
-    }
-
-    struct Abandonment: Sendable {
-        var at: Instant
-        var key: WorkKey
     }
 }

@@ -50,7 +50,7 @@ extension CoordinatorMachine {
             memory: .init(
                 usedBytes: beat?.memoryUsedBytes ?? 0, limitBytes: beat?.memoryLimitBytes ?? node.profile?.memoryLimitBytes ?? 0,
                 processBytes: beat?.processResidentBytes ?? 0),
-            network: beat.map { Self.network(of: node, $0) }, load: node.flights.count, queued: beat?.queued ?? 0,
+            network: beat.map { Self.network(of: node, $0) }, load: flights.count(on: node.id), queued: beat?.queued ?? 0,
             executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
             roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: Self.partitions(of: node),
             pinnedStage: node.pinnedStage, aliases: aliases, tables: beat?.tables.map(Self.entries))
@@ -151,15 +151,5 @@ extension CoordinatorMachine {
     public var heldByteCount: Int { requests.heldBytes }
     /// Entries in the order of turns; those of requests that are gone are cleared away when they grow too many.
     public var turnCount: Int { requests.turnCount }
-    /// What does not hold though it must after each step, for tests and simulations. O(n).
-    public var brokenInvariant: String? {
-        if let broken = links.checkInvariants(isNode: { nodes[$0] != nil }) { return broken }
-        if let broken = requests.checkInvariants() { return broken }
-        for flight in flights.values
-        where flight.search.map({ $0.places.count != flight.route.count || flight.writtenAt == nil }) ?? false {
-            return "a micro-batch is searched for that was not sent, or not on its route"
-        }
-        return nil
-    }
     public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
 }

@@ -9,7 +9,8 @@ extension CoordinatorMachine {
     /// What the tables hold that are not counted above.
     public var tableSizes: TableSizes {
         TableSizes(
-            abandoned: abandoned.count, clientRequests: requests.clientRequestCount, clientConnections: requests.connectionCount,
+            abandoned: flights.abandonedCount, clientRequests: requests.clientRequestCount,
+            clientConnections: requests.connectionCount,
             nodeConnections: nodeOfConnection.count, linkFaults: links.count, watches: watches.count, nodes: nodes.count,
             targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
             registrationConnections: registrationOfConnection.count, departing: departing.count)
@@ -25,12 +26,12 @@ extension CoordinatorMachine {
             "watches": sizes.watches, "link_faults": sizes.linkFaults,
             "node_partitions": nodes.values.reduce(0) { $0 + $1.partitions.count },
             "refused_standbys": nodes.values.reduce(0) { $0 + $1.refusedStandbys.count },
-            "node_flights": nodes.values.reduce(0) { $0 + $1.flights.count }, "standby_plans": standby.plans.count,
+            "node_flights": flights.reservationCount, "standby_plans": standby.plans.count,
             "standby_nodes": standby.wanted.count + standby.queue.count,
             "requests": requests.count, "client_requests": sizes.clientRequests, "client_connections": sizes.clientConnections,
             "turns": requests.turnCount, "deadlines": requests.deadlineCount, "uploads": requests.uploadCount,
             "flights": flights.count,
-            "abandoned": sizes.abandoned, "quarantine": quarantine.count,
+            "abandoned": sizes.abandoned, "quarantine": flights.quarantineCount,
         ]
     }
 }

@@ -14,7 +14,7 @@ extension CoordinatorMachine {
         if !nodeOfConnection.isEmpty, let lastStep { consider(lastStep + lifeCheckInterval) }
         consider(links.nextWake)
         consider(requests.nextWake)
-        consider(abandoned.first.map { $0.at + Self.abandonedReclaim })
+        consider(flights.nextWake)
         consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
         if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }
         consider(rejoinAt)

@@ -74,14 +74,7 @@ public struct CoordinatorMachine: Sendable {
 
     // Requests.
     var requests = Requests()
-    var flights: [WorkKey: Flight] = [:]
-    /// Flights whose result is still wanted: what the window bounds.
-    var livingFlights = 0
-    /// Micro-batches that are run alone, in the order in which they became suspicious.
-    var quarantine: Deque<PieceID> = []
-    var isolation: Isolation?
-    /// Abandoned flights in the order of their abandonment.
-    var abandoned: Deque<Abandonment> = []
+    var flights = Flights()
     var lastStep: Instant?
     /// When this machine asked to be woken at the latest: being later than that is its own pause, not the nodes'.
     var promisedWake: Instant?
@@ -136,7 +129,7 @@ public struct CoordinatorMachine: Sendable {
             resultComplete(connection, key)
             return step.directives
         case .dispatched(let key, let sentBytes):
-            dispatched(key, sentBytes, now)
+            flights.written(key, sentBytes, now)
             return step.directives
         case .placed(let connection, let places, let receivedBytes): placed(connection, places, receivedBytes, &step)
         case .dispatchFailed(let key, let message): dispatchFailed(key, message, &step)

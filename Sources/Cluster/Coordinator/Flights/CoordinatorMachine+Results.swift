@@ -39,7 +39,7 @@ extension CoordinatorMachine {
                 + "send fewer items, or fewer requests at once"
             return workFailed(result.key, node: nil, .resourceExhausted, problem, &step)
         }
-        flights[result.key]?.isResultAccepted = true
+        flights.resultAccepted(result.key)
         step.emit(.acceptResult(result.key))
     }
 

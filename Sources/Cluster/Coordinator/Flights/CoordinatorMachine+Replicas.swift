@@ -48,9 +48,10 @@ extension CoordinatorMachine {
             return false
         }
         if alone { return node.state == .ready && needed <= Int(clamping: profile.slotBytes) }
-        guard !isKeptFree(id) else { return false }
+        guard !flights.isKeptFree(id) else { return false }
         // In this order nothing overflows, however large what is needed.
-        return node.flights.count < Int(profile.slots) && needed <= Int(clamping: profile.slotBytes) - node.flightBytes
+        let reserved = flights.reserved(on: id)
+        return reserved.count < Int(profile.slots) && needed <= Int(clamping: profile.slotBytes) - reserved.bytes
     }
 
     /// Whether an empty replica would take it; true where none is ready, because that one may.
@@ -67,7 +68,7 @@ extension CoordinatorMachine {
         for id in selectors.nodes.sorted() {
             guard let node = nodes[id] else { continue }
             selectors.update(id, node.takesWork ? reading(of: node) : nil)
-            for _ in node.flights { selectors.began(on: id) }
+            for _ in 0..<flights.count(on: id) { selectors.began(on: id) }
         }
     }
 

@@ -9,27 +9,10 @@ extension CoordinatorMachine {
     /// Losses of a node with the micro-batch under way after which it is run alone.
     static let suspiciousLosses = 2
 
-    struct PieceID: Sendable, Hashable {
-        var request: RequestID
-        var piece: Int
-    }
-
-    /// The nodes that are kept free for a micro-batch that runs alone.
-    struct Isolation: Sendable {
-        var piece: PieceID
-        var generation: UInt64
-        var path: [NodeID]
-        /// It is under way; before that the nodes finish what they have.
-        var key: WorkKey?
-    }
-
-    func isKeptFree(_ id: NodeID) -> Bool { isolation?.path.contains(id) ?? false }
-
     /// The node's process ended, or its executors hang: each input under way there is counted as a possible cause. Those that had the node
     /// to themselves are.
     mutating func suspectInputs(on id: NodeID, _ step: inout Step) {
-        guard let node = nodes[id] else { return }
-        for key in node.flights.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
+        for key in flights.keys(on: id) {
             guard let flight = flights[key], !flight.isAbandoned else { continue }
             requests.noteLoss(of: id, with: flight.request, flight.piece)
             guard flight.isAlone, let piece = requests.piece(flight.request, flight.piece) else { continue }
@@ -61,41 +44,41 @@ extension CoordinatorMachine {
 
     /// Forgets what nobody waits for any more, and gives up a reservation of nodes that does not hold any more.
     mutating func reviewQuarantine() {
-        while let first = quarantine.first, requests.piece(first.request, first.piece)?.isDone ?? true { quarantine.removeFirst() }
-        guard let isolation, isolation.key == nil else { return }
+        while let first = flights.firstQuarantined, requests.piece(first.request, first.piece)?.isDone ?? true {
+            flights.dropFirstQuarantined()
+        }
+        guard let isolation = flights.isolation, isolation.key == nil else { return }
         let stages = active?.deployment.stages ?? []
         let isWhole =
-            isolation.piece == quarantine.first && isolation.generation == active?.generation
+            isolation.piece == flights.firstQuarantined && isolation.generation == active?.generation
             && zip(isolation.path, stages).allSatisfy { id, stage in
                 nodes[id]?.state == .ready && nodes[id]?.takesWork == true && isLoaded(stage.partition, on: id)
             }
             && zip(isolation.path, isolation.path.dropFirst()).allSatisfy { links.isUsable(NodeLink(from: $0, to: $1)) }
-        if !isWhole { self.isolation = nil }
+        if !isWhole { flights.endIsolation() }
     }
 
     /// Called when everything else had its turn, so that a row of suspicious inputs does not starve the others: keeps the nodes of one route
     /// free of new work, and runs the next suspicious micro-batch when they have finished what they had.
     mutating func dispatchAlone(_ active: ActivePlan, _ step: inout Step) {
-        while let next = quarantine.first, isolation?.key == nil {
-            if isolation == nil {
+        while let next = flights.firstQuarantined, flights.isolation?.key == nil {
+            if flights.isolation == nil {
                 switch route(next.request, next.piece, on: active, alone: true, step.now) {
                 case .none: return
                 case .impossible(let message):
                     finish(next.request, with: .resourceExhausted, message, isPermanent: true, &step)
                     reviewQuarantine()
                     continue
-                case .path(let path, _):
-                    isolation = Isolation(piece: next, generation: active.generation, path: path)
+                case .path(let path, _): flights.isolate(path, generation: active.generation)
                 }
             }
-            guard let path = isolation?.path, path.allSatisfy({ nodes[$0]?.flights.isEmpty ?? false }) else { return }
-            quarantine.removeFirst()
-            guard let key = send(next.request, next.piece, along: path, on: active, alone: true, &step) else {
-                isolation = nil
-                quarantine.prepend(next)
+            guard let path = flights.isolation?.path, path.allSatisfy({ nodes[$0] != nil && flights.count(on: $0) == 0 }) else {
                 return
             }
-            isolation?.key = key
+            guard let key = send(next.request, next.piece, along: path, on: active, alone: true, &step) else {
+                return flights.endIsolation()
+            }
+            flights.runsAlone(key)
         }
     }
 }

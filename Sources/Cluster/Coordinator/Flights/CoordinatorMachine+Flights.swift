@@ -4,9 +4,6 @@ internal import Wire
 
 /// Micro-batches on their way: reservation, dispatch, results, setbacks, replay.
 extension CoordinatorMachine {
-    /// Word of an abandoned micro-batch that has not come after this long will not come (it was lost between two hops). The worker's own
-    /// bounds still hold if it does.
-    static let abandonedReclaim: Duration = .seconds(5)
     /// A node that had no room is left alone this long: attempts are bounded, and asking again at once would use them up.
     static let rejectionPause: Duration = .milliseconds(20)
 
@@ -19,8 +16,9 @@ extension CoordinatorMachine {
     }
 
     private mutating func dispatchShared(_ active: ActivePlan, _ step: inout Step) {
+        guard requests.turnCount > 0 else { return }
         let microBatch = model?.batching == .splittable ? max(1, active.deployment.microBatch) : nil
-        while livingFlights < active.window, let (id, piece) = requests.nextTurn(microBatch: microBatch) {
+        while flights.living < active.window, let (id, piece) = requests.nextTurn(microBatch: microBatch) {
             switch route(id, piece, on: active, alone: false, step.now) {
             case .none:
                 // First in line stays first, so that a large micro-batch is not passed for ever by small ones.
@@ -36,10 +34,7 @@ extension CoordinatorMachine {
     }
 
     mutating func reclaimAbandoned(_ now: Instant) {
-        while let oldest = abandoned.first, oldest.at + Self.abandonedReclaim <= now {
-            abandoned.removeFirst()
-            if flights[oldest.key]?.isAbandoned == true { _ = land(oldest.key) }
-        }
+        while let key = flights.takeReclaimable(now) { _ = land(key) }
     }
 
     enum Routing {
@@ -80,15 +75,12 @@ extension CoordinatorMachine {
             let attempt = requests.beginAttempt(id, piece, step.now)
         else { return nil }
         let key = workKey(id, of: attempt.client, piece, attempt.number)
-        flights[key] = Flight(
-            request: id, piece: piece, generation: active.generation, route: path, bytes: bytes,
-            deadline: attempt.deadline, sentAt: step.now, isAlone: alone)
-        livingFlights += 1
-        for (node, reserved) in zip(path, bytes) {
-            nodes[node]?.flights.insert(key)
-            nodes[node]?.flightBytes += reserved
-            selectors.began(on: node)
-        }
+        flights.begin(
+            key,
+            Flight(
+                request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, sentAt: step.now,
+                isAlone: alone))
+        for node in path { selectors.began(on: node) }
         let left = UInt32(clamping: Int64((attempt.deadline - step.now).milliseconds))
         let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
         count { $0.microBatchesDispatched += 1 }
@@ -100,11 +92,8 @@ extension CoordinatorMachine {
     /// Frees the reservation at every hop.
     /// - Parameter traces: of a flight whose result came, what the hops measured.
     mutating func land(_ key: WorkKey, _ traces: [HopTrace] = []) -> Flight? {
-        guard let flight = flights.removeValue(forKey: key) else { return nil }
-        if isolation?.key == key { isolation = nil }
-        if !flight.isAbandoned { livingFlights -= 1 }
-        for (node, reserved) in zip(flight.route, flight.bytes) where nodes[node]?.flights.remove(key) != nil {
-            nodes[node]?.flightBytes -= reserved
+        guard let (flight, freed) = flights.land(key) else { return nil }
+        for node in freed {
             let trace = traces.first { $0.node == node.description }
             selectors.ended(on: node, milliseconds: trace.map { Double($0.compute) / 1e6 })
         }
@@ -113,10 +102,7 @@ extension CoordinatorMachine {
 
     /// Nobody wants it any more: the hops are told, and the reservation waits for their word.
     mutating func abandon(_ key: WorkKey, _ step: inout Step) {
-        guard let flight = flights[key], !flight.isAbandoned else { return }
-        flights[key]?.isAbandoned = true
-        livingFlights -= 1
-        abandoned.append(Abandonment(at: step.now, key: key))
+        guard let flight = flights.abandon(key, step.now) else { return }
         var isHeard = false
         for (hop, id) in flight.route.enumerated() {
             guard let node = nodes[id], let control = node.control else { continue }
@@ -155,8 +141,7 @@ extension CoordinatorMachine {
         count { $0.microBatchesReplayed += 1 }
         requests.setBack(flight.request, flight.piece, why, from: flight.route)
         guard !isSuspicious(flight.request, flight.piece) else {
-            quarantine.append(PieceID(request: flight.request, piece: flight.piece))
-            return
+            return flights.quarantine(.init(request: flight.request, piece: flight.piece))
         }
         requests.waitAgain(flight.request, flight.piece)
     }
@@ -164,7 +149,7 @@ extension CoordinatorMachine {
     /// Replays everything whose route contains the node.
     mutating func replayFlights(through id: NodeID, why: String, _ step: inout Step) {
         guard let node = nodes[id] else { return }
-        for key in node.flights.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
+        for key in flights.keys(on: id) {
             replay(key, why: why, &step)
             // A lost node holds nothing, and what the other hops hold of it they drop on the cancellation.
             if node.control == nil { _ = land(key) }
@@ -243,18 +228,9 @@ extension CoordinatorMachine {
     mutating func replayFlights(
         over link: NodeLink, unsent: Set<WorkKey> = [], why: String, _ step: inout Step
     ) {
-        let concerned = flights.filter { key, flight in
-            flight.uses(link) || (unsent.contains(key) && flight.route.contains(link.from))
-        }.keys
-        for key in concerned.sorted(by: { ($0.request, $0.microBatch) < ($1.request, $1.microBatch) }) {
+        for key in flights.keys(over: link, unsent: unsent) {
             replay(key, why: why, &step)
             if unsent.contains(key) { _ = land(key) }
         }
-    }
-}
-
-extension CoordinatorMachine.Flight {
-    func uses(_ link: NodeLink) -> Bool {
-        zip(route, route.dropFirst()).contains { $0 == link.from && $1 == link.to }
     }
 }
