@@ -103,7 +103,7 @@ extension CoordinatorMachine {
         guard node.state == .ready || node.state == .suspect || node.state == .drained else { return }
         if node.state == .suspect { nodes[id]?.departure?.takesWork = false }
         change(id, to: .draining, why, ["in_flight": "\(flights.count(on: id))"], &step)
-        departureObstacle = nil
+        plans.forgetDepartureObstacle()
         if node.state != .drained { planAround(id, &step) }
     }
 
@@ -128,7 +128,7 @@ extension CoordinatorMachine {
             return
         }
         guard !departure.isDone else { return }
-        if active?.deployment.nodes.contains(id) == true {
+        if plans.activeUses(id) {
             guard let obstacle = obstacle(to: departure, step.now) else { return }
             if departure.cause == .asked, !departure.isForced {
                 // Answered below, with the reason.
@@ -143,7 +143,7 @@ extension CoordinatorMachine {
                 return
             }
             step.log(.warning, "nothing serves without a node that goes", ["node": id.description, "cause": obstacle])
-            active = nil
+            plans.retire()
         }
         guard flights.count(on: id) == 0 else { return }
         switch departure.cause {
@@ -161,11 +161,12 @@ extension CoordinatorMachine {
     /// Why waiting for a plan without the node makes no sense any more; `nil` while one may still come.
     private func obstacle(to departure: Departure, _ now: Instant) -> String? {
         if departure.cause == .unlisted {
-            return now - departure.startedAt >= Self.unlistedPatience ? departureObstacle ?? "no other plan came in time" : nil
+            return now - departure.startedAt >= Self.unlistedPatience
+                ? plans.departureObstacle ?? "no other plan came in time" : nil
         }
         if !nodes.values.contains(where: { $0.state == .ready || $0.state == .suspect }) { return "no other worker is ready" }
-        guard planInProgress == nil, candidate == nil else { return nil }
-        return departureObstacle
+        guard plans.inProgress == nil, plans.candidate == nil else { return nil }
+        return plans.departureObstacle
     }
 
     private mutating func finishDeparture(_ id: NodeID, _ outcome: String, _ step: inout Step) {

@@ -27,7 +27,7 @@ extension CoordinatorMachine {
 
     mutating func settleDrain(_ step: inout Step) {
         guard var drain, !drain.hasEnded else { return }
-        drain.idleSince = active == nil ? drain.idleSince ?? step.now : nil
+        drain.idleSince = plans.active == nil ? drain.idleSince ?? step.now : nil
         self.drain = drain
         if step.now >= drain.startedAt + configuration.drainTimeout {
             let left = requests.all.count { $0.phase != .replying }

@@ -110,8 +110,8 @@ extension CoordinatorMachine {
         let hasComputed = nodes[id]?.progress.used(beat.executorCPUNanoseconds, step.now) == true
         nodes[id]?.heartbeat = beat
         selectorsHear(of: id)
-        if let microBatch = active?.deployment.microBatch, let profile = nodes[id]?.profile {
-            if nodes[id]?.pace.adopt(quota: beat.cpuQuotaCores) == true { drift.judge.quotaChanged() }
+        if let microBatch = plans.active?.deployment.microBatch, let profile = nodes[id]?.profile {
+            if nodes[id]?.pace.adopt(quota: beat.cpuQuotaCores) == true { plans.drift.quotaChanged() }
             nodes[id]?.pace.heard(
                 beat, executors: Int(max(1, profile.executors)), cores: beat.cpuQuotaCores, microBatch: microBatch, step.now)
         }
@@ -161,7 +161,7 @@ extension CoordinatorMachine {
             flapping.pause = pause
             flapping.leftOutUntil = step.now + pause
             flapping.cause = "lost again and again: left out of plans for \(pause.readable) since the last time"
-            rejoinAt = min(rejoinAt ?? .distantFuture, step.now + pause)
+            plans.mayRejoin(at: step.now + pause)
             step.log(
                 .warning, "node flaps: it is left out of plans for a while",
                 ["node": id.description, "losses": "\(flapping.losses.count)", "for": pause.readable])
@@ -174,7 +174,7 @@ extension CoordinatorMachine {
     ///   where a later loss has prolonged the time.
     mutating func readmit(_ now: Instant) -> Bool {
         var next: Instant?
-        var isWorthAPlan = active == nil
+        var isWorthAPlan = plans.active == nil
         for (id, node) in nodes {
             for until in [node.excludedUntil, node.flapping.leftOutUntil, node.distrust.leftOutUntil].compactMap({ $0 })
             where until > now { next = min(next ?? until, until) }
@@ -182,7 +182,7 @@ extension CoordinatorMachine {
             let mayLoadAgain = node.excludedUntil.map { $0 <= now } ?? false
             if mayLoadAgain { nodes[id]?.excludedUntil = nil }
             let isTrusted = !node.distrust.cause.isEmpty && !node.distrust.isLeftOut(now)
-            if isBack || mayLoadAgain || isTrusted, active?.deployment.nodes.contains(id) != true { isWorthAPlan = true }
+            if isBack || mayLoadAgain || isTrusted, !plans.activeUses(id) { isWorthAPlan = true }
             if isTrusted {
                 nodes[id]?.distrust.cause = ""
                 nodes[id]?.distrust.isShunned = false
@@ -192,7 +192,7 @@ extension CoordinatorMachine {
             nodes[id]?.flapping.cause = ""
             if node.state == .ready { nodes[id]?.cause = "answering" }
         }
-        rejoinAt = next
+        plans.nextRejoin(at: next)
         return isWorthAPlan
     }
 
@@ -201,9 +201,9 @@ extension CoordinatorMachine {
     /// The node can take no new work: what serves goes on where every stage has a replica left; else the standby plan that was made for
     /// this, or a new one.
     mutating func planAround(_ id: NodeID, _ step: inout Step) {
-        let isMember = active?.deployment.nodes.contains(id) == true
-        let wasReplanning = isReplanning
-        if candidate?.deployment.nodes.contains(id) == true { candidate = nil }
+        let isMember = plans.activeUses(id)
+        let wasReplanning = plans.isReplanning
+        if plans.candidate?.deployment.uses(id) == true { plans.giveUpCandidate() }
         // A draining node finishes what it has: its plan lives until the next one serves.
         if isMember, nodes[id]?.state != .draining { retireActiveIfBroken() }
         requestPlan(step.now, after: .zero)

@@ -7,7 +7,7 @@ extension CoordinatorMachine {
     public var brokenInvariant: String? {
         let isNode = { (id: NodeID) in nodes[id] != nil }
         return links.checkInvariants(isNode: isNode) ?? requests.checkInvariants() ?? flights.checkInvariants(isNode: isNode)
-            ?? brokenPiece
+            ?? plans.checkInvariants() ?? brokenPiece
     }
 
     /// A piece that is not done waits, is under way, or is in quarantine: in one place, and nowhere when it is done.

@@ -272,11 +272,11 @@ extension CoordinatorMachine {
     }
 
     /// A node can be used (again): a plan that takes it is due, at once or when it has been left out long enough.
-    func isWorthAPlan(_ id: NodeID, _ now: Instant) -> Bool { active == nil || nodes[id]?.isLeftOut(now) != true }
+    func isWorthAPlan(_ id: NodeID, _ now: Instant) -> Bool { plans.active == nil || nodes[id]?.isLeftOut(now) != true }
 
     mutating func planIn(_ id: NodeID, _ now: Instant) {
         for until in [nodes[id]?.flapping.leftOutUntil, nodes[id]?.distrust.leftOutUntil].compactMap({ $0 }) where until > now {
-            rejoinAt = min(rejoinAt ?? .distantFuture, until)
+            plans.mayRejoin(at: until)
         }
         if isWorthAPlan(id, now) { requestPlan(now, after: configuration.joinWindow) }
     }
@@ -345,7 +345,7 @@ extension CoordinatorMachine {
     mutating func clearSuspicion(of id: NodeID, _ cause: String, _ step: inout Step) {
         change(id, to: .ready, cause, [:], &step)
         // While it was suspect a plan may have been made without it, or none may have been possible.
-        if active?.deployment.nodes.contains(id) != true { planIn(id, step.now) }
+        if !plans.activeUses(id) { planIn(id, step.now) }
     }
 
     /// The node is gone: everything on it is replayed and a new plan is due.

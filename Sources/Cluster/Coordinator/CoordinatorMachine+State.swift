@@ -116,17 +116,4 @@ extension CoordinatorMachine {
         var node: NodeID
         static func < (left: Watch, right: Watch) -> Bool { (left.at, left.node) < (right.at, right.node) }
     }
-
-    struct ActivePlan: Sendable {
-        var generation: UInt64
-        var deployment: PlannedDeployment
-        /// Micro-batches under way at once on its routes.
-        var window: Int
-    }
-
-    struct CandidatePlan: Sendable {
-        var generation: UInt64
-        var deployment: PlannedDeployment
-        var startedAt: Instant
-    }
 }

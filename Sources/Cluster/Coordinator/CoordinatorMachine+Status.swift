@@ -10,20 +10,21 @@ extension CoordinatorMachine {
         let known = nodes.values.sorted { $0.id < $1.id }
         let aliases = aliasAddresses()
         return ClusterStatus(
-            state: isDraining ? "draining" : active != nil ? "serving" : "waiting",
-            cause: active == nil ? waitingCause : planFailure.map { "no newer plan: \($0)" },
-            model: model.map(Self.describe), nodes: known.map { describe($0, aliases[$0.id]) }, plan: active.map(describe),
+            state: isDraining ? "draining" : plans.active != nil ? "serving" : "waiting",
+            cause: plans.active == nil ? waitingCause : plans.failure.map { "no newer plan: \($0)" },
+            model: plans.model.map(Self.describe), nodes: known.map { describe($0, aliases[$0.id]) },
+            plan: plans.active.map(describe),
             links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
             heldBytes: requests.heldBytes, counters: counters, latencies: latencies,
-            standby: standby.plans.sorted { $0.key < $1.key }.map(describe), tables: tables)
+            standby: plans.standbys.plans.sorted { $0.key < $1.key }.map(describe), tables: tables)
     }
 
     /// Why no plan serves.
     var waitingCause: String {
-        if model == nil { return "the model is being analysed" }
-        if let planFailure { return planFailure }
-        if candidate != nil { return "partitions are being deployed" }
-        if planInProgress != nil, nodes.values.contains(where: { $0.state == .ready }) { return "a plan is being made" }
+        if plans.model == nil { return "the model is being analysed" }
+        if let failure = plans.failure { return failure }
+        if plans.candidate != nil { return "partitions are being deployed" }
+        if plans.inProgress != nil, nodes.values.contains(where: { $0.state == .ready }) { return "a plan is being made" }
         return missingNodes
     }
 
@@ -58,7 +59,9 @@ extension CoordinatorMachine {
 
     /// Why the plan that serves leaves a node out that is ready.
     private func whyUnused(_ node: Node) -> String? {
-        guard let deployment = active?.deployment, node.state == .ready, !deployment.nodes.contains(node.id) else { return nil }
+        guard let deployment = plans.active?.deployment, node.state == .ready, !deployment.nodes.contains(node.id) else {
+            return nil
+        }
         if !node.distrust.cause.isEmpty { return node.distrust.cause }
         return deployment.plan.leftOut.first { $0.node == node.id }?.cause ?? "the plan has no stage for it (its reasons say why)"
     }
@@ -104,7 +107,7 @@ extension CoordinatorMachine {
             generation: active.generation,
             stages: describe(active.deployment), microBatch: active.deployment.microBatch,
             predictedItemsPerSecond: plan.itemsPerSecond.finite, predictedLatencyMs: plan.latencyMilliseconds.finite,
-            correctedItemsPerSecond: drift.servingMs.map { (Double(active.deployment.microBatch) * 1000 / $0).finite },
+            correctedItemsPerSecond: plans.drift.servingMs.map { (Double(active.deployment.microBatch) * 1000 / $0).finite },
             strategy: plan.strategy.rawValue, reasons: plan.reasons)
     }
 

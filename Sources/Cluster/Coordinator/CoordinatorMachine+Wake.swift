@@ -15,14 +15,11 @@ extension CoordinatorMachine {
         consider(links.nextWake)
         consider(requests.nextWake)
         consider(flights.nextWake)
-        consider(candidate.map { $0.startedAt + configuration.deploymentTimeout })
-        if planInProgress == nil, isStartGateOpen, model != nil { consider(planDueAt) }
-        consider(rejoinAt)
+        consider(
+            plans.nextWake(isOpen: isStartGateOpen, isDraining: isDraining, deploymentTimeout: configuration.deploymentTimeout))
         consider(registrationWakeAt)
         consider(departureWake)
         consider(drainWake)
-        if canPrepareStandbys { consider(standby.dueAt) }
-        if standby.order == nil || drift.order != nil { consider(driftWake) }
         if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startGateDueAt ?? startedAt + configuration.joinTimeout) }
         return wake
     }

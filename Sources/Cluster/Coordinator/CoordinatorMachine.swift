@@ -47,32 +47,8 @@ public struct CoordinatorMachine: Sendable {
     var departing: Set<NodeID> = []
     /// Processes that an operator drained and whose names have left the topology since; the oldest first.
     var drainedProcesses: [DrainedProcess] = []
-    /// Why the last plan without the departing nodes was not possible.
-    var departureObstacle: String?
 
-    // Deployment.
-    var model: ServedModel?
-    var active: ActivePlan?
-    var candidate: CandidatePlan?
-    /// Of the plan that serves, or that served last.
-    var selectors = ReplicaSelectors()
-    var planGeneration: UInt64 = 0
-    /// The number of the latest order to the planner.
-    var planOrders: UInt64 = 0
-    var planInProgress: UInt64?
-    var planDueAt: Instant?
-    var planFailure: String?
-    /// The kind of failure that the log was told last.
-    var saidImpossible: String?
-    /// Whether nodes that flap or lose work were left out of the plan that is being made, and whether the next one takes them.
-    var hasLeftOut = false
-    var takesLeftOut = false
-    /// When a node that was left out of plans may take part again.
-    var rejoinAt: Instant?
-    var standby = StandbyState()
-    var drift = DriftState()
-
-    // Requests.
+    var plans = Plans()
     var requests = Requests()
     var flights = Flights()
     var lastStep: Instant?
@@ -105,7 +81,7 @@ public struct CoordinatorMachine: Sendable {
         case .registered(let connection, let register, let incarnation, let source):
             registered(connection, register, incarnation, from: source, &step)
         case .modelReady(let served):
-            model = served
+            plans.serve(served)
             requestPlan(now, after: .zero)
         case .connected(let node, let channel, let connection, let welcome):
             connected(node, channel, connection, welcome, &step)

@@ -10,14 +10,14 @@ extension CoordinatorMachine {
     /// Gives every request with waiting micro-batches its turn, one micro-batch each, while there is room on the routes.
     mutating func dispatch(_ step: inout Step) {
         reviewQuarantine()
-        guard let active else { return }
+        guard let active = plans.active else { return }
         dispatchShared(active, &step)
         dispatchAlone(active, &step)
     }
 
     private mutating func dispatchShared(_ active: ActivePlan, _ step: inout Step) {
         guard requests.turnCount > 0 else { return }
-        let microBatch = model?.batching == .splittable ? max(1, active.deployment.microBatch) : nil
+        let microBatch = plans.model?.batching == .splittable ? max(1, active.deployment.microBatch) : nil
         while flights.living < active.window, let (id, piece) = requests.nextTurn(microBatch: microBatch) {
             switch route(id, piece, on: active, alone: false, step.now) {
             case .none:
@@ -80,7 +80,7 @@ extension CoordinatorMachine {
             Flight(
                 request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, sentAt: step.now,
                 isAlone: alone))
-        for node in path { selectors.began(on: node) }
+        for node in path { plans.began(on: node) }
         let left = UInt32(clamping: Int64((attempt.deadline - step.now).milliseconds))
         let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
         count { $0.microBatchesDispatched += 1 }
@@ -95,7 +95,7 @@ extension CoordinatorMachine {
         guard let (flight, freed) = flights.land(key) else { return nil }
         for node in freed {
             let trace = traces.first { $0.node == node.description }
-            selectors.ended(on: node, milliseconds: trace.map { Double($0.compute) / 1e6 })
+            plans.ended(on: node, milliseconds: trace.map { Double($0.compute) / 1e6 })
         }
         return flight
     }
@@ -208,7 +208,7 @@ extension CoordinatorMachine {
     /// Its tables and ours disagree about the partition: nothing goes there until it has said "ready" again. What an earlier plan's
     /// micro-batch meets says nothing about the plan that serves.
     private mutating func partitionIsMissing(at id: NodeID, for key: WorkKey, _ now: Instant) {
-        guard let flight = flights[key], let active, flight.generation == active.generation else { return }
+        guard let flight = flights[key], let active = plans.active, flight.generation == active.generation else { return }
         for stage in active.deployment.stages where stage.replicas.contains(id) { nodes[id]?.partitions[stage.partition] = nil }
         retireActiveIfBroken()
         requestPlan(now, after: .zero)

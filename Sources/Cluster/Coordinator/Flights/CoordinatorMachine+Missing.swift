@@ -100,10 +100,10 @@ extension CoordinatorMachine {
         distrust.cause = cause
         distrust.accuser = accuser
         distrust.isShunned = true
-        distrust.planOrders = planOrders
+        distrust.planOrders = plans.orders
         nodes[id]?.distrust = distrust
         nodes[id]?.departure?.takesWork = false
-        rejoinAt = min(rejoinAt ?? .distantFuture, step.now + pause)
+        plans.mayRejoin(at: step.now + pause)
         step.log(
             .warning, "a node loses work: it is left out of plans for a while",
             ["node": id.description, "cause": cause, "for": pause.readable])

@@ -48,9 +48,9 @@ extension CoordinatorMachine {
             flights.dropFirstQuarantined()
         }
         guard let isolation = flights.isolation, isolation.key == nil else { return }
-        let stages = active?.deployment.stages ?? []
+        let stages = plans.active?.deployment.stages ?? []
         let isWhole =
-            isolation.piece == flights.firstQuarantined && isolation.generation == active?.generation
+            isolation.piece == flights.firstQuarantined && isolation.generation == plans.active?.generation
             && zip(isolation.path, stages).allSatisfy { id, stage in
                 nodes[id]?.state == .ready && nodes[id]?.takesWork == true && isLoaded(stage.partition, on: id)
             }

@@ -13,7 +13,7 @@ extension CoordinatorMachine {
         if !hasBrokenLinks {
             var path: [NodeID] = []
             for (index, stage) in stages.enumerated() {
-                guard let best = stage.replicas.count == 1 ? stage.replicas[0] : selectors.best(ofStage: index),
+                guard let best = stage.replicas.count == 1 ? stage.replicas[0] : plans.selectors.best(ofStage: index),
                     isLoaded(stage.partition, on: best), hasRoom(best, bytes[index], alone: alone, now)
                 else { break }
                 path.append(best)
@@ -37,7 +37,7 @@ extension CoordinatorMachine {
                 guard hasBrokenLinks, let previous = path.last else { return true }
                 return links.isUsable(NodeLink(from: previous, to: id))
             }
-            guard let chosen = selectors.best(ofStage: index, among: reachable) ?? reachable.first else { return nil }
+            guard let chosen = plans.selectors.best(ofStage: index, among: reachable) ?? reachable.first else { return nil }
             path.append(chosen)
         }
         return path
@@ -63,19 +63,20 @@ extension CoordinatorMachine {
     // MARK: What the selectors know
 
     /// For a plan that begins to serve.
-    mutating func renewSelectors(for deployment: PlannedDeployment) {
-        selectors = ReplicaSelectors(deployment, maximumLoad: configuration.maximumLoad)
+    func makeSelectors(for deployment: PlannedDeployment) -> ReplicaSelectors {
+        var selectors = ReplicaSelectors(deployment, maximumLoad: configuration.maximumLoad)
         for id in selectors.nodes.sorted() {
             guard let node = nodes[id] else { continue }
             selectors.update(id, node.takesWork ? reading(of: node) : nil)
             for _ in 0..<flights.count(on: id) { selectors.began(on: id) }
         }
+        return selectors
     }
 
     /// After a heartbeat, and after each change of the node's state.
     mutating func selectorsHear(of id: NodeID) {
-        guard let node = nodes[id], selectors.isChoice(id) else { return }
-        selectors.update(id, node.takesWork ? reading(of: node) : nil)
+        guard let node = nodes[id], plans.selectors.isChoice(id) else { return }
+        plans.update(id, node.takesWork ? reading(of: node) : nil)
     }
 
     /// The load is others' CPU and our own queue over its window; what a stage needs was checked when it was planned.
@@ -86,56 +87,5 @@ extension CoordinatorMachine {
         return NodeReading(
             availableCores: cores, availableMemory: .zero, load: min(1, others + queued),
             latencyMs: (node.roundTrip?.milliseconds ?? 0) / 2)
-    }
-}
-
-/// A selector for each stage that has several replicas; a stage of one needs no choice.
-struct ReplicaSelectors: Sendable {
-    /// Room and memory are reserved elsewhere, so a task needs nothing that the selector must compare.
-    private static let demand = TaskDemand()
-
-    private var byStage: [NodeSelector?]
-    private let stagesOf: [NodeID: [Int]]
-    /// Those among which there is a choice.
-    var nodes: Set<NodeID> { Set(stagesOf.keys) }
-    func isChoice(_ id: NodeID) -> Bool { stagesOf[id] != nil }
-
-    /// While no plan serves.
-    init() {
-        byStage = []
-        stagesOf = [:]
-    }
-
-    init(_ deployment: PlannedDeployment, maximumLoad: Double) {
-        var settings = SelectionSettings()
-        settings.maximumLoad = maximumLoad
-        var stagesOf: [NodeID: [Int]] = [:]
-        byStage = deployment.stages.enumerated().map { index, stage in
-            guard stage.replicas.count > 1 else { return nil }
-            for replica in stage.replicas { stagesOf[replica, default: []].append(index) }
-            var selector = NodeSelector(settings: settings)
-            selector.prepare(for: Self.demand)
-            return selector
-        }
-        self.stagesOf = stagesOf
-    }
-
-    func best(ofStage index: Int) -> NodeID? { byStage[index]?.winner(Self.demand)?.node }
-
-    func best(ofStage index: Int, among candidates: [NodeID]) -> NodeID? {
-        byStage[index]?.winner(Self.demand, among: candidates)
-    }
-
-    /// - Parameter reading: `nil` for a node that takes no work now.
-    mutating func update(_ id: NodeID, _ reading: NodeReading?) {
-        for stage in stagesOf[id] ?? [] {
-            if let reading { _ = byStage[stage]?.update(id, reading) } else { byStage[stage]?.stopsAnswering(id) }
-        }
-    }
-
-    mutating func began(on id: NodeID) { for stage in stagesOf[id] ?? [] { byStage[stage]?.assign(to: id) } }
-
-    mutating func ended(on id: NodeID, milliseconds: Double?) {
-        for stage in stagesOf[id] ?? [] { _ = byStage[stage]?.finish(on: id, milliseconds: milliseconds) }
     }
 }

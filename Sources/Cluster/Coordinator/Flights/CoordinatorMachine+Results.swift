@@ -27,7 +27,7 @@ extension CoordinatorMachine {
             _ = land(result.key)
             return drop(result.key, &step)
         }
-        if let problem = model?.problem(ofResult: result.tensors, items: piece.items.count) {
+        if let problem = plans.model?.problem(ofResult: result.tensors, items: piece.items.count) {
             let node = flight.route.last?.description ?? ""
             step.log(.warning, "a result is not what the model declares", ["node": node, "cause": problem])
             return workFailed(result.key, node: flight.route.last, .internalError, problem, &step)

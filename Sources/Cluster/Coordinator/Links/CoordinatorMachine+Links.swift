@@ -21,7 +21,7 @@ extension CoordinatorMachine {
         let living = nodes.values.filter { $0.isConnected }.sorted { $0.id < $1.id }
         let pages = PeerTable.pages(version: version, peers: living.compactMap(Self.peer))
         guard pages.count > 1 else { return pages }
-        let used = (active?.deployment.nodes ?? []).union(candidate?.deployment.nodes ?? [])
+        let used = (plans.active?.deployment.nodes ?? []).union(plans.candidate?.deployment.nodes ?? [])
         let ordered = living.filter { used.contains($0.id) } + living.filter { !used.contains($0.id) }
         return PeerTable.pages(version: version, peers: ordered.compactMap(Self.peer))
     }

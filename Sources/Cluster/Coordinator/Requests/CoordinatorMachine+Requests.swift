@@ -42,7 +42,7 @@ extension CoordinatorMachine {
                     id: request.id, code: code, message: message,
                     retryAfterMilliseconds: UInt32(clamping: Int(retryAfter.milliseconds))))
         }
-        guard let model else {
+        guard let model = plans.model else {
             return refuse(.unavailable, "the model is still being analysed; try again", retryAfter: .seconds(1))
         }
         guard !isDraining else { return refuse(.unavailable, "the coordinator is shutting down", retryAfter: .seconds(1)) }
@@ -64,7 +64,7 @@ extension CoordinatorMachine {
                 retryAfter: Self.retryHint)
         }
         let inputBytes = request.tensors.decodedByteCount
-        let outputBytes = (active?.deployment.outputBytesPerItem ?? 0).multipliedSaturating(by: items)
+        let outputBytes = (plans.active?.deployment.outputBytesPerItem ?? 0).multipliedSaturating(by: items)
         let bytes = (inputBytes + request.tensors.encodedByteCount).addedSaturating(to: outputBytes)
         guard bytes <= configuration.maximumRequestBytes else {
             return refuse(
@@ -134,7 +134,7 @@ extension CoordinatorMachine {
     private func deadlineMessage(_ request: Request, _ now: Instant) -> String {
         let waited = (now - request.admittedAt).readable
         if request.phase == .receiving { return "no answer within \(waited): the request's own bytes did not arrive in time" }
-        if active == nil {
+        if plans.active == nil {
             return "no answer within \(waited): no plan serves (\(waitingCause))"
         }
         let done = request.pieces.count { $0.isDone }

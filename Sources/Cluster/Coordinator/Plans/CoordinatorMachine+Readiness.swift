@@ -43,7 +43,7 @@ extension CoordinatorMachine {
     /// A plan alone is not enough: between the silence of a stage's only node and its loss the plan is still there, and no request would be
     /// answered.
     public var isServing: Bool {
-        guard let active, !isDraining else { return false }
+        guard let active = plans.active, !isDraining else { return false }
         return hasLivingReplicas(active.deployment)
     }
 
@@ -56,14 +56,14 @@ extension CoordinatorMachine {
 
     /// A plan with replicas left in every stage goes on serving until the next one is loaded.
     mutating func retireActiveIfBroken() {
-        if let active, !hasLivingReplicas(active.deployment) { self.active = nil }
+        if let active = plans.active, !hasLivingReplicas(active.deployment) { plans.retire() }
     }
 
     public var readiness: Readiness {
         guard !isServing else { return Readiness(isReady: true, cause: nil, planFailure: nil, missing: []) }
         let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
         return Readiness(
-            isReady: false, cause: unreadyCause, planFailure: planFailure,
+            isReady: false, cause: unreadyCause, planFailure: plans.failure,
             missing: missing.map { node in
                 .init(
                     name: node.id, state: node.state.name,
@@ -73,7 +73,7 @@ extension CoordinatorMachine {
 
     private var unreadyCause: String {
         if isDraining { return "the coordinator is shutting down" }
-        guard let active else { return waitingCause }
+        guard let active = plans.active else { return waitingCause }
         let stages = active.deployment.stages
         let dead = stages.indices.filter { !hasLivingReplica(stages[$0]) }
         return "no living node for stage \(dead.map(String.init).joined(separator: ", ")) of plan \(active.generation)"
@@ -85,7 +85,7 @@ extension CoordinatorMachine {
         guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
         guard nodes.values.contains(where: { $0.state != .ready }) else {
             isStartGateOpen = true
-            if planDueAt != nil { planDueAt = step.now }
+            plans.hurry(step.now)
             return
         }
         var due = startedAt + configuration.joinTimeout

@@ -15,11 +15,9 @@ extension CoordinatorMachine {
             ])
     }
 
-    /// Once for each cause, though it is tried again and again. Figures in it (free memory) change each time; the cause does not.
+    /// Once for each cause, though it is tried again and again.
     mutating func sayImpossible(_ level: LogLine.Level, _ cause: String, _ step: inout Step) {
-        let kind = cause.filter { !$0.isNumber && $0 != "." }
-        guard kind != saidImpossible else { return }
-        saidImpossible = kind
+        guard plans.isNews(cause) else { return }
         step.log(level, "no plan is possible", ["cause": cause])
     }
 }
