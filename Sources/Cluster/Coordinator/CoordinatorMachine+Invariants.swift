@@ -5,8 +5,9 @@ internal import Wire
 extension CoordinatorMachine {
     /// What does not hold though it must after each step, for tests and simulations. O(n).
     public var brokenInvariant: String? {
-        let isNode = { (id: NodeID) in nodes[id] != nil }
-        return links.checkInvariants(isNode: isNode) ?? requests.checkInvariants() ?? flights.checkInvariants(isNode: isNode)
+        let isNode = { (id: NodeID) in roster[id] != nil }
+        return roster.checkInvariants() ?? links.checkInvariants(isNode: isNode) ?? requests.checkInvariants()
+            ?? flights.checkInvariants(isNode: isNode)
             ?? plans.checkInvariants() ?? brokenPiece
     }
 

@@ -1,5 +1,3 @@
-internal import DequeModule
-internal import HeapModule
 public import Planning
 internal import Tensors
 internal import Wire
@@ -7,7 +5,7 @@ internal import Wire
 extension CoordinatorMachine {
     /// The state of everything, as an operator wants to see it. `ownLinks` are the coordinator's own connections.
     public func status(ownLinks: [ClusterStatus.Link] = []) -> ClusterStatus {
-        let known = nodes.values.sorted { $0.id < $1.id }
+        let known = roster.all.sorted { $0.id < $1.id }
         let aliases = aliasAddresses()
         return ClusterStatus(
             state: isDraining ? "draining" : plans.active != nil ? "serving" : "waiting",
@@ -24,7 +22,7 @@ extension CoordinatorMachine {
         if plans.model == nil { return "the model is being analysed" }
         if let failure = plans.failure { return failure }
         if plans.candidate != nil { return "partitions are being deployed" }
-        if plans.inProgress != nil, nodes.values.contains(where: { $0.state == .ready }) { return "a plan is being made" }
+        if plans.inProgress != nil, roster.all.contains(where: { $0.state == .ready }) { return "a plan is being made" }
         return missingNodes
     }
 
@@ -116,7 +114,7 @@ extension CoordinatorMachine {
             ClusterStatus.Stage(
                 firstLayer: stage.layers.first, lastLayer: stage.layers.end - 1, replicas: stage.replicas,
                 cost: stage.predictedMilliseconds.finite,
-                measuredMs: stage.replicas.map { (nodes[$0]?.pace.runMilliseconds(deployed.partition) ?? 0).finite },
+                measuredMs: stage.replicas.map { (roster[$0]?.pace.runMilliseconds(deployed.partition) ?? 0).finite },
                 parameterBytes: stage.parameterBytes.bytes, inputBytes: stage.inputBytes.bytes)
         }
     }
@@ -128,7 +126,7 @@ extension CoordinatorMachine {
         var refusals: [String] = []
         for stage in deployment.stages {
             for replica in stage.replicas where !isLoaded(stage.partition, on: replica) {
-                let why = nodes[replica]?.refusedStandbys[stage.partition] ?? "not loaded"
+                let why = roster[replica]?.refusedStandbys[stage.partition] ?? "not loaded"
                 refusals.append(
                     "\(replica), layers \(stage.partition.firstLayer) to \(max(1, stage.partition.endLayer) - 1): \(why)")
             }
@@ -154,5 +152,5 @@ extension CoordinatorMachine {
     public var heldByteCount: Int { requests.heldBytes }
     /// Entries in the order of turns; those of requests that are gone are cleared away when they grow too many.
     public var turnCount: Int { requests.turnCount }
-    public func state(of node: NodeID) -> NodeState? { nodes[node]?.state }
+    public func state(of node: NodeID) -> NodeState? { roster[node]?.state }
 }

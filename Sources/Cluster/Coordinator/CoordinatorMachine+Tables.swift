@@ -1,5 +1,3 @@
-internal import DequeModule
-internal import HeapModule
 internal import Planning
 internal import Wire
 
@@ -11,9 +9,9 @@ extension CoordinatorMachine {
         TableSizes(
             abandoned: flights.abandonedCount, clientRequests: requests.clientRequestCount,
             clientConnections: requests.connectionCount,
-            nodeConnections: nodeOfConnection.count, linkFaults: links.count, watches: watches.count, nodes: nodes.count,
-            targets: nodeOfTarget.count, aliases: aliases.count, registrations: registrations.count,
-            registrationConnections: registrationOfConnection.count, departing: departing.count)
+            nodeConnections: roster.connectionCount, linkFaults: links.count, watches: roster.watchCount, nodes: roster.count,
+            targets: roster.targetCount, aliases: roster.aliases.count, registrations: roster.registrations.count,
+            registrationConnections: roster.registrations.connectionCount, departing: roster.departing.count)
     }
 
     /// All tables by name. What nodes, requests and connections hold of their own is summed. O(nodes).
@@ -22,10 +20,10 @@ extension CoordinatorMachine {
         return [
             "nodes": sizes.nodes, "targets": sizes.targets, "aliases": sizes.aliases, "registrations": sizes.registrations,
             "registration_connections": sizes.registrationConnections, "node_connections": sizes.nodeConnections,
-            "departing": sizes.departing, "departure_commands": nodes.values.reduce(0) { $0 + ($1.departure?.waiters.count ?? 0) },
+            "departing": sizes.departing, "departure_commands": roster.all.reduce(0) { $0 + ($1.departure?.waiters.count ?? 0) },
             "watches": sizes.watches, "link_faults": sizes.linkFaults,
-            "node_partitions": nodes.values.reduce(0) { $0 + $1.partitions.count },
-            "refused_standbys": nodes.values.reduce(0) { $0 + $1.refusedStandbys.count },
+            "node_partitions": roster.all.reduce(0) { $0 + $1.partitions.count },
+            "refused_standbys": roster.all.reduce(0) { $0 + $1.refusedStandbys.count },
             "node_flights": flights.reservationCount, "standby_plans": plans.standbys.plans.count,
             "standby_nodes": plans.standbys.nodeCount,
             "requests": requests.count, "client_requests": sizes.clientRequests, "client_connections": sizes.clientConnections,

@@ -1,6 +1,3 @@
-internal import DequeModule
-internal import HeapModule
-
 extension CoordinatorMachine {
     /// When ``step(_:now:)`` must be called at the latest, or `nil` while only events can change anything. O(1).
     public var nextWake: Instant? {
@@ -9,18 +6,15 @@ extension CoordinatorMachine {
             guard let candidate, candidate < .distantFuture else { return }
             wake = min(wake ?? candidate, candidate)
         }
-        consider(watches.min?.at)
+        consider(roster.nextWake)
         // So that being late shows (see `forgiveOwnPause`).
-        if !nodeOfConnection.isEmpty, let lastStep { consider(lastStep + lifeCheckInterval) }
+        if roster.connectionCount > 0, let lastStep { consider(lastStep + lifeCheckInterval) }
         consider(links.nextWake)
         consider(requests.nextWake)
         consider(flights.nextWake)
         consider(
-            plans.nextWake(isOpen: isStartGateOpen, isDraining: isDraining, deploymentTimeout: configuration.deploymentTimeout))
-        consider(registrationWakeAt)
-        consider(departureWake)
+            plans.nextWake(isOpen: roster.gate.isOpen, isDraining: isDraining, deploymentTimeout: configuration.deploymentTimeout))
         consider(drainWake)
-        if !isStartGateOpen, !nodes.isEmpty, let startedAt { consider(startGateDueAt ?? startedAt + configuration.joinTimeout) }
         return wake
     }
 }

@@ -1,5 +1,3 @@
-internal import DequeModule
-internal import HeapModule
 public import Planning
 internal import Tensors
 public import Wire
@@ -11,6 +9,9 @@ public import Wire
 /// a request's input stays with the shell under its ``RequestID`` from ``Directive/accept(_:_:_:)`` until ``Directive/forget(_:)``, so
 /// that any micro-batch of it can be sent again. Exactly one reply (or error) reaches the client for each accepted request, unless the
 /// client has left or cancelled.
+///
+/// Parts. Each of ``roster``, ``links``, ``plans``, ``requests`` and ``flights`` changes its own state alone and answers with facts; what
+/// follows from them for another part is said here. The time and the directives of a step travel as one value (``Step``).
 ///
 /// Invariants. A micro-batch has at most one attempt that counts; results of other attempts are dropped. A reservation (slot and bytes
 /// at each hop) lives from dispatch until the result, a `Dropped`, a rejection, a failure, or the node's loss. A process has one
@@ -24,33 +25,17 @@ public struct CoordinatorMachine: Sendable {
     let workToken: @Sendable (RequestID, _ piece: Int, _ attempt: UInt32) -> UInt64
     public internal(set) var term: UInt64 = 1
 
-    // Membership.
-    var nodes: [NodeID: Node] = [:]
-    var nodeOfConnection: [ConnectionID: NodeID] = [:]
-    /// The name under which the topology lists a worker, and the one that it bears (`--name`).
-    var nodeOfTarget: [NodeID: NodeID] = [:]
-    /// Targets that lead to the process of another node.
-    var aliases: [NodeID: Alias] = [:]
-    var watches: Heap<Watch> = []
+    /// Who is there.
+    var roster: Roster
+    /// Who can reach whom.
     var links = Links()
-    var startedAt: Instant?
-    var isStartGateOpen = false
-    /// Where that is later than the join timeout.
-    var startGateDueAt: Instant?
-    /// What the topology lists; other targets have registered themselves.
-    var listedTargets: Set<NodeID> = []
-    var registrations: [NodeID: Registration] = [:]
-    var registrationOfConnection: [ConnectionID: NodeID] = [:]
-    /// When a registration may have to be forgotten.
-    var registrationWakeAt: Instant?
-    /// Nodes with a ``Departure``.
-    var departing: Set<NodeID> = []
-    /// Processes that an operator drained and whose names have left the topology since; the oldest first.
-    var drainedProcesses: [DrainedProcess] = []
-
+    /// What serves, and what will.
     var plans = Plans()
+    /// What was admitted.
     var requests = Requests()
+    /// What is under way.
     var flights = Flights()
+
     var lastStep: Instant?
     /// When this machine asked to be woken at the latest: being later than that is its own pause, not the nodes'.
     var promisedWake: Instant?
@@ -66,6 +51,7 @@ public struct CoordinatorMachine: Sendable {
         workToken: @escaping @Sendable (RequestID, _ piece: Int, _ attempt: UInt32) -> UInt64
     ) {
         self.configuration = configuration
+        roster = Roster(configuration)
         self.session = session
         self.holderToken = holderToken
         self.workToken = workToken
@@ -74,7 +60,7 @@ public struct CoordinatorMachine: Sendable {
     /// Advances by one event.
     public mutating func step(_ event: Event, now: Instant) -> [Directive] {
         var step = Step(now: now)
-        if startedAt == nil { startedAt = now }
+        roster.gate.start(now)
         forgiveOwnPause(now)
         switch event {
         case .targets(let targets): adopt(targets, &step)

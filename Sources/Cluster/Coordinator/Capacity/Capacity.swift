@@ -3,8 +3,6 @@ internal import Wire
 
 /// What nodes can do for a plan, from what they say of themselves and what was measured. Pure: it reads nodes and changes nothing.
 struct Capacity {
-    typealias Node = CoordinatorMachine.Node
-
     /// The kernel's CFS period, unless somebody has changed it.
     static let quotaPeriodMs = 100.0
     /// Micro-batches for each stage beyond this would only wait: a worker has room for twice as many.

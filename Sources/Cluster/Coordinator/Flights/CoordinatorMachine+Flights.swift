@@ -1,4 +1,3 @@
-internal import DequeModule
 internal import Planning
 internal import Wire
 
@@ -71,7 +70,7 @@ extension CoordinatorMachine {
         _ id: RequestID, _ piece: Int, along path: [NodeID], on active: ActivePlan, alone: Bool, _ step: inout Step
     ) -> WorkKey? {
         let bytes = hopBytes(id, piece, on: active)
-        guard let first = path.first, let data = nodes[first]?.data,
+        guard let first = path.first, let data = roster[first]?.data,
             let attempt = requests.beginAttempt(id, piece, step.now)
         else { return nil }
         let key = workKey(id, of: attempt.client, piece, attempt.number)
@@ -105,7 +104,7 @@ extension CoordinatorMachine {
         guard let flight = flights.abandon(key, step.now) else { return }
         var isHeard = false
         for (hop, id) in flight.route.enumerated() {
-            guard let node = nodes[id], let control = node.control else { continue }
+            guard let node = roster[id], let control = node.control else { continue }
             isHeard = true
             if hop == 0, let data = node.data { step.emit(.abandonDispatch(key, data)) }
             step.emit(.send(control, .cancelWork(CancelWork(keys: [key]))))
@@ -148,7 +147,7 @@ extension CoordinatorMachine {
 
     /// Replays everything whose route contains the node.
     mutating func replayFlights(through id: NodeID, why: String, _ step: inout Step) {
-        guard let node = nodes[id] else { return }
+        guard let node = roster[id] else { return }
         for key in flights.keys(on: id) {
             replay(key, why: why, &step)
             // A lost node holds nothing, and what the other hops hold of it they drop on the cancellation.
@@ -157,7 +156,7 @@ extension CoordinatorMachine {
     }
 
     mutating func received(_ connection: ConnectionID, _ message: Message, _ step: inout Step) {
-        guard let id = nodeOfConnection[connection] else {
+        guard let id = roster.node(on: connection) else {
             switch message {
             case .cancelRequest(let cancel): cancelled(connection, cancel.id, &step)
             case .drainRequest(let request): drainRequested(connection, request, &step)
@@ -166,11 +165,11 @@ extension CoordinatorMachine {
             return
         }
         // The data connection brings results, and those come as events of their own.
-        guard nodes[id]?.control == connection else { return }
+        guard roster[id]?.control == connection else { return }
         switch message {
         case .heartbeat(let heartbeat): progressReported(id, heartbeat, &step)
         case .pong(let ping):
-            nodes[id]?.roundTrip = .nanoseconds(max(0, step.now.nanoseconds - Int64(clamping: ping.sentAtNanoseconds)))
+            roster[id]?.roundTrip = .nanoseconds(max(0, step.now.nanoseconds - Int64(clamping: ping.sentAtNanoseconds)))
         case .partitionReport(let report): reported(id, report, &step)
         case .workDropped(let dropped):
             if dropped.hasOverrun { overran(id, dropped.key) }
@@ -179,7 +178,7 @@ extension CoordinatorMachine {
             _ = land(dropped.key)
         case .workRejected(let rejected): rejectedWork(id, rejected, &step)
         case .workFailed(let failed) where isOnRoute(id, of: failed.key):
-            nodes[id]?.progress.lastAt = step.now
+            roster[id]?.session?.progress.lastAt = step.now
             workFailed(failed.key, node: id, failed.code, failed.message, &step)
         case .peerLost(let lost): linkLost(id, lost, &step)
         case .leaving(let leaving): depart(id, .leaving, leaving.message, &step)
@@ -198,8 +197,8 @@ extension CoordinatorMachine {
         case .failedPrecondition: partitionIsMissing(at: id, for: rejected.key, step.now)
         case .unavailable: break
         default:
-            nodes[id]?.pausedUntil = step.now + Self.rejectionPause
-            rearm(id)
+            roster[id]?.session?.pausedUntil = step.now + Self.rejectionPause
+            roster.rearm(id)
         }
         replay(rejected.key, why: rejected.message, &step)
         _ = land(rejected.key)
@@ -209,7 +208,9 @@ extension CoordinatorMachine {
     /// micro-batch meets says nothing about the plan that serves.
     private mutating func partitionIsMissing(at id: NodeID, for key: WorkKey, _ now: Instant) {
         guard let flight = flights[key], let active = plans.active, flight.generation == active.generation else { return }
-        for stage in active.deployment.stages where stage.replicas.contains(id) { nodes[id]?.partitions[stage.partition] = nil }
+        for stage in active.deployment.stages where stage.replicas.contains(id) {
+            roster[id]?.session?.partitions[stage.partition] = nil
+        }
         retireActiveIfBroken()
         requestPlan(now, after: .zero)
     }
@@ -219,7 +220,7 @@ extension CoordinatorMachine {
         let link = NodeLink(from: from, to: NodeID(lost.to))
         let why = "\(from) cannot reach \(lost.to): \(lost.message)"
         // Who was let go closes its connections: no fault of the link.
-        if nodes[link.to]?.state != .drained { markOut(link, lost.message, &step) }
+        if roster[link.to]?.state != .drained { markOut(link, lost.message, &step) }
         replayFlights(over: link, unsent: Set(lost.keys), why: why, &step)
     }
 

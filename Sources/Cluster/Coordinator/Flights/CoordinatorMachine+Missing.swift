@@ -3,42 +3,18 @@ internal import Wire
 
 /// What follows from micro-batches that disappear (see ``Search``): a link that is out, or a node that is left out of plans.
 extension CoordinatorMachine {
-    /// Who loses work is left out of plans this long at first, twice as long at each further time, up to the longest.
-    static let distrustFirst: Duration = .seconds(30)
-    static let distrustLongest: Duration = .seconds(300)
-    /// After this long without a loss, while plans could use it, what was before is forgotten.
-    static let distrustForgottenAfter: Duration = .seconds(60)
-
-    /// A node that lost work. It ends with the process.
-    struct Distrust: Sendable {
-        var leftOutUntil: Instant = .zero
-        var pause: Duration?
-        var cause = ""
-        /// Who passed to it what it lost, if it was not the coordinator: one of the two lies.
-        var accuser: NodeID?
-        /// It takes no work of the plans that were made before.
-        var isShunned = false
-        /// The latest order to the planner by then.
-        var planOrders: UInt64 = 0
-
-        func isLeftOut(_ now: Instant) -> Bool { leftOutUntil > now }
-        func isForgotten(_ now: Instant) -> Bool {
-            pause == nil || leftOutUntil + CoordinatorMachine.distrustForgottenAfter <= now
-        }
-    }
-
     mutating func resultComplete(_ connection: ConnectionID, _ key: WorkKey) {
-        guard let last = flights[key]?.route.last, nodes[last]?.data == connection else { return }
+        guard let last = flights[key]?.route.last, roster[last]?.data == connection else { return }
         flights.resultCame(key)
     }
 
     /// For the next ping: the oldest that are missed. O(micro-batches of the node), once a second.
     func questions(to id: NodeID, _ now: Instant) -> [WorkQuestion] {
-        guard let node = nodes[id], node.state == .ready || node.state == .draining else { return [] }
+        guard let node = roster[id], node.state == .ready || node.state == .draining else { return [] }
         return flights.missed(on: id, now).compactMap { key in
             guard let route = flights[key]?.route, let hop = route.firstIndex(of: id) else { return nil }
             guard hop > 0 else { return WorkQuestion(key: key, from: nil) }
-            return nodes[route[hop - 1]]?.incarnation.map { WorkQuestion(key: key, from: $0) }
+            return roster[route[hop - 1]]?.incarnation.map { WorkQuestion(key: key, from: $0) }
         }
     }
 
@@ -46,10 +22,10 @@ extension CoordinatorMachine {
     mutating func placed(
         _ connection: ConnectionID, _ places: [WorkPlace], _ receivedBytes: UInt64, _ step: inout Step
     ) {
-        guard let id = nodeOfConnection[connection], nodes[id]?.control == connection else { return }
+        guard let id = roster.node(on: connection), roster[id]?.control == connection else { return }
         for place in places {
             let accusation = flights.note(
-                place, from: id, receivedBytes: receivedBytes, beat: nodes[id]?.heartbeat, lostAfter: configuration.lostAfter,
+                place, from: id, receivedBytes: receivedBytes, beat: roster[id]?.heartbeat, lostAfter: configuration.lostAfter,
                 step.now)
             if let (flight, suspicion) = accusation { isLost(flight, suspicion, &step) }
         }
@@ -70,10 +46,10 @@ extension CoordinatorMachine {
             return replayFlights(over: link, why: "\(accuser) does not reach \(id): \(cause)", &step)
         }
         // Who has gone since may well have been at fault, and is kept in the tables for minutes.
-        let accused = nodes.filter {
-            accuser != nil && $0.key != id && $0.value.control != nil && $0.value.distrust.accuser == accuser
-                && !$0.value.distrust.isForgotten(step.now)
-        }.keys
+        let accused = roster.all.filter {
+            accuser != nil && $0.id != id && $0.control != nil && $0.distrust.accuser == accuser
+                && !$0.distrust.isForgotten(step.now)
+        }.map(\.id)
         guard let accuser, !accused.isEmpty else {
             let what =
                 switch found.kind {
@@ -84,7 +60,7 @@ extension CoordinatorMachine {
             return distrust(id, by: accuser, "a micro-batch was sent on its way \(age) ago, and \(what)", &step)
         }
         // They are not acquitted: two receivers may lie together. Their time runs out by itself.
-        for id in accused { nodes[id]?.distrust.accuser = nil }
+        for id in accused { roster[id]?.distrust.dropAccuser() }
         distrust(accuser, by: nil, "what it says that it passes on does not come, at several nodes", &step)
     }
 
@@ -92,17 +68,9 @@ extension CoordinatorMachine {
     private mutating func distrust(
         _ id: NodeID, by accuser: NodeID?, _ cause: String, _ step: inout Step
     ) {
-        guard let known = nodes[id]?.distrust else { return }
-        var distrust = Distrust()
-        let pause = known.isForgotten(step.now) ? Self.distrustFirst : min((known.pause ?? .zero) * 2, Self.distrustLongest)
-        distrust.pause = pause
-        distrust.leftOutUntil = step.now + pause
-        distrust.cause = cause
-        distrust.accuser = accuser
-        distrust.isShunned = true
-        distrust.planOrders = plans.orders
-        nodes[id]?.distrust = distrust
-        nodes[id]?.departure?.takesWork = false
+        let lost = roster[id]?.distrust.noteLoss(of: cause, by: accuser, planOrders: plans.orders, step.now)
+        guard let pause = lost else { return }
+        roster.changeDeparture(of: id) { $0.takesWork = false }
         plans.mayRejoin(at: step.now + pause)
         step.log(
             .warning, "a node loses work: it is left out of plans for a while",
@@ -115,17 +83,12 @@ extension CoordinatorMachine {
     /// Whether a plan that was ordered then brings a node back that has lost work since.
     func bringsBack(_ deployment: PlannedDeployment, orderedAs order: UInt64) -> Bool {
         deployment.nodes.contains { id in
-            nodes[id].map { $0.distrust.isShunned && order <= $0.distrust.planOrders } ?? false
+            roster[id].map { $0.distrust.isShunned && order <= $0.distrust.planOrders } ?? false
         }
     }
 
     /// A plan serves that was made with the nodes as they are known now.
     mutating func trust(_ deployment: PlannedDeployment) {
-        for id in deployment.nodes where nodes[id]?.distrust.isShunned == true { nodes[id]?.distrust.isShunned = false }
+        for id in deployment.nodes where roster[id]?.distrust.isShunned == true { roster[id]?.distrust.takesWork() }
     }
-}
-
-extension CoordinatorMachine.Node {
-    /// Plans are made without it for a while, where others are left.
-    func isLeftOut(_ now: Instant) -> Bool { flapping.isLeftOut(now) || distrust.isLeftOut(now) }
 }

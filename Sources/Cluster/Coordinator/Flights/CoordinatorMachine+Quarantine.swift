@@ -1,4 +1,3 @@
-internal import DequeModule
 internal import Planning
 internal import Wire
 
@@ -52,7 +51,7 @@ extension CoordinatorMachine {
         let isWhole =
             isolation.piece == flights.firstQuarantined && isolation.generation == plans.active?.generation
             && zip(isolation.path, stages).allSatisfy { id, stage in
-                nodes[id]?.state == .ready && nodes[id]?.takesWork == true && isLoaded(stage.partition, on: id)
+                roster[id]?.state == .ready && roster[id]?.takesWork == true && isLoaded(stage.partition, on: id)
             }
             && zip(isolation.path, isolation.path.dropFirst()).allSatisfy { links.isUsable(NodeLink(from: $0, to: $1)) }
         if !isWhole { flights.endIsolation() }
@@ -72,7 +71,7 @@ extension CoordinatorMachine {
                 case .path(let path, _): flights.isolate(path, generation: active.generation)
                 }
             }
-            guard let path = flights.isolation?.path, path.allSatisfy({ nodes[$0] != nil && flights.count(on: $0) == 0 }) else {
+            guard let path = flights.isolation?.path, path.allSatisfy({ roster[$0] != nil && flights.count(on: $0) == 0 }) else {
                 return
             }
             guard let key = send(next.request, next.piece, along: path, on: active, alone: true, &step) else {

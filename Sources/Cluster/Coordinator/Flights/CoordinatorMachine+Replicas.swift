@@ -44,7 +44,7 @@ extension CoordinatorMachine {
     }
 
     func hasRoom(_ id: NodeID, _ needed: Int, alone: Bool, _ now: Instant) -> Bool {
-        guard let node = nodes[id], node.takesWork, let profile = node.profile, (node.pausedUntil ?? .zero) <= now else {
+        guard let node = roster[id], node.takesWork, let profile = node.profile, (node.session?.pausedUntil ?? .zero) <= now else {
             return false
         }
         if alone { return node.state == .ready && needed <= Int(clamping: profile.slotBytes) }
@@ -56,7 +56,7 @@ extension CoordinatorMachine {
 
     /// Whether an empty replica would take it; true where none is ready, because that one may.
     func couldHold(_ needed: Int, _ stage: PlannedDeployment.Stage) -> Bool {
-        let present = stage.replicas.compactMap { nodes[$0] }.filter { $0.state == .ready }
+        let present = stage.replicas.compactMap { roster[$0] }.filter { $0.state == .ready }
         return present.isEmpty || present.contains { needed <= Int(clamping: $0.profile?.slotBytes ?? 0) }
     }
 
@@ -66,7 +66,7 @@ extension CoordinatorMachine {
     func makeSelectors(for deployment: PlannedDeployment) -> ReplicaSelectors {
         var selectors = ReplicaSelectors(deployment, maximumLoad: configuration.maximumLoad)
         for id in selectors.nodes.sorted() {
-            guard let node = nodes[id] else { continue }
+            guard let node = roster[id] else { continue }
             selectors.update(id, node.takesWork ? reading(of: node) : nil)
             for _ in 0..<flights.count(on: id) { selectors.began(on: id) }
         }
@@ -75,7 +75,7 @@ extension CoordinatorMachine {
 
     /// After a heartbeat, and after each change of the node's state.
     mutating func selectorsHear(of id: NodeID) {
-        guard let node = nodes[id], plans.selectors.isChoice(id) else { return }
+        guard let node = roster[id], plans.selectors.isChoice(id) else { return }
         plans.update(id, node.takesWork ? reading(of: node) : nil)
     }
 

@@ -15,7 +15,7 @@ extension CoordinatorMachine {
 
     private func isLastHop(_ connection: ConnectionID, of flight: Flight) -> Bool {
         guard let last = flight.route.last else { return false }
-        return nodes[last]?.data == connection
+        return roster[last]?.data == connection
     }
 
     mutating func resultAnnounced(_ connection: ConnectionID, _ result: WorkResult, _ step: inout Step) {
@@ -62,8 +62,8 @@ extension CoordinatorMachine {
             guard flight.route.contains(node) else { continue }
             var bounded = trace
             bounded.compute = min(trace.compute, UInt64(max(0, (step.now - flight.sentAt).nanoseconds)))
-            nodes[node]?.timing.add(bounded)
-            nodes[node]?.progress.ran(bounded.compute, step.now)
+            roster[node]?.timing.add(bounded)
+            roster[node]?.session?.progress.ran(bounded.compute, step.now)
         }
         let id = flight.request
         step.emit(.takeResult(key, id, piece: flight.piece))

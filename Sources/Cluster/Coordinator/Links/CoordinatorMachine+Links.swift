@@ -7,7 +7,7 @@ extension CoordinatorMachine {
     mutating func publishPeers(_ step: inout Step) {
         links.tablePublished()
         let pages = makePeerTable()
-        for node in nodes.values.filter({ $0.isConnected }).sorted(by: { $0.id < $1.id }) { send(pages, to: node, &step) }
+        for node in roster.all.filter({ $0.isConnected }).sorted(by: { $0.id < $1.id }) { send(pages, to: node, &step) }
     }
 
     private func send(_ pages: [PeerTable], to node: Node, _ step: inout Step) {
@@ -18,7 +18,7 @@ extension CoordinatorMachine {
     /// In as many messages as it takes: those that plans use come first where it is more than one.
     private mutating func makePeerTable() -> [PeerTable] {
         let version = links.nextTableVersion()
-        let living = nodes.values.filter { $0.isConnected }.sorted { $0.id < $1.id }
+        let living = roster.all.filter { $0.isConnected }.sorted { $0.id < $1.id }
         let pages = PeerTable.pages(version: version, peers: living.compactMap(Self.peer))
         guard pages.count > 1 else { return pages }
         let used = (plans.active?.deployment.nodes ?? []).union(plans.candidate?.deployment.nodes ?? [])
@@ -33,7 +33,9 @@ extension CoordinatorMachine {
     }
 
     mutating func markOut(_ link: NodeLink, _ cause: String, _ step: inout Step) {
-        guard nodes[link.from]?.isConnected == true, nodes[link.to]?.isConnected == true, links.fail(link, step.now) else { return }
+        guard roster[link.from]?.isConnected == true, roster[link.to]?.isConnected == true, links.fail(link, step.now) else {
+            return
+        }
         step.log(.warning, "a link is out", ["from": link.from.description, "to": link.to.description, "cause": cause])
         requestPlan(step.now, after: .zero)
     }
@@ -45,7 +47,7 @@ extension CoordinatorMachine {
             case .trial(let link):
                 // A newer table makes the worker dial what it could not reach.
                 let pages = makePeerTable()
-                if let node = nodes[link.from] { send(pages, to: node, &step) }
+                if let node = roster[link.from] { send(pages, to: node, &step) }
             case .mended(let link):
                 step.log(.info, "a link counts as mended", ["from": link.from.description, "to": link.to.description])
                 requestPlan(step.now, after: .zero)

@@ -6,7 +6,7 @@ extension CoordinatorMachine {
     /// Has the plan loaded; it serves as soon as that is done, at once where all of it is loaded already. A deployment that is under way
     /// is given up for it: what that has loaded stays loaded where this plan uses it.
     mutating func deploy(_ deployment: PlannedDeployment, from origin: String, _ step: inout Step) {
-        for replica in deployment.nodes { nodes[replica]?.excludedUntil = nil }
+        for replica in deployment.nodes { roster[replica]?.excludedUntil = nil }
         count { $0.plans += 1 }
         let generation = plans.deploy(deployment, step.now)
         step.log(
@@ -25,21 +25,22 @@ extension CoordinatorMachine {
     private mutating func makeRoom(for deployment: PlannedDeployment, _ step: inout Step) {
         var wanted = deployment.partitions
         wanted.merge(plans.active?.deployment.partitions ?? [:]) { $0.union($1) }
-        let loading = deployment.partitions.filter { id, keys in keys.contains { nodes[id]?.partitions[$0]?.isOwned != true } }.keys
+        let loading = deployment.partitions.filter { id, keys in keys.contains { roster[id]?.partitions[$0]?.isOwned != true } }
+            .keys
         for id in loading.sorted() { release(on: id, keeping: wanted[id] ?? [], &step) }
     }
 
     mutating func order(
         _ stage: PlannedDeployment.Stage, on id: NodeID, asStandby isStandby: Bool = false, _ step: inout Step
     ) {
-        guard let node = nodes[id], let control = node.control else { return }
+        guard let node = roster[id], let control = node.control else { return }
         switch node.partitions[stage.partition] {
         case .ordered, .sendingArchive, .ready: return
         // What is not ours may be evicted at any time: the order takes it back, and the answer says that it is still there.
         case .unowned, nil: break
         }
-        nodes[id]?.partitions[stage.partition] = .ordered
-        nodes[id]?.progress.loadOrderedAt = step.now
+        roster[id]?.session?.partitions[stage.partition] = .ordered
+        roster[id]?.session?.progress.loadOrderedAt = step.now
         step.emit(
             .send(
                 control,
@@ -50,27 +51,27 @@ extension CoordinatorMachine {
 
     mutating func reported(_ id: NodeID, _ report: PartitionReport, _ step: inout Step) {
         // Loading takes from the executors: what they owe counts from here.
-        nodes[id]?.progress.lastAt = step.now
+        roster[id]?.session?.progress.lastAt = step.now
         plans.standbys.mayGoOn(step.now)
         // Only what it was told to load, or said that it holds: names of its own would fill our tables.
-        guard nodes[id]?.partitions[report.key] != nil else { return }
+        guard roster[id]?.partitions[report.key] != nil else { return }
         switch report.state {
         case .missing:
-            guard let data = nodes[id]?.data, nodes[id]?.partitions[report.key] == .ordered else { return }
-            nodes[id]?.partitions[report.key] = .sendingArchive
+            guard let data = roster[id]?.data, roster[id]?.partitions[report.key] == .ordered else { return }
+            roster[id]?.session?.partitions[report.key] = .sendingArchive
             count { $0.archivesSent += 1 }
             step.emit(.sendArchive(data, report.key))
         case .ready:
             // What was not ordered counts only while the table has room for what is.
-            guard nodes[id]?.partitions[report.key] != nil || (nodes[id]?.partitions.count ?? 0) < WireLimits.inventory else {
+            guard roster[id]?.partitions[report.key] != nil || (roster[id]?.partitions.count ?? 0) < WireLimits.inventory else {
                 return
             }
-            nodes[id]?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
-            nodes[id]?.pace.loaded(report.key, runMilliseconds: report.runMilliseconds, step.now)
+            roster[id]?.session?.partitions[report.key] = .ready(archiveBytes: report.archiveBytes, weightBytes: report.weightBytes)
+            roster[id]?.pace.loaded(report.key, runMilliseconds: report.runMilliseconds, step.now)
             activateIfLoaded(&step)
         case .evicted:
-            nodes[id]?.partitions[report.key] = nil
-            nodes[id]?.pace.forget(report.key)
+            roster[id]?.session?.partitions[report.key] = nil
+            roster[id]?.pace.forget(report.key)
             guard uses(plans.active?.deployment, id, report.key) || uses(plans.candidate?.deployment, id, report.key) else {
                 return
             }
@@ -79,11 +80,11 @@ extension CoordinatorMachine {
             requestPlan(step.now, after: .zero)
         case .failed:
             // Only an order fails.
-            guard nodes[id]?.partitions.removeValue(forKey: report.key) != nil else { return }
+            guard roster[id]?.session?.partitions.removeValue(forKey: report.key) != nil else { return }
             // An answer to an order of a standby, or of a plan that was given up, is no failure of a plan.
             guard uses(plans.candidate?.deployment, id, report.key) else {
-                if (nodes[id]?.refusedStandbys.count ?? 0) < WireLimits.inventory {
-                    nodes[id]?.refusedStandbys[report.key] = report.message
+                if (roster[id]?.refusedStandbys.count ?? 0) < WireLimits.inventory {
+                    roster[id]?.refusedStandbys[report.key] = report.message
                 }
                 return
             }
@@ -96,9 +97,9 @@ extension CoordinatorMachine {
     }
 
     mutating func archiveUnavailable(_ key: PartitionKey, _ message: String, _ step: inout Step) {
-        for id in nodes.keys where nodes[id]?.partitions[key] == .sendingArchive {
-            nodes[id]?.partitions[key] = nil
-            nodes[id]?.refusedStandbys[key] = message
+        for id in roster.ids where roster[id]?.partitions[key] == .sendingArchive {
+            roster[id]?.session?.partitions[key] = nil
+            roster[id]?.refusedStandbys[key] = message
         }
         step.log(.error, "a partition cannot be made", ["partition": key.description, "cause": message])
         guard plans.candidate?.deployment.stages.contains(where: { $0.partition == key }) == true else { return }
@@ -115,7 +116,7 @@ extension CoordinatorMachine {
         let who = missing.map(\.description).joined(separator: ", ")
         for id in missing {
             for stage in candidate.deployment.stages where !isLoaded(stage.partition, on: id) {
-                nodes[id]?.partitions[stage.partition] = nil
+                roster[id]?.session?.partitions[stage.partition] = nil
             }
         }
         let limit = configuration.deploymentTimeout.readable
@@ -123,13 +124,13 @@ extension CoordinatorMachine {
     }
 
     func isLoaded(_ key: PartitionKey, on id: NodeID) -> Bool {
-        if case .ready = nodes[id]?.partitions[key] { true } else { false }
+        if case .ready = roster[id]?.session?.partitions[key] { true } else { false }
     }
 
     private mutating func abandonCandidate(because cause: String, excluding ids: [NodeID], _ step: inout Step) {
         for id in ids {
-            nodes[id]?.excludedUntil = step.now + Self.exclusionAfterLoadFailure
-            nodes[id]?.exclusionCause = cause
+            roster[id]?.excludedUntil = step.now + Self.exclusionAfterLoadFailure
+            roster[id]?.exclusionCause = cause
         }
         plans.candidateFailed(cause)
         step.log(.error, "a deployment failed", ["cause": cause])
@@ -140,7 +141,7 @@ extension CoordinatorMachine {
     private mutating func activateIfLoaded(_ step: inout Step) {
         guard let candidate = plans.candidate, isLoaded(candidate.deployment) else { return }
         trust(candidate.deployment)
-        let window = Capacity.window(for: candidate.deployment) { nodes[$0]?.profile }
+        let window = Capacity.window(for: candidate.deployment) { roster[$0]?.profile }
         plans.activate(window: window, selectors: makeSelectors(for: candidate.deployment))
         step.log(
             .info, "plan serves",
@@ -150,7 +151,7 @@ extension CoordinatorMachine {
             ])
         step.emit(.serving(stages: candidate.deployment.stages.count, nodes: candidate.deployment.nodes.count))
         for (stage, planned) in zip(candidate.deployment.stages, candidate.deployment.plan.stages) {
-            for replica in stage.replicas { nodes[replica]?.progress.predict(planned.predictedMilliseconds) }
+            for replica in stage.replicas { roster[replica]?.session?.progress.predict(planned.predictedMilliseconds) }
         }
         renewStandbys(step.now)
         plans.drift.renew(step.now)
@@ -165,14 +166,14 @@ extension CoordinatorMachine {
     /// What the plan does not use may be evicted, whoever ordered it; what runs there still finishes.
     mutating func releaseUnused(_ step: inout Step) {
         let used = plans.partitionsInUse
-        for id in nodes.keys.sorted() { release(on: id, keeping: used[id] ?? [], &step) }
+        for id in roster.ids.sorted() { release(on: id, keeping: used[id] ?? [], &step) }
     }
 
     private mutating func release(on id: NodeID, keeping used: Set<PartitionKey>, _ step: inout Step) {
-        guard let node = nodes[id], let control = node.control else { return }
+        guard let node = roster[id], let control = node.control else { return }
         for (key, state) in node.partitions.sorted(by: { $0.key.description < $1.key.description }) {
             guard case .ready(_, let weightBytes) = state, !used.contains(key) else { continue }
-            nodes[id]?.partitions[key] = .unowned(weightBytes: weightBytes)
+            roster[id]?.session?.partitions[key] = .unowned(weightBytes: weightBytes)
             step.emit(.send(control, .releasePartition(ReleasePartition(key: key))))
         }
     }

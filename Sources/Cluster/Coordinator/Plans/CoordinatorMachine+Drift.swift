@@ -19,7 +19,7 @@ extension CoordinatorMachine {
         guard let order = plans.drift.takeAnswer(step.now), case .comparison(let comparison) = outcome else { return }
         plans.drift.rest(after: comparison.searchTime, step.now)
         guard plans.isSettled, !isDraining, plans.drift.isWorthAPlan(comparison, step.now),
-            let best = comparison.best, best.nodes.allSatisfy({ nodes[$0]?.state == .ready }),
+            let best = comparison.best, best.nodes.allSatisfy({ roster[$0]?.state == .ready }),
             !bringsBack(best, orderedAs: order)
         else { return }
         step.log(

@@ -5,7 +5,7 @@ extension CoordinatorMachine {
     /// Who reads the log sees why a worker idles.
     func sayUnused(_ deployment: PlannedDeployment, _ step: inout Step) {
         let used = deployment.nodes
-        let unused = nodes.values.filter { $0.state == .ready && !used.contains($0.id) }.map(\.id).sorted()
+        let unused = roster.all.filter { $0.state == .ready && !used.contains($0.id) }.map(\.id).sorted()
         guard !unused.isEmpty else { return }
         step.log(
             .info, "the plan leaves workers unused",

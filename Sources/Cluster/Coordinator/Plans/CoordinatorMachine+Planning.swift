@@ -10,10 +10,10 @@ extension CoordinatorMachine {
     mutating func startPlanning(_ step: inout Step) {
         // A node that could not load a partition, or that was lost too often, may take part again.
         if plans.isRejoinDue(step.now), readmit(step.now) { requestPlan(step.now, after: .zero) }
-        guard isStartGateOpen, plans.takeDue(step.now) else { return }
+        guard roster.gate.isOpen, plans.takeDue(step.now) else { return }
         let (members, leavesOut) = planMembers(step.now)
         guard !members.isEmpty else {
-            let isAnyReady = nodes.values.contains { $0.state == .ready }
+            let isAnyReady = roster.all.contains { $0.state == .ready }
             // Nodes that are ready but could not load their partition: the reason stays, with what was missing. Where none is ready,
             // each node's own cause says more, and stays current.
             if !isAnyReady { plans.forgetFailure() }
@@ -32,7 +32,7 @@ extension CoordinatorMachine {
         _ purpose: PlanPurpose, over members: [Node], isUrgent: Bool, _ step: inout Step
     ) -> UInt64 {
         let number = plans.nextOrder()
-        let capacity = Capacity(of: nodes.values, referenceSpeed: configuration.referenceSpeed, step.now)
+        let capacity = Capacity(of: roster.all, referenceSpeed: configuration.referenceSpeed, step.now)
         step.emit(
             .plan(
                 PlanOrder(
@@ -46,7 +46,7 @@ extension CoordinatorMachine {
     /// work; these are taken all the same where nobody else is left.
     /// - Returns: also whether anybody was left out for flapping or losing work.
     func planMembers(_ now: Instant) -> (members: [Node], leavesOut: Bool) {
-        let ready = nodes.values.filter { $0.state == .ready }.sorted { $0.id < $1.id }
+        let ready = roster.all.filter { $0.state == .ready }.sorted { $0.id < $1.id }
         let able = ready.filter { ($0.excludedUntil ?? .zero) <= now }
         let steady = able.filter { !$0.isLeftOut(now) }
         if !steady.isEmpty, !plans.takesLeftOut { return (steady, steady.count < able.count) }
@@ -61,8 +61,8 @@ extension CoordinatorMachine {
 
     /// Names each node that is not ready and why.
     var missingNodes: String {
-        if nodes.isEmpty { return "no worker is listed or registered; start one with amp4ec-worker --coordinator ADDR" }
-        let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
+        if roster.isEmpty { return "no worker is listed or registered; start one with amp4ec-worker --coordinator ADDR" }
+        let missing = roster.all.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
         if missing.isEmpty { return "all workers are ready" }
         return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
     }
@@ -85,7 +85,8 @@ extension CoordinatorMachine {
             if plans.active == nil { requestPlan(step.now, after: Self.planRetryInterval) }
         case .plan(let deployment):
             // Membership may have changed while the plan was computed.
-            guard deployment.nodes.allSatisfy({ nodes[$0]?.state == .ready }), !bringsBack(deployment, orderedAs: generation) else {
+            guard deployment.nodes.allSatisfy({ roster[$0]?.state == .ready }), !bringsBack(deployment, orderedAs: generation)
+            else {
                 return requestPlan(step.now, after: .zero)
             }
             deploy(deployment, from: "the planner", &step)

@@ -51,7 +51,7 @@ extension CoordinatorMachine {
     func hasLivingReplicas(_ deployment: PlannedDeployment) -> Bool { deployment.stages.allSatisfy(hasLivingReplica) }
 
     private func hasLivingReplica(_ stage: PlannedDeployment.Stage) -> Bool {
-        stage.replicas.contains { nodes[$0]?.takesWork == true && isLoaded(stage.partition, on: $0) }
+        stage.replicas.contains { roster[$0]?.takesWork == true && isLoaded(stage.partition, on: $0) }
     }
 
     /// A plan with replicas left in every stage goes on serving until the next one is loaded.
@@ -61,7 +61,7 @@ extension CoordinatorMachine {
 
     public var readiness: Readiness {
         guard !isServing else { return Readiness(isReady: true, cause: nil, planFailure: nil, missing: []) }
-        let missing = nodes.values.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
+        let missing = roster.all.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
         return Readiness(
             isReady: false, cause: unreadyCause, planFailure: plans.failure,
             missing: missing.map { node in
@@ -82,20 +82,20 @@ extension CoordinatorMachine {
     /// The first plan waits for all listed workers, at most the join timeout, and for those that the coordinator before may still hold until
     /// they must have let go of it.
     mutating func openStartGate(_ step: inout Step) {
-        guard !isStartGateOpen, let startedAt, !nodes.isEmpty else { return }
-        guard nodes.values.contains(where: { $0.state != .ready }) else {
-            isStartGateOpen = true
+        guard !roster.gate.isOpen, let startedAt = roster.gate.startedAt, !roster.isEmpty else { return }
+        guard roster.all.contains(where: { $0.state != .ready }) else {
+            roster.gate.open()
             plans.hurry(step.now)
             return
         }
         var due = startedAt + configuration.joinTimeout
         // Once: a worker that says so again and again puts nothing off.
-        if step.now >= due { due = min(nodes.values.lazy.compactMap(\.mayBeHeldUntil).reduce(due, max), due + Self.holdPatience) }
-        startGateDueAt = due
+        if step.now >= due { due = min(roster.all.lazy.compactMap(\.mayBeHeldUntil).reduce(due, max), due + Self.holdPatience) }
+        roster.gate.wait(until: due)
         guard step.now >= due else { return }
-        isStartGateOpen = true
-        let missing = nodes.values.filter { $0.state != .ready }.sorted { $0.id < $1.id }
+        roster.gate.open()
+        let missing = roster.all.filter { $0.state != .ready }.sorted { $0.id < $1.id }
         let reasons = missing.map { "\($0.id): \($0.cause)" }.joined(separator: "; ")
-        step.log(.warning, "waiting for \(missing.count) of \(nodes.count) workers no longer", ["missing": reasons])
+        step.log(.warning, "waiting for \(missing.count) of \(roster.count) workers no longer", ["missing": reasons])
     }
 }

@@ -1,4 +1,3 @@
-internal import DequeModule
 internal import Planning
 internal import Wire
 
@@ -20,7 +19,7 @@ extension CoordinatorMachine {
     /// A new plan serves: standbys for it are due.
     mutating func renewStandbys(_ now: Instant) {
         plans.renewStandbys(now)
-        for id in nodes.keys { nodes[id]?.refusedStandbys = [:] }
+        for id in roster.ids { roster[id]?.refusedStandbys = [:] }
     }
 
     /// Makes the next plan, or has the next partitions loaded.
@@ -44,12 +43,14 @@ extension CoordinatorMachine {
     /// One partition at a time on each node, as far as its memory goes.
     /// - Returns: when to look again, where memory was short.
     private mutating func loadStandbys(_ step: inout Step) -> Instant? {
-        var busy = Set(nodes.filter { $0.value.partitions.values.contains(where: \.isUnderWay) }.keys)
+        var busy = Set(roster.all.filter { $0.partitions.values.contains(where: \.isUnderWay) }.map(\.id))
         var again: Instant?
         for lost in plans.standbys.plans.keys.sorted() {
             for stage in plans.standbys.plans[lost]?.deployment?.stages ?? [] {
                 for id in stage.replicas where !busy.contains(id) {
-                    guard let node = nodes[id], node.state == .ready, node.refusedStandbys[stage.partition] == nil else { continue }
+                    guard let node = roster[id], node.state == .ready, node.refusedStandbys[stage.partition] == nil else {
+                        continue
+                    }
                     let held = node.partitions[stage.partition]
                     if held?.isOwned == true { continue }
                     if held == nil {
@@ -58,7 +59,7 @@ extension CoordinatorMachine {
                             continue
                         }
                         let runtime = min(stage.residentBytes, Self.runtimeBytes)
-                        nodes[id]?.recentLoads.append((step.now, stage.residentBytes - runtime))
+                        roster[id]?.session?.recentLoads.append((step.now, stage.residentBytes - runtime))
                     }
                     busy.insert(id)
                     order(stage, on: id, asStandby: true, &step)
@@ -69,8 +70,8 @@ extension CoordinatorMachine {
     }
 
     private mutating func hasStandbyRoom(_ node: Node, for bytes: UInt64, _ now: Instant) -> Bool {
-        nodes[node.id]?.recentLoads.removeAll { $0.at + Self.memorySampleAge <= now }
-        let recent = (nodes[node.id]?.recentLoads ?? []).reduce(UInt64(0)) { $0.addedSaturating(to: $1.bytes) }
+        roster[node.id]?.session?.recentLoads.removeAll { $0.at + Self.memorySampleAge <= now }
+        let recent = (roster[node.id]?.session?.recentLoads ?? []).reduce(UInt64(0)) { $0.addedSaturating(to: $1.bytes) }
         let (limit, free, resident) = Capacity.memory(of: node)
         let runtime = min(resident, Self.runtimeBytes)
         let reserve = max(Self.standbyReserveBytes, limit / Self.standbyReserveDivisor)
@@ -103,8 +104,8 @@ extension CoordinatorMachine {
 
     private func isUsable(_ deployment: PlannedDeployment, _ now: Instant) -> Bool {
         let pairs = zip(deployment.stages, deployment.stages.dropFirst())
-        return deployment.nodes.allSatisfy { nodes[$0]?.state == .ready && (nodes[$0]?.excludedUntil ?? .zero) <= now }
-            && !deployment.nodes.contains { nodes[$0]?.distrust.isShunned == true }
+        return deployment.nodes.allSatisfy { roster[$0]?.state == .ready && (roster[$0]?.excludedUntil ?? .zero) <= now }
+            && !deployment.nodes.contains { roster[$0]?.distrust.isShunned == true }
             && pairs.allSatisfy { from, to in
                 from.replicas.allSatisfy { source in to.replicas.contains { links.isUsable(NodeLink(from: source, to: $0)) } }
             }

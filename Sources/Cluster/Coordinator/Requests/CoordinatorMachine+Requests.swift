@@ -1,5 +1,3 @@
-internal import DequeModule
-internal import HeapModule
 internal import Planning
 internal import Tensors
 internal import Wire

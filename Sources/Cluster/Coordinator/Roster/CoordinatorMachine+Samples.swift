@@ -7,9 +7,11 @@ extension CoordinatorMachine {
     /// - Parameter timeMs: now, in milliseconds since 1970.
     public mutating func takeSamples(timeMs: Int64) -> [(node: String, sample: ClusterHistory.Sample)] {
         var samples: [(node: String, sample: ClusterHistory.Sample)] = []
-        for id in nodes.keys.sorted() {
-            guard let node = nodes[id], node.hasNewHeartbeat, let beat = node.heartbeat else { continue }
-            nodes[id]?.hasNewHeartbeat = false
+        for id in roster.ids.sorted() {
+            guard let node = roster[id], let session = node.session, session.hasNewHeartbeat, let beat = session.heartbeat else {
+                continue
+            }
+            roster[id]?.session?.hasNewHeartbeat = false
             samples.append(
                 (
                     id.description,

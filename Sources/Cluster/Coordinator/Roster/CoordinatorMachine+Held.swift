@@ -8,12 +8,13 @@ extension CoordinatorMachine {
     static let holdPatience: Duration = WorkerMachine.holdTimeout + .milliseconds(1_500)
 
     /// What a dial that came to nothing means, for an operator, once for each cause.
-    func say(_ failure: DialFailure, of node: inout Node, _ step: inout Step) {
-        let particulars = ["node": node.id.description, "cause": failure.message]
+    mutating func say(_ failure: DialFailure, of id: NodeID, _ step: inout Step) {
+        guard let node = roster[id] else { return }
+        let particulars = ["node": id.description, "cause": failure.message]
         guard let refusal = failure.refusal, refusal.code == .superseded, refusal.isHeld, refusal.incarnation == nil else {
             // One that has let go of its holder is about to be taken over: it is waited for still.
             let isFree = failure.refusal.map { $0.code == .superseded && $0.incarnation == nil } ?? false
-            if !isFree { node.heldSince = nil }
+            if !isFree { roster[id]?.dial.heldSince = nil }
             guard node.cause != failure.message else { return }
             switch failure.refusal {
             case .some(let refusal) where refusal.incarnation != nil: break
@@ -23,19 +24,14 @@ extension CoordinatorMachine {
             }
             return
         }
-        guard let since = node.heldSince else {
-            node.heldSince = step.now
-            node.isHoldSaid = false
+        guard let since = node.dial.heldSince else {
+            roster[id]?.dial.heldSince = step.now
+            roster[id]?.dial.isHoldSaid = false
             step.log(.info, "waiting for a worker that another coordinator holds", particulars)
             return
         }
-        guard !node.isHoldSaid, step.now >= since + Self.holdPatience else { return }
-        node.isHoldSaid = true
+        guard !node.dial.isHoldSaid, step.now >= since + Self.holdPatience else { return }
+        roster[id]?.dial.isHoldSaid = true
         step.log(.error, "another coordinator has this worker", particulars)
     }
-}
-
-extension CoordinatorMachine.Node {
-    /// Until when its holder may be one that has ended, or it is on its way from that one to us.
-    var mayBeHeldUntil: Instant? { state == .ready ? nil : heldSince.map { $0 + CoordinatorMachine.holdPatience } }
 }

@@ -1,4 +1,3 @@
-internal import HeapModule
 internal import Planning
 internal import Wire
 
@@ -10,107 +9,83 @@ extension CoordinatorMachine {
     mutating func adopt(_ targets: [Target], _ step: inout Step) {
         let listed = Set(targets.map(\.name))
         // Those that have gone first: a worker that moved may come back under the name that it bears.
-        listedTargets = listed
+        roster.list(listed)
         reviewAliases(&step)
-        for target in nodeOfTarget.keys.sorted() where !listed.contains(target) && !isRegistered(target: target) {
-            guard let id = nodeOfTarget[target], nodes[id]?.departure?.cause != .unlisted else { continue }
+        for target in roster.targets.sorted() where !listed.contains(target) && !isRegistered(target: target) {
+            guard let id = roster.node(at: target), roster[id]?.departure?.cause != .unlisted else { continue }
             // Whoever answers serves until a plan without it does.
             depart(id, .unlisted, "it left the topology", &step)
-            if nodes[id]?.control == nil { forget(id, &step) }
+            if roster[id]?.control == nil { forget(id, &step) }
         }
         // Nobody is listed, so nobody is waited for: whoever registers is planned in.
-        if targets.isEmpty { isStartGateOpen = true }
+        if targets.isEmpty { roster.gate.open() }
         for target in targets {
-            if let alias = aliases[target.name] {
-                aliases[target.name]?.pinnedStage = target.pinnedStage
+            if let alias = roster.aliases[target.name] {
+                roster.pinAlias(target.name, to: target.pinnedStage)
                 // What is at another address may be another worker.
                 guard alias.addresses != target.addresses else { continue }
-                aliases[target.name] = nil
+                roster.removeAlias(target.name)
             }
-            guard let id = nodeOfTarget[target.name] else {
-                guard nodes[target.name] == nil else {
+            guard let id = roster.node(at: target.name) else {
+                guard roster[target.name] == nil else {
                     step.log(
                         .warning, "a listed name is borne by another worker",
                         ["node": target.name.description, "address": target.addresses.first ?? "?"])
                     continue
                 }
-                nodeOfTarget[target.name] = target.name
-                nodes[target.name] = makeNode(target.name, target.addresses, step.now)
-                nodes[target.name]?.pinnedStage = target.pinnedStage
-                rearm(target.name)
+                roster.add(makeNode(target.name, target.addresses, pinnedStage: target.pinnedStage, dialledAt: step.now))
                 continue
             }
             listAgain(id, &step)
-            if let known = nodes[id], known.pinnedStage != target.pinnedStage {
-                nodes[id]?.pinnedStage = target.pinnedStage
+            if let known = roster[id], known.pinnedStage != target.pinnedStage {
+                roster[id]?.pinnedStage = target.pinnedStage
                 if known.state == .ready { requestPlan(step.now, after: .zero) }
             }
             let addresses = allAddresses(of: id, listed: target.addresses)
-            guard nodes[id]?.addresses != addresses else { continue }
-            nodes[id]?.addresses = addresses
-            if nodes[id]?.state == .lost { nodes[id]?.redialAt = step.now }
-            rearm(id)
+            guard roster[id]?.addresses != addresses else { continue }
+            roster[id]?.addresses = addresses
+            if roster[id]?.state == .lost { roster[id]?.dial.redialAt = step.now }
+            roster.rearm(id)
         }
     }
 
     /// Looks at the nodes about which something is due: O(log n) for each of them, nothing for the others.
     mutating func watchNodes(_ step: inout Step) {
-        while let watch = watches.min, watch.at <= step.now {
-            watches.removeMin()
-            guard nodes[watch.node]?.watchAt == watch.at else { continue }
-            nodes[watch.node]?.watchAt = .distantFuture
-            look(at: watch.node, &step)
-            rearm(watch.node)
+        while let id = roster.takeDue(step.now) {
+            look(at: id, &step)
+            roster.rearm(id)
         }
     }
 
     /// Dials, pings, and judges silence.
     private mutating func look(at id: NodeID, _ step: inout Step) {
-        guard let node = nodes[id] else { return }
-        if let paused = node.pausedUntil, paused <= step.now { nodes[id]?.pausedUntil = nil }
-        guard let control = node.control else {
-            if !node.isDialing, let due = node.redialAt, due <= step.now {
-                nodes[id]?.isDialing = true
-                nodes[id]?.redialAt = nil
+        guard let node = roster[id] else { return }
+        guard let session = node.session else {
+            if let due = node.dial.dueAt, due <= step.now {
+                roster[id]?.dial.begin()
                 step.emit(.dial(id, node.addresses, hello(to: node, .control)))
             }
             return
         }
-        if step.now - node.lastPing >= configuration.pingInterval {
-            nodes[id]?.lastPing = step.now
-            nodes[id]?.pingSequence += 1
+        if let paused = session.pausedUntil, paused <= step.now { roster[id]?.session?.pausedUntil = nil }
+        if step.now - session.lastPing >= configuration.pingInterval {
+            roster[id]?.session?.lastPing = step.now
+            roster[id]?.pingSequence += 1
             let ping = Ping(
                 sequence: node.pingSequence, sentAtNanoseconds: UInt64(max(0, step.now.nanoseconds)),
                 questions: questions(to: id, step.now))
-            step.emit(.send(control, .ping(ping)))
+            step.emit(.send(session.control, .ping(ping)))
         }
-        let silence = step.now - node.lastHeard
+        let silence = step.now - session.lastHeard
         if silence >= configuration.lostAfter {
             lose(id, "no heartbeat for \(silence.readable)", as: .silence, &step)
         } else if silence >= configuration.suspectAfter, node.state == .ready {
             change(id, to: .suspect, "silent for \(silence.readable)", ["in_flight": "\(flights.count(on: id))"], &step)
             replayFlights(through: id, why: "\(id) is silent", &step)
             useLoadedStandby(without: id, &step)
-        } else if let due = stallDeadline(node), due <= step.now {
+        } else if let due = node.stallDeadline(configuration.deploymentTimeout), due <= step.now {
             stall(id, &step)
         }
-    }
-
-    /// Sees to it that the node is looked at when something about it is due. Called after whatever brings that nearer.
-    mutating func rearm(_ id: NodeID) {
-        guard let node = nodes[id] else { return }
-        var due: Instant
-        if node.control == nil {
-            due = node.isDialing ? .distantFuture : node.redialAt ?? .distantFuture
-        } else {
-            let limit = node.state == .ready ? configuration.suspectAfter : configuration.lostAfter
-            due = min(node.lastPing + configuration.pingInterval, node.lastHeard + limit)
-            if let stalled = stallDeadline(node) { due = min(due, stalled) }
-        }
-        if let paused = node.pausedUntil { due = min(due, paused) }
-        guard due < node.watchAt else { return }
-        nodes[id]?.watchAt = due
-        watches.insert(Watch(at: due, node: id))
     }
 
     /// How often this machine wants to be stepped while nodes are connected. It bounds how much of its own pause can pass for silence.
@@ -124,10 +99,7 @@ extension CoordinatorMachine {
         let pause = now - lastStep
         requests.forgive(pause)
         flights.forgive(pause)
-        for id in nodes.keys {
-            nodes[id]?.lastHeard += pause
-            nodes[id]?.progress.lastAt += pause
-        }
+        roster.forgive(pause)
     }
 
     func hello(to node: Node, _ channel: Channel) -> Hello {
@@ -142,22 +114,21 @@ extension CoordinatorMachine {
     mutating func connected(
         _ id: NodeID, _ channel: Channel, _ connection: ConnectionID, _ welcome: Welcome, _ step: inout Step
     ) {
-        guard nodes[id] != nil else {
+        guard roster[id] != nil else {
             step.emit(.close(connection, "\(id) is not in the topology any more"))
             return
         }
         switch channel {
         case .control: controlConnected(id, connection, welcome, &step)
         case .data:
-            let dialledFor = nodes[id]?.dataDialFor
-            nodes[id]?.dataDialFor = nil
-            guard let control = nodes[id]?.control, control == dialledFor, nodes[id]?.incarnation == welcome.incarnation else {
+            let dialledFor = roster[id]?.dial.dataFor
+            roster[id]?.dial.dataFor = nil
+            guard let control = roster[id]?.control, control == dialledFor, roster[id]?.incarnation == welcome.incarnation else {
                 step.emit(.close(connection, "the control connection is gone"))
                 dialData(id, &step)
                 return
             }
-            nodes[id]?.data = connection
-            nodeOfConnection[connection] = id
+            roster.dataConnected(id, connection)
             becomeReady(id, &step)
         }
     }
@@ -170,10 +141,10 @@ extension CoordinatorMachine {
             dialFailed(listed, DialFailure(channel: .control, message: "it is no worker"), &step)
             return
         }
-        if let main = connectedNode(welcome.incarnation, besides: listed) {
+        if let main = roster.connectedNode(welcome.incarnation, besides: listed) {
             // A worker that does not refuse a second connection of its coordinator, or one that says that it is another.
             step.emit(.close(connection, "it is \(main), which is connected"))
-            nodes[listed]?.isDialing = false
+            roster[listed]?.dial.isUnderWay = false
             becomeAlias(listed, of: main, &step)
             return
         }
@@ -184,47 +155,29 @@ extension CoordinatorMachine {
             if let problem = objection(to: id, of: listed) {
                 return misnamed(listed, connection, welcome.incarnation, problem, &step)
             }
-            if let other = nodes[id], !absorb(other, by: listed, &step) {
-                guard other.control == nil, other.target != id, nodes[other.target] == nil else {
+            if let other = roster[id], !absorb(other, by: listed, &step) {
+                guard other.control == nil, other.target != id, roster[other.target] == nil else {
                     let at = other.addresses.first ?? "?"
                     let message = "another worker bears the name \"\(id)\" (at \(at)); give each worker a --name of its own"
                     return misnamed(listed, connection, welcome.incarnation, message, &step)
                 }
                 // Who bore the name does not answer any more: it goes back to the topology's name for it.
                 rename(id, to: other.target)
-                nodes[other.target]?.isDialing = false
-                nodes[other.target]?.redialAt = step.now + other.backoff
-                rearm(other.target)
+                roster[other.target]?.dial.isUnderWay = false
+                roster[other.target]?.dial.redialAt = step.now + other.dial.backoff
+                roster.rearm(other.target)
             }
             rename(listed, to: id)
         }
-        if nodes[id]?.control != nil {
-            let isSame = nodes[id]?.incarnation == welcome.incarnation
+        if roster[id]?.control != nil {
+            let isSame = roster[id]?.incarnation == welcome.incarnation
             lose(id, "it was reached a second time", as: isSame ? .connection : .process, &step)
         }
         renewDeparture(id, welcome.incarnation, &step)
-        nodes[id]?.isDialing = false
-        nodes[id]?.redialAt = nil
-        nodes[id]?.control = connection
-        if nodes[id]?.incarnation != welcome.incarnation { nodes[id]?.distrust = Distrust() }
-        nodes[id]?.incarnation = welcome.incarnation
-        nodes[id]?.profile = profile
-        nodes[id]?.lastHeard = step.now
-        nodes[id]?.lastPing = step.now
-        nodes[id]?.heartbeat = nil
-        nodes[id]?.pausedUntil = nil
-        nodes[id]?.progress = Progress(lastAt: step.now)
-        nodes[id]?.pace = NodePace()
-        nodes[id]?.refusedStandbys = [:]
-        nodes[id]?.recentLoads = []
-        nodes[id]?.partitions = Dictionary(
-            profile.inventory.filter(\.isLoaded).map { ($0.key, .unowned(weightBytes: 0)) }, uniquingKeysWith: { first, _ in first }
-        )
-        nodeOfConnection[connection] = id
-        nodes[id]?.met = nil
+        roster.beginSession(of: id, on: connection, welcome.incarnation, profile, step.now)
         gatherAliases(of: id, &step)
-        rearm(id)
-        if nodes[id]?.dataDialFor == nil { dialData(id, &step) }
+        roster.rearm(id)
+        if roster[id]?.dial.dataFor == nil { dialData(id, &step) }
     }
 
     /// It answers under a name that it cannot have: nothing of its welcome counts.
@@ -233,36 +186,31 @@ extension CoordinatorMachine {
     ) {
         step.emit(.close(connection, why))
         dialFailed(id, DialFailure(channel: .control, message: why), &step)
-        nodes[id]?.met = incarnation
-        nodes[id]?.redialAt = step.now + Self.misnamedPause
-        rearm(id)
+        roster[id]?.dial.met = incarnation
+        roster[id]?.dial.redialAt = step.now + Self.misnamedPause
+        roster.rearm(id)
     }
 
     /// One at a time: the outcome of a dial for an earlier control connection must not be taken for this one's.
     private mutating func dialData(_ id: NodeID, _ step: inout Step) {
-        guard let node = nodes[id], let control = node.control else { return }
-        nodes[id]?.dataDialFor = control
+        guard let node = roster[id], let control = node.control else { return }
+        roster[id]?.dial.dataFor = control
         step.emit(.dial(id, node.addresses, hello(to: node, .data)))
     }
 
     private mutating func rename(_ old: NodeID, to new: NodeID) {
-        guard var node = nodes.removeValue(forKey: old) else { return }
-        node.id = new
-        node.watchAt = .distantFuture
-        nodeOfTarget[node.target] = new
-        if departing.remove(old) != nil { departing.insert(new) }
+        guard roster[old] != nil else { return }
+        roster.rename(old, to: new)
         links.forget(old)
         flights.rename(old, to: new)
-        nodes[new] = node
-        rearm(new)
     }
 
     private mutating func becomeReady(_ id: NodeID, _ step: inout Step) {
-        guard let node = nodes[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
+        guard let node = roster[id], node.isConnected, node.state != .ready, node.state != .draining else { return }
         if staysDrained(id, &step) { return }
-        nodes[id]?.backoff = configuration.redialFirst
+        roster[id]?.dial.backoff = configuration.redialFirst
         links.forget(id)
-        nodes[id]?.flapping.readySince = step.now
+        roster[id]?.flapping.readySince = step.now
         let isLeftOut = node.flapping.isLeftOut(step.now)
         change(
             id, to: .ready, isLeftOut ? "answering; \(node.flapping.cause)" : "answering",
@@ -272,59 +220,51 @@ extension CoordinatorMachine {
     }
 
     /// A node can be used (again): a plan that takes it is due, at once or when it has been left out long enough.
-    func isWorthAPlan(_ id: NodeID, _ now: Instant) -> Bool { plans.active == nil || nodes[id]?.isLeftOut(now) != true }
+    func isWorthAPlan(_ id: NodeID, _ now: Instant) -> Bool { plans.active == nil || roster[id]?.isLeftOut(now) != true }
 
     mutating func planIn(_ id: NodeID, _ now: Instant) {
-        for until in [nodes[id]?.flapping.leftOutUntil, nodes[id]?.distrust.leftOutUntil].compactMap({ $0 }) where until > now {
+        for until in [roster[id]?.flapping.leftOutUntil, roster[id]?.distrust.leftOutUntil].compactMap({ $0 }) where until > now {
             plans.mayRejoin(at: until)
         }
         if isWorthAPlan(id, now) { requestPlan(now, after: configuration.joinWindow) }
     }
 
     mutating func dialFailed(_ id: NodeID, _ failure: DialFailure, _ step: inout Step) {
-        guard var node = nodes[id] else { return }
+        guard let node = roster[id] else { return }
         if failure.channel == .data {
-            nodes[id]?.dataDialFor = nil
+            roster[id]?.dial.dataFor = nil
             guard let control = node.control else { return }
-            guard node.dataDialFor == control else {
+            guard node.dial.dataFor == control else {
                 dialData(id, &step)
                 return
             }
             lose(id, "its data connection failed: \(failure.message)", &step)
             return
         }
-        node.isDialing = false
+        roster[id]?.dial.isUnderWay = false
         if let incarnation = failure.refusal?.incarnation {
             // We hold this process already: most likely as another node, else by a connection that it does not know to be over.
-            guard incarnation != node.incarnation || node.control == nil else {
-                nodes[id]?.isDialing = false
-                return
-            }
-            if let main = connectedNode(incarnation, besides: id) {
-                nodes[id]?.isDialing = false
-                return becomeAlias(id, of: main, &step)
-            }
-            node.met = incarnation
+            guard incarnation != node.incarnation || node.control == nil else { return }
+            if let main = roster.connectedNode(incarnation, besides: id) { return becomeAlias(id, of: main, &step) }
+            roster[id]?.dial.met = incarnation
         }
         if let refusal = failure.refusal, refusal.code == .superseded, !refusal.isHeld {
             // Nobody holds it; an earlier coordinator did. Our term must be later still.
             term = max(term, WireRanges.term(after: refusal.term))
-            node.redialAt = step.now
+            roster[id]?.dial.redialAt = step.now
         } else {
-            node.redialAt = step.now + node.backoff
-            node.backoff = min(
-                node.backoff * 2, isUnansweredRegistration(node) ? Self.unansweredPause : configuration.redialLongest)
+            let longest = isUnansweredRegistration(node) ? Self.unansweredPause : configuration.redialLongest
+            roster[id]?.dial.backOff(step.now, atMost: longest)
         }
-        say(failure, of: &node, &step)
-        node.cause = failure.message
-        nodes[id] = node
-        rearm(id)
+        say(failure, of: id, &step)
+        roster[id]?.cause = failure.message
+        roster.rearm(id)
     }
 
     mutating func connectionClosed(_ connection: ConnectionID, _ cause: String, _ step: inout Step) {
-        if let id = nodeOfConnection.removeValue(forKey: connection) {
-            guard let node = nodes[id], node.control == connection || node.data == connection else { return }
-            let what = nodes[id]?.control == connection ? "control" : "data"
+        if let id = roster.connectionClosed(connection) {
+            guard let node = roster[id], node.control == connection || node.data == connection else { return }
+            let what = node.control == connection ? "control" : "data"
             lose(id, "its \(what) connection closed: \(cause)", as: .process, &step)
             return
         }
@@ -335,9 +275,9 @@ extension CoordinatorMachine {
     }
 
     mutating func heard(_ connection: ConnectionID, _ step: inout Step) {
-        guard let id = nodeOfConnection[connection] else { return }
-        nodes[id]?.lastHeard = step.now
-        if nodes[id]?.state == .suspect, nodes[id]?.progress.stalledAt == nil {
+        guard let id = roster.node(on: connection) else { return }
+        roster[id]?.session?.lastHeard = step.now
+        if roster[id]?.state == .suspect, roster[id]?.session?.progress.stalledAt == nil {
             clearSuspicion(of: id, "answering again", &step)
         }
     }
@@ -352,24 +292,13 @@ extension CoordinatorMachine {
     mutating func lose(
         _ id: NodeID, _ cause: String, as kind: LossKind = .connection, _ step: inout Step
     ) {
-        guard var node = nodes[id] else { return }
-        let connections = [node.control, node.data].compactMap { $0 }
-        for connection in connections {
-            nodeOfConnection[connection] = nil
-            step.emit(.close(connection, cause))
-        }
+        guard let node = roster[id] else { return }
+        for connection in roster.endSession(of: id) { step.emit(.close(connection, cause)) }
         let wasMember = node.state == .ready || node.state == .suspect || node.state == .draining
-        node.control = nil
-        node.data = nil
-        node.partitions = [:]
-        node.heartbeat = nil
-        node.heldSince = nil
-        node.redialAt = step.now + node.backoff
-        node.backoff = min(node.backoff * 2, configuration.redialLongest)
-        node.pausedUntil = nil
-        nodes[id] = node
+        roster[id]?.dial.heldSince = nil
+        roster[id]?.dial.backOff(step.now, atMost: configuration.redialLongest)
         change(id, to: .lost, cause, ["in_flight": "\(flights.count(on: id))"], &step)
-        rearm(id)
+        roster.rearm(id)
         releaseAliases(of: id, step.now)
         guard wasMember else { return }
         if kind != .departure { count { $0.nodesLost += 1 } }
@@ -384,8 +313,8 @@ extension CoordinatorMachine {
     /// It said that it is shutting down: it finishes what it has and gets nothing new.
     mutating func nodeDrains(_ id: NodeID, _ cause: String, _ step: inout Step) {
         // Its patience is at an end: the plan that serves cannot use it any more.
-        nodes[id]?.departure?.takesWork = false
-        guard let node = nodes[id], node.state == .ready || node.state == .suspect else { return }
+        roster.changeDeparture(of: id) { $0.takesWork = false }
+        guard let node = roster[id], node.state == .ready || node.state == .suspect else { return }
         change(id, to: .draining, cause, ["in_flight": "\(flights.count(on: id))"], &step)
         planAround(id, &step)
     }

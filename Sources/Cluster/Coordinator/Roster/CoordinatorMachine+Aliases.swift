@@ -9,30 +9,18 @@ extension CoordinatorMachine {
     /// A worker that answers under a name which it may not have is dialled again after this: it has to be configured anew.
     static let misnamedPause: Duration = .seconds(2)
 
-    struct Alias: Sendable {
-        var node: NodeID
-        var addresses: [String]
-        var pinnedStage: Int?
-    }
-
-    func makeNode(_ target: NodeID, _ addresses: [String], _ now: Instant) -> Node {
+    func makeNode(_ target: NodeID, _ addresses: [String], pinnedStage: Int? = nil, dialledAt due: Instant) -> Node {
         Node(
-            id: target, target: target, addresses: addresses, holder: holderToken(target), redialAt: now,
-            backoff: configuration.redialFirst)
-    }
-
-    /// The other node as which the process is connected.
-    func connectedNode(_ incarnation: IncarnationID?, besides id: NodeID) -> NodeID? {
-        guard let incarnation else { return nil }
-        return nodes.values.first { $0.control != nil && $0.incarnation == incarnation && $0.id != id }?.id
+            target: target, addresses: addresses, pinnedStage: pinnedStage, holder: holderToken(target),
+            dial: Dial(at: due, backoff: configuration.redialFirst))
     }
 
     /// The node's target leads to the process that is connected as `main`.
     mutating func becomeAlias(_ id: NodeID, of main: NodeID, _ step: inout Step) {
-        guard let node = nodes[id], node.control == nil, nodes[main] != nil else { return }
+        guard let node = roster[id], node.control == nil, roster[main] != nil else { return }
         let isNew = node.aliasOf != main
         remove(id, because: "it is \(main) at another address", &step)
-        aliases[node.target] = Alias(node: main, addresses: node.addresses, pinnedStage: node.pinnedStage)
+        roster.addAlias(node.target, Alias(node: main, addresses: node.addresses, pinnedStage: node.pinnedStage))
         if isNew {
             step.log(
                 .info, "a worker has another address",
@@ -43,48 +31,46 @@ extension CoordinatorMachine {
 
     /// A process has connected: those that met it before are its aliases.
     mutating func gatherAliases(of id: NodeID, _ step: inout Step) {
-        guard let incarnation = nodes[id]?.incarnation else { return }
+        guard let incarnation = roster[id]?.incarnation else { return }
         // What is being dialled is told by how the dial ends.
-        let met = nodes.values.filter { $0.id != id && $0.met == incarnation && $0.control == nil && !$0.isDialing }
+        let met = roster.all.filter { $0.id != id && $0.dial.met == incarnation && $0.control == nil && !$0.dial.isUnderWay }
         for node in met.sorted(by: { $0.id < $1.id }) { becomeAlias(node.id, of: id, &step) }
     }
 
     /// The node is lost: whoever answers at its other addresses now may be somebody else.
     mutating func releaseAliases(of id: NodeID, _ now: Instant) {
-        guard !aliases.isEmpty else { return }
-        for (target, alias) in aliases.filter({ $0.value.node == id }).sorted(by: { $0.key < $1.key }) {
-            aliases[target] = nil
-            guard nodes[target] == nil else { continue }
-            var node = makeNode(target, alias.addresses, now + configuration.redialFirst + Self.aliasDelay)
-            node.pinnedStage = alias.pinnedStage
-            node.met = nodes[id]?.incarnation
+        guard !roster.aliases.isEmpty else { return }
+        for (target, alias) in roster.aliases.filter({ $0.value.node == id }).sorted(by: { $0.key < $1.key }) {
+            roster.removeAlias(target)
+            guard roster[target] == nil else { continue }
+            var node = makeNode(
+                target, alias.addresses, pinnedStage: alias.pinnedStage,
+                dialledAt: now + configuration.redialFirst + Self.aliasDelay)
+            node.dial.met = roster[id]?.incarnation
             node.aliasOf = id
             node.cause = "\(id), whose other address it was, is lost"
-            nodeOfTarget[target] = target
-            nodes[target] = node
-            rearm(target)
+            roster.add(node)
         }
     }
 
     /// Aliases that nobody lists any more end; a node that only an alias is still listed for goes on as that.
     mutating func reviewAliases(_ step: inout Step) {
-        for (target, alias) in aliases.sorted(by: { $0.key < $1.key }) {
-            guard listedTargets.contains(target) else {
-                if registrations[target] == nil { aliases[target] = nil }
+        for (target, alias) in roster.aliases.sorted(by: { $0.key < $1.key }) {
+            guard roster.listed.contains(target) else {
+                if roster.registrations[target] == nil { roster.removeAlias(target) }
                 continue
             }
-            guard let node = nodes[alias.node], !listedTargets.contains(node.target), !isRegistered(target: node.target) else {
+            guard let node = roster[alias.node], !roster.listed.contains(node.target), !isRegistered(target: node.target) else {
                 continue
             }
-            aliases[target] = nil
-            nodeOfTarget[node.target] = nil
+            roster.removeAlias(target)
+            roster.unlist(node.id)
             guard node.id != node.target else {
                 rename(node, by: target, alias, &step)
                 continue
             }
-            nodeOfTarget[target] = node.id
-            nodes[node.id]?.target = target
-            nodes[node.id]?.addresses = alias.addresses
+            roster.relist(node.id, as: target)
+            roster[node.id]?.addresses = alias.addresses
             listAgain(node.id, &step)
         }
     }
@@ -98,13 +84,10 @@ extension CoordinatorMachine {
         step.log(.info, "a worker is renamed", ["node": target.description, "was": old.id.description])
         lose(old.id, why, as: .departure, &step)
         remove(old.id, because: why, &step)
-        guard nodes[target] == nil else { return }
-        var node = makeNode(target, alias.addresses, step.now)
-        node.pinnedStage = alias.pinnedStage
+        guard roster[target] == nil else { return }
+        var node = makeNode(target, alias.addresses, pinnedStage: alias.pinnedStage, dialledAt: step.now)
         node.cause = "it was called \(old.id)"
-        nodeOfTarget[target] = target
-        nodes[target] = node
-        rearm(target)
+        roster.add(node)
     }
 
     /// Why a worker cannot have the name that it says; `nil` where it can.
@@ -114,7 +97,7 @@ extension CoordinatorMachine {
         if name.description == Self.ownLinkName {
             return "the name \"\(name)\" is the coordinator's; give the worker another --name"
         }
-        guard name != dialled, nodes[name] == nil, nodeOfTarget[name] != nil || aliases[name] != nil else { return nil }
+        guard name != dialled, roster[name] == nil, roster.node(at: name) != nil || roster.aliases[name] != nil else { return nil }
         return "the name \"\(name)\" is listed for another worker; give each worker a --name of its own"
     }
 
@@ -122,7 +105,7 @@ extension CoordinatorMachine {
     static let ownLinkName = "coordinator"
 
     func aliasAddresses() -> [NodeID: [String]] {
-        Dictionary(grouping: aliases.sorted { $0.key < $1.key }.map(\.value), by: \.node).mapValues {
+        Dictionary(grouping: roster.aliases.sorted { $0.key < $1.key }.map(\.value), by: \.node).mapValues {
             $0.compactMap(\.addresses.first)
         }
     }

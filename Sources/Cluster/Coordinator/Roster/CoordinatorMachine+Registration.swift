@@ -18,19 +18,6 @@ extension CoordinatorMachine {
     /// It is dialled less and less often, down to this: each dial goes to up to sixteen addresses of its choice.
     static let unansweredPause: Duration = .seconds(5)
 
-    struct Registration: Sendable {
-        /// On which it registered; `nil` once that has closed.
-        var connection: ConnectionID?
-        var incarnation: IncarnationID
-        /// Where it said that it can be reached.
-        var addresses: [String]
-        /// The host that registered it.
-        var source: String
-        var registeredAt: Instant
-        /// When it was last known to be there, once its connection has closed.
-        var goneSince: Instant = .zero
-    }
-
     mutating func registered(
         _ connection: ConnectionID, _ register: Register, _ incarnation: IncarnationID, from source: String, _ step: inout Step
     ) {
@@ -38,13 +25,13 @@ extension CoordinatorMachine {
             return refuse(connection, .invalidArgument, "a registration names the worker and where it can be reached", &step)
         }
         let name = NodeID(register.name)
-        if let known = registrationOfConnection[connection], known != name {
+        if let known = roster.registrations.name(on: connection), known != name {
             return refuse(
                 connection, .failedPrecondition, "a connection registers one worker, and this one has registered \(known)", &step)
         }
         if let problem = objection(to: name, of: name) { return refuse(connection, .invalidArgument, problem, &step) }
-        if let node = nodes[name], node.control != nil, node.incarnation != incarnation {
-            guard step.now - node.lastHeard >= configuration.suspectAfter else {
+        if let node = roster[name], node.control != nil, node.incarnation != incarnation {
+            guard step.now - (node.session?.lastHeard ?? .zero) >= configuration.suspectAfter else {
                 let message =
                     "another worker bears the name \"\(name)\" (at \(node.addresses.first ?? "?")) and answers; "
                     + "give each worker a --name of its own"
@@ -53,41 +40,37 @@ extension CoordinatorMachine {
             }
             lose(name, "it was silent, and another process registered under its name", as: .silence, &step)
         }
-        let isKnown = registrations[name] != nil || nodes[name] != nil
+        let isKnown = roster.registrations[name] != nil || roster[name] != nil
         if !isKnown, let problem = makeRoomForRegistration(from: source, &step) {
             return refuse(connection, .resourceExhausted, problem, &step)
         }
-        if let old = registrations[name]?.connection, old != connection {
-            registrationOfConnection[old] = nil
+        let registration = Registration(
+            connection: connection, incarnation: incarnation, addresses: register.addresses, source: source, registeredAt: step.now)
+        if let old = roster.registrations.register(name, registration) {
             step.emit(.close(old, "\(name) registered once more"))
         }
-        registrations[name] = Registration(
-            connection: connection, incarnation: incarnation, addresses: register.addresses, source: source, registeredAt: step.now)
-        registrationOfConnection[connection] = name
-        wakeForRegistrations(at: step.now + Self.unansweredRetention)
+        roster.registrations.wake(at: step.now + Self.unansweredRetention)
         step.emit(.send(connection, .registered(Registered(name: name.description))))
         // It may be here already under the name that the topology gives it.
-        guard !nodes.values.contains(where: { $0.control != nil && $0.incarnation == incarnation }) else { return }
-        aliases[name] = nil
+        guard !roster.all.contains(where: { $0.control != nil && $0.incarnation == incarnation }) else { return }
+        roster.removeAlias(name)
         step.log(
             .info, "worker has registered",
             ["node": name.description, "addresses": register.addresses.joined(separator: ",")])
-        guard let node = nodes[name] else {
-            nodeOfTarget[name] = name
-            nodes[name] = makeNode(name, register.addresses, step.now)
-            return rearm(name)
+        guard let node = roster[name] else {
+            return roster.add(makeNode(name, register.addresses, dialledAt: step.now))
         }
         // Known, and back: at once, and where it says first.
         let addresses = mergedAddresses(register.addresses, node.addresses)
-        nodes[name]?.addresses = addresses
-        nodes[name]?.backoff = configuration.redialFirst
-        if !node.isDialing { nodes[name]?.redialAt = step.now }
-        rearm(name)
+        roster[name]?.addresses = addresses
+        roster[name]?.dial.backoff = configuration.redialFirst
+        if !node.dial.isUnderWay { roster[name]?.dial.redialAt = step.now }
+        roster.rearm(name)
     }
 
     /// Where a worker of the topology is tried: where it says itself first, if it has registered.
     func allAddresses(of id: NodeID, listed: [String]) -> [String] {
-        guard let registration = registrations[id], registration.connection != nil else { return listed }
+        guard let registration = roster.registrations[id], registration.connection != nil else { return listed }
         return mergedAddresses(registration.addresses, listed)
     }
 
@@ -97,18 +80,18 @@ extension CoordinatorMachine {
 
     /// Why there is no room for one more from that host, after the one that has been gone longest has been forgotten where that helps.
     private mutating func makeRoomForRegistration(from source: String, _ step: inout Step) -> String? {
-        let share = registrations.count { $0.value.source == source && isAway($0.key) }
+        let share = roster.registrations.all.count { $0.value.source == source && isAway($0.key) }
         if share >= Self.registrationShare, !forgetLongestGone(from: source, &step) {
             return "\(Self.registrationShare) workers that \(source) has registered have not answered yet, which is the limit"
         }
-        if registrations.count >= Self.registrationLimit, !forgetLongestGone(from: nil, &step) {
+        if roster.registrations.count >= Self.registrationLimit, !forgetLongestGone(from: nil, &step) {
             return "\(Self.registrationLimit) workers are registered, which is the limit"
         }
         return nil
     }
 
     private mutating func forgetLongestGone(from source: String?, _ step: inout Step) -> Bool {
-        let gone = registrations.filter {
+        let gone = roster.registrations.all.filter {
             $0.value.connection == nil && (source == nil || $0.value.source == source) && isAway($0.key)
         }
         guard let oldest = gone.min(by: { ($0.value.goneSince, $0.key) < ($1.value.goneSince, $1.key) })?.key else { return false }
@@ -117,62 +100,58 @@ extension CoordinatorMachine {
     }
 
     /// Whether nobody is connected under the registered name.
-    private func isAway(_ name: NodeID) -> Bool { aliases[name] == nil && nodes[nodeOfTarget[name] ?? name]?.control == nil }
+    private func isAway(_ name: NodeID) -> Bool {
+        roster.aliases[name] == nil && roster[roster.node(at: name) ?? name]?.control == nil
+    }
 
     /// Whether the worker was never reached where it said that it is: with its registration, nothing is left of it.
     private func hasNeverAnswered(_ name: NodeID) -> Bool {
-        nodes[nodeOfTarget[name] ?? name].map(isUnansweredRegistration) ?? false
+        roster[roster.node(at: name) ?? name].map(isUnansweredRegistration) ?? false
     }
 
-    func isUnansweredRegistration(_ node: Node) -> Bool { node.incarnation == nil && !listedTargets.contains(node.target) }
+    func isUnansweredRegistration(_ node: Node) -> Bool { node.incarnation == nil && !roster.listed.contains(node.target) }
 
     /// Answers whether the connection was one of a registration.
     mutating func registrationClosed(_ connection: ConnectionID, _ step: inout Step) -> Bool {
-        guard let name = registrationOfConnection.removeValue(forKey: connection) else { return false }
-        registrations[name]?.connection = nil
-        registrations[name]?.goneSince = step.now
-        if hasNeverAnswered(name) || nodes[nodeOfTarget[name] ?? name] == nil {
+        guard let name = roster.registrations.connectionClosed(connection, step.now) else { return false }
+        if hasNeverAnswered(name) || roster[roster.node(at: name) ?? name] == nil {
             forgetRegistration(name, &step)
         } else {
-            wakeForRegistrations(at: step.now + Self.registrationRetention)
+            roster.registrations.wake(at: step.now + Self.registrationRetention)
         }
         return true
     }
 
-    private mutating func wakeForRegistrations(at due: Instant) { registrationWakeAt = min(registrationWakeAt ?? due, due) }
-
     mutating func watchRegistrations(_ step: inout Step) {
-        guard let wake = registrationWakeAt, wake <= step.now else { return }
-        registrationWakeAt = nil
-        for (name, registration) in registrations.sorted(by: { $0.key < $1.key }) {
+        guard roster.registrations.takeWake(step.now) else { return }
+        for (name, registration) in roster.registrations.all.sorted(by: { $0.key < $1.key }) {
             if let connection = registration.connection {
                 guard hasNeverAnswered(name) else { continue }
                 let due = registration.registeredAt + Self.unansweredRetention
                 guard due <= step.now else {
-                    wakeForRegistrations(at: due)
+                    roster.registrations.wake(at: due)
                     continue
                 }
-                let why = nodes[nodeOfTarget[name] ?? name]?.cause ?? "nobody answers"
-                registrationOfConnection[connection] = nil
+                let why = roster[roster.node(at: name) ?? name]?.cause ?? "nobody answers"
                 refuse(connection, .unavailable, "\(name) was not reached at the addresses that it gave: \(why)", &step)
                 forgetRegistration(name, &step)
                 continue
             }
             if !isAway(name) {
-                registrations[name]?.goneSince = step.now
+                roster.registrations.isThere(name, step.now)
             } else if registration.goneSince + Self.registrationRetention <= step.now {
                 forgetRegistration(name, &step)
                 continue
             }
-            wakeForRegistrations(at: (registrations[name]?.goneSince ?? step.now) + Self.registrationRetention)
+            roster.registrations.wake(at: (roster.registrations[name]?.goneSince ?? step.now) + Self.registrationRetention)
         }
     }
 
     private mutating func forgetRegistration(_ name: NodeID, _ step: inout Step) {
-        registrations[name] = nil
-        if !listedTargets.contains(name) { aliases[name] = nil }
-        let id = nodeOfTarget[name] ?? name
-        guard let node = nodes[id], node.control == nil, !listedTargets.contains(node.target) else { return }
+        roster.registrations.forget(name)
+        if !roster.listed.contains(name) { roster.removeAlias(name) }
+        let id = roster.node(at: name) ?? name
+        guard let node = roster[id], node.control == nil, !roster.listed.contains(node.target) else { return }
         forget(id, &step)
     }
 
@@ -184,17 +163,17 @@ extension CoordinatorMachine {
 
     /// Whether a target that the topology does not list (any more) stays because its worker has registered.
     func isRegistered(target: NodeID) -> Bool {
-        guard let id = nodeOfTarget[target] else { return false }
-        if registrations[id] != nil || registrations[target] != nil { return true }
-        guard let incarnation = nodes[id]?.incarnation, nodes[id]?.control != nil else { return false }
-        return registrations.values.contains { $0.connection != nil && $0.incarnation == incarnation }
+        guard let id = roster.node(at: target) else { return false }
+        if roster.registrations[id] != nil || roster.registrations[target] != nil { return true }
+        guard let incarnation = roster[id]?.incarnation, roster[id]?.control != nil else { return false }
+        return roster.registrations.all.values.contains { $0.connection != nil && $0.incarnation == incarnation }
     }
 
     /// A listed worker has answered under a name that a registration, or a worker that is leaving the topology, stands for too, and nobody
     /// answers there: the listed one takes the name. One that has only registered takes nothing from anybody.
     mutating func absorb(_ other: Node, by dialled: NodeID, _ step: inout Step) -> Bool {
-        guard other.control == nil, !listedTargets.contains(other.target), let target = nodes[dialled]?.target,
-            listedTargets.contains(target)
+        guard other.control == nil, !roster.listed.contains(other.target), let target = roster[dialled]?.target,
+            roster.listed.contains(target)
         else { return false }
         forget(other.id, &step)
         return true
@@ -202,15 +181,15 @@ extension CoordinatorMachine {
 
     /// The name of the worker at a target, `nil` while nobody answers there, or only as another target.
     public func answeringNode(target: NodeID) -> NodeID? {
-        guard let id = nodeOfTarget[target], nodes[id]?.control != nil else { return nil }
+        guard let id = roster.node(at: target), roster[id]?.control != nil else { return nil }
         return id
     }
 
     /// The control connection of a node, `nil` while it has none.
-    public func controlConnection(of node: NodeID) -> ConnectionID? { nodes[node]?.control }
+    public func controlConnection(of node: NodeID) -> ConnectionID? { roster[node]?.control }
 
     /// Of the node whose control connection it is, whatever the node is called by now.
     public func dataConnection(beside control: ConnectionID) -> ConnectionID? {
-        nodeOfConnection[control].flatMap { nodes[$0]?.data }
+        roster.node(on: control).flatMap { roster[$0]?.data }
     }
 }
