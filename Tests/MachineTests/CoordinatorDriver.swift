@@ -57,9 +57,16 @@ struct CoordinatorDriver {
         for directive in machine.step(event, now: now) {
             if case .log(let line) = directive { logs.append(line) } else { out.append(directive) }
         }
+        if keepsFew, let broken = machine.brokenInvariant { Issue.record("after \(event): \(broken)") }
         if let order = out.orders.last { lastOrder = order }
         if let order = out.standbyOrders.last { lastStandbyOrder = order }
         return out
+    }
+
+    /// The invariants are looked at after each step, in O(everything that is kept): not where thousands are.
+    private var keepsFew: Bool {
+        let sizes = machine.tableSizes
+        return sizes.nodes + sizes.watches + sizes.registrations + machine.requestCount + machine.flightCount <= 200
     }
 
     /// Lets time pass in the steps that the machine asks for; everybody who is connected and not `silent` beats.
