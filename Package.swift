@@ -85,16 +85,16 @@ let package = Package(
     ],
     targets: [
         // C: system libraries, generated code, and the shim over libtorch.
-        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-        .systemLibrary(name: "CChecksum", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
-        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/C/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CChecksum", path: "Sources/C/CChecksum", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+        .systemLibrary(name: "CCrypto", path: "Sources/C/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         // The kernel's interfaces that Swift's Glibc module leaves out (epoll, eventfd, signalfd): headers only.
-        .systemLibrary(name: "CLinux"),
-        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("spng")]),
-        .target(name: "CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .systemLibrary(name: "CLinux", path: "Sources/C/CLinux"),
+        .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CImages", path: "Sources/C/CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("spng")]),
+        .target(name: "CWire", path: "Sources/C/CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(
-            name: "CTorch",
+            name: "CTorch", path: "Sources/C/CTorch",
             cxxSettings: [
                 .unsafeFlags([
                     "-isystem", "\(libtorch)/include",

@@ -73,7 +73,7 @@ struct RuleTests {
         Case("too long", LayoutRules.length, "Sources/Wire/A.swift", String(repeating: "\n", count: 401), [401]),
         Case("a long script", LayoutRules.length, "scripts/setup", String(repeating: "\n", count: 500), [401]),
         Case("just short enough", LayoutRules.length, "Sources/Wire/A.swift", String(repeating: "\n", count: 400), []),
-        Case("a named exception", LayoutRules.length, "Sources/CTorch/CTorch.cpp", String(repeating: "\n", count: 900), []),
+        Case("a named exception", LayoutRules.length, "Sources/C/CTorch/CTorch.cpp", String(repeating: "\n", count: 900), []),
         Case("a document may be long", LayoutRules.length, "docs/planning.md", String(repeating: "\n", count: 900), []),
     ]
 
@@ -86,13 +86,17 @@ struct RuleTests {
     func targets() {
         let manifest = """
             pure("Tensors"), tests(
-                "WireTests", []), .systemLibrary(name: "CZstd"), .target(
+                "WireTests", []), .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"), .target(
                 name: "AMP4ECClient", path: "Sources/Client"), .product(name: "Yams", package: "Yams")
             """
-        let folders = ["Sources", "Sources/Tensors", "Tests/WireTests", "Sources/CZstd", "Sources/Client", "Sources/CZstd/include"]
+        let folders = [
+            "Sources", "Sources/Tensors", "Tests/WireTests", "Sources/C", "Sources/C/CZstd", "Sources/Client",
+            "Sources/C/CZstd/include",
+        ]
         #expect(LayoutRules.targets(manifest: manifest, folders: folders) == [])
-        let dead = LayoutRules.targets(manifest: manifest, folders: folders + ["Sources/Yams", "Tests/LostTests"])
-        #expect(dead.map(\.path) == ["Sources/Yams", "Tests/LostTests"])
+        let dead = LayoutRules.targets(
+            manifest: manifest, folders: folders + ["Sources/C/CLost", "Sources/Yams", "Tests/LostTests"])
+        #expect(dead.map(\.path) == ["Sources/C/CLost", "Sources/Yams", "Tests/LostTests"])
     }
 
     @Test(

@@ -1,6 +1,6 @@
 """What a model returns, as named tensors: keys of dictionaries and fields of named tuples are names.
 
-A None is left out. The names are those that the coordinator finds in the archive by itself (Sources/CTorch/OutputStructure.h).
+A None is left out. The names are those that the coordinator finds in the archive by itself (Sources/C/CTorch/OutputStructure.h).
 """
 
 import collections.abc
