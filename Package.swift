@@ -106,7 +106,7 @@ let package = Package(
         // Pure: no sockets, no clock, no libtorch.
         pure("Tensors"),
         pure("Planning"),
-        pure("Wire", ["CWire", "CZstd", "CChecksum", "Tensors"]),
+        pure("Wire", ["CWire", "CZstd", "CChecksum", "Tensors", collections]),
         pure("Cluster", ["Planning", "Wire", "Tensors", collections]),
         pure("TestKit", ["Cluster", "Planning", "Wire", "Tensors", collections]),
 

@@ -1,3 +1,5 @@
+internal import DequeModule
+
 /// Decides which frame one connection sends next.
 ///
 /// Small messages (payload up to ``WireLimits/smallPayloadByteCount``) go first, in order; large ones are cut into frames of at most
@@ -62,9 +64,9 @@ public struct FrameScheduler: Sendable {
 
     private let interleaving: Int
     private let maximumOpenByteCount: Int
-    private var aborts = Fifo<Frame>()
-    private var small = Fifo<Outgoing>()
-    private var waiting = Fifo<Outgoing>()
+    private var aborts = Deque<Frame>()
+    private var small = Deque<Outgoing>()
+    private var waiting = Deque<Outgoing>()
     private var active: [Outgoing] = []
     private var turn = 0
     private var smallInARow = 0
@@ -132,7 +134,7 @@ public struct FrameScheduler: Sendable {
 
     /// Takes a message back.
     public mutating func cancel(_ tag: Tag) -> Cancellation {
-        if let message = small.remove(where: { $0.tag == tag }) ?? waiting.remove(where: { $0.tag == tag }) {
+        if let message = Self.take(tag, from: &small) ?? Self.take(tag, from: &waiting) {
             queuedByteCount -= message.remainingByteCount
             return .removed
         }
@@ -146,6 +148,11 @@ public struct FrameScheduler: Sendable {
             kind: message.kind, flags: .abort, stream: message.stream, totalPayloadByteCount: message.totalByteCount)
         aborts.append(Frame(tag: tag, header: header, metadata: [], payloadRange: 0..<0, isLast: true))
         return .aborting
+    }
+
+    /// O(n); no more than ``WireLimits/queuedMessages`` wait.
+    private static func take(_ tag: Tag, from queue: inout Deque<Outgoing>) -> Outgoing? {
+        queue.firstIndex { $0.tag == tag }.map { queue.remove(at: $0) }
     }
 
     /// Lets waiting messages take part while there is room for them at the receiver.

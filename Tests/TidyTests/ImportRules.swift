@@ -15,7 +15,7 @@ enum ImportRules {
     static let allowed: [String: Set<String>] = [
         "Tensors": [],
         "Planning": mathematics,
-        "Wire": mathematics.union(["CWire", "CZstd", "CChecksum", "Tensors"]),
+        "Wire": collections.union(mathematics).union(["CWire", "CZstd", "CChecksum", "Tensors"]),
         "Cluster": collections.union(mathematics).union(["Planning", "Wire", "Tensors"]),
         "TestKit": collections.union(mathematics).union(["Cluster", "Planning", "Wire", "Tensors"]),
 
