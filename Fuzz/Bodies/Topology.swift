@@ -48,7 +48,8 @@ extension FuzzBody {
             expect(WorkerName.problem(withWorker: worker.name) == nil, "no worker can be called \"\(worker.name)\"")
             expect(worker.memoryBytes.map { $0 > 0 } ?? true, "\(worker.name) has \(worker.memoryBytes ?? 0) bytes")
             expect(worker.cpus.map { $0 > 0 && $0.isFinite } ?? true, "\(worker.name) has \(worker.cpus ?? 0) cores")
-            for address in worker.candidateAddresses { expect(!address.description.isEmpty, "an address is empty") }
+            let addresses = [HostPort(host: worker.host, port: worker.port)] + worker.publishedAddresses + worker.fixedAddresses
+            for address in addresses { expect(!address.description.isEmpty, "an address is empty") }
         }
 
         /// Every option is one that there is, and becomes arguments.

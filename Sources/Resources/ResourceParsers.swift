@@ -84,14 +84,6 @@ public enum ResourceParsers {
         return fields.count >= 2 ? fields[1] : nil
     }
 
-    /// User and system ticks of `/proc/self/stat`. The program's name, in brackets, may hold blanks and brackets.
-    public static func processTicks(stat: String) -> UInt64? {
-        guard let bracket = stat.utf8.lastIndex(of: UInt8(ascii: ")")) else { return nil }
-        let fields = numbers(stat[stat.utf8.index(after: bracket)...])
-        guard fields.count > 12, let user = fields[11], let system = fields[12] else { return nil }
-        return user.adding(system)
-    }
-
     /// Totals of `/proc/self/net/dev`; nil where no interface is listed.
     public static func network(_ text: String) -> NetworkTotals? {
         var totals = NetworkTotals()

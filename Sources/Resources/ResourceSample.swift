@@ -37,12 +37,6 @@ public struct ResourceSample: Sendable, Hashable {
         throttledShare = other.throttledShare
         processCPUCores = other.processCPUCores
     }
-
-    /// Share of our cores that others use, 0…1: our own work is left out. The planner's load.
-    public var loadOfOthers: Double {
-        guard quotaCores > 0 else { return 0 }
-        return min(1, max(0, (cpuUsedCores - processCPUCores) / quotaCores))
-    }
 }
 
 /// Why a probe cannot start.

@@ -65,9 +65,4 @@ public struct WorkerService: Sendable, Hashable {
 
     /// The name that the worker gives itself (`--name`), where the file says it.
     public var declaredNodeName: String? { options["name"] }
-    /// The published port where there is exactly one.
-    public var publishedPort: UInt16? { publishedAddresses.count == 1 ? publishedAddresses[0].port : nil }
-    /// Where to try, in order: the service's own name (each address behind it is a worker), then what the host publishes, then what
-    /// the project itself gives.
-    public var candidateAddresses: [HostPort] { [HostPort(host: host, port: port)] + publishedAddresses + fixedAddresses }
 }

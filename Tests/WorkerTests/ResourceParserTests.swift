@@ -64,13 +64,11 @@ struct ResourceParserTests {
         let most = UInt64.max
         #expect(ResourceParsers.busyTicks(stat: "cpu  \(most) \(most) 3 4\n") == most)
         #expect(ResourceParsers.meminfo("MemTotal", in: "MemTotal: \(most) kB\n") == most)
-        let fields = [String](repeating: "0", count: 11) + ["\(most)", "\(most)", "0"]
-        #expect(ResourceParsers.processTicks(stat: "1 (x) " + fields.joined(separator: " ")) == most)
         let line = ": \(most) 0 0 0 0 0 0 0 \(most) 0\n"
         #expect(ResourceParsers.network("eth0" + line + "eth1" + line)?.receivedBytes == most)
     }
 
-    @Test("meminfo, statm, stat")
+    @Test("meminfo, statm")
     func process() {
         let meminfo = "MemTotal:       24689680 kB\nMemFree:        100 kB\nMemAvailable:   20000000 kB\n"
         #expect(ResourceParsers.meminfo("MemTotal", in: meminfo) == 24_689_680 << 10)
@@ -78,9 +76,6 @@ struct ResourceParserTests {
         #expect(ResourceParsers.meminfo("Swap", in: meminfo) == nil)
         #expect(ResourceParsers.residentPages(statm: "90000 25123 3000 10 0 5000 0\n") == 25123)
         #expect(ResourceParsers.residentPages(statm: "1\n") == nil)
-        let stat = "42 (odd) name) (x) S 1 42 42 0 -1 4194560 9000 0 0 0 321 45 0 0 20 0 4 0 100 1 1\n"
-        #expect(ResourceParsers.processTicks(stat: stat) == 366)
-        #expect(ResourceParsers.processTicks(stat: "42 (x) S 1\n") == nil)
     }
 
     static let header =
