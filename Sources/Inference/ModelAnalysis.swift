@@ -15,8 +15,8 @@ public struct ModelAnalysis: Sendable, Hashable, Codable {
         copy.layers = zip(layers, milliseconds).map { layer, milliseconds in
             LayerInfo(
                 index: layer.index, name: layer.name, operator: layer.operator, parameterCount: layer.parameterCount,
-                parameterBytes: layer.parameterBytes, outputBytes: layer.outputBytes, kernel: layer.kernel, macs: layer.macs,
-                milliseconds: milliseconds)
+                parameterBytes: layer.parameterBytes, outputElements: layer.outputElements, outputBytes: layer.outputBytes,
+                kernel: layer.kernel, macs: layer.macs, milliseconds: milliseconds)
         }
         return copy
     }
@@ -43,7 +43,8 @@ public struct LayerInfo: Sendable, Hashable, Codable {
     public let `operator`: String
     public let parameterCount: Int
     public let parameterBytes: Int
-    /// Bytes of its outputs at the example inputs.
+    /// Elements of its outputs at the example inputs, whatever their type, and their bytes.
+    public let outputElements: Int
     public let outputBytes: Int
     public let kernel: KernelInfo?
     /// Multiply-accumulate operations at the example inputs; `nil` where the operator has none or they are not known.
@@ -53,14 +54,15 @@ public struct LayerInfo: Sendable, Hashable, Codable {
     public let milliseconds: Double
 
     public init(
-        index: Int, name: String, operator: String, parameterCount: Int, parameterBytes: Int, outputBytes: Int, kernel: KernelInfo?,
-        macs: Int?, milliseconds: Double
+        index: Int, name: String, operator: String, parameterCount: Int, parameterBytes: Int, outputElements: Int, outputBytes: Int,
+        kernel: KernelInfo?, macs: Int?, milliseconds: Double
     ) {
         self.index = index
         self.name = name
         self.operator = `operator`
         self.parameterCount = parameterCount
         self.parameterBytes = parameterBytes
+        self.outputElements = outputElements
         self.outputBytes = outputBytes
         self.kernel = kernel
         self.macs = macs

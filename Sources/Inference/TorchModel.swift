@@ -181,7 +181,7 @@ public final class TorchModel: @unchecked Sendable {
         return LayerInfo(
             index: index, name: scope.isEmpty ? "\(name).\(index)" : scope, operator: name,
             parameterCount: Int(layer.parameter_count), parameterBytes: Int(layer.parameter_bytes),
-            outputBytes: Int(layer.output_bytes),
+            outputElements: Int(layer.output_elements), outputBytes: Int(layer.output_bytes),
             kernel: kind.map {
                 KernelInfo(
                     kind: $0, height: Int(layer.kernel_height), width: Int(layer.kernel_width), channelsIn: Int(layer.channels_in),

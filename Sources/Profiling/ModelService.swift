@@ -346,7 +346,7 @@ extension Layer {
             }
         self.init(
             name: info.name, operatorName: info.operator, operation: operation, parameterCount: info.parameterCount,
-            parameterBytes: ByteCount(info.parameterBytes), outputElements: info.outputBytes / 4,
+            parameterBytes: ByteCount(info.parameterBytes), outputElements: info.outputElements,
             outputBytes: ByteCount(info.outputBytes),
             milliseconds: info.milliseconds)
     }

@@ -10,7 +10,7 @@ internal import Wire
 /// the model is cut.
 public struct SavedProfile: Sendable, Hashable {
     /// Counts up when a field changes its meaning. A file of another format is measured and written again.
-    public static let format = 3
+    public static let format = 4
     /// Ranges timed as partitions: far above what plans over a dozen nodes ask for in months; the oldest give way.
     public static let maximumMeasurements = 1_024
     /// No layer and no partition takes eleven days; sums of such times are still numbers.
@@ -139,7 +139,8 @@ extension SavedProfile {
             }
             let kernel = layer.kernel
             let sizes = [
-                layer.parameterCount, layer.parameterBytes, layer.outputBytes, layer.macs ?? 0, kernel?.height ?? 0,
+                layer.parameterCount, layer.parameterBytes, layer.outputElements, layer.outputBytes, layer.macs ?? 0,
+                kernel?.height ?? 0,
                 kernel?.width ?? 0,
                 kernel?.channelsIn ?? 0, kernel?.channelsOut ?? 0, kernel?.groups ?? 0,
             ]
@@ -195,8 +196,8 @@ extension SavedProfile {
         let untimed = analysis.layers.map { layer in
             LayerInfo(
                 index: layer.index, name: layer.name, operator: layer.operator, parameterCount: layer.parameterCount,
-                parameterBytes: layer.parameterBytes, outputBytes: layer.outputBytes, kernel: layer.kernel, macs: layer.macs,
-                milliseconds: 0)
+                parameterBytes: layer.parameterBytes, outputElements: layer.outputElements, outputBytes: layer.outputBytes,
+                kernel: layer.kernel, macs: layer.macs, milliseconds: 0)
         }
         return untimed == structure.layers && analysis.cuts == structure.cuts && analysis.weightBytes == structure.weightBytes
     }

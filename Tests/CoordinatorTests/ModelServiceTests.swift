@@ -33,6 +33,15 @@ import Wire
         #expect(why.contains("influence"))
     }
 
+    @Test func elementsAreCountedByTheWidthOfTheirType() throws {
+        let layers = try TestModels.service("types").prepare().profile.layers
+        // Three values an item, two items: halves, int64 and flags.
+        for (name, width) in [("aten::mul", 2), ("aten::where", 8), ("aten::bitwise_not", 1)] {
+            let layer = try #require(layers.first { $0.operatorName == name }, "\(layers.map(\.operatorName))")
+            #expect(layer.outputElements == 6 && layer.outputBytes == ByteCount(6 * width), "\(name)")
+        }
+    }
+
     @Test func aPlanPutsEachPartOnANodeAndItsPartsTogetherAreTheModel() throws {
         let service = try TestModels.service("residual")
         _ = try service.prepare()

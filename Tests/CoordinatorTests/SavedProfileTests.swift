@@ -14,7 +14,7 @@ import Testing
     static func layer(_ index: Int, milliseconds: Double = 1.5, outputBytes: Int = 24) -> LayerInfo {
         LayerInfo(
             index: index, name: "layer.\(index)", operator: "aten::linear", parameterCount: 12, parameterBytes: 48,
-            outputBytes: outputBytes,
+            outputElements: 6, outputBytes: outputBytes,
             kernel: .init(kind: .linear, height: 1, width: 1, channelsIn: 3, channelsOut: 4, groups: 1), macs: 12,
             milliseconds: milliseconds)
     }
@@ -87,7 +87,7 @@ import Testing
         Broken("another object", says: "format", bytes: { Array("{}".utf8) }),
         Broken(
             "a format and nothing else", says: "\"key\" is missing", bytes: { Array("{\"format\":\(SavedProfile.format)}".utf8) }),
-        Broken("a later format", says: "format 4", replacing: "\"format\":3", by: "\"format\":4"),
+        Broken("a later format", says: "format 5", replacing: "\"format\":4", by: "\"format\":5"),
         Broken("a number beyond Double", says: "JSON", replacing: "\"milliseconds\":2.25", by: "\"milliseconds\":1e999"),
         Broken("NaN, as some writers put it", says: "cut short", replacing: "\"milliseconds\":2.25", by: "\"milliseconds\":NaN"),
         Broken(

@@ -1339,10 +1339,13 @@ struct amp_torch_model : LayeredGraph {
     }
 
     void observe(int layer, const Environment &environment) {
-        int64_t bytes = 0;
+        int64_t elements = 0, bytes = 0;
         for (Value *output : nodes[layer]->outputs()) {
             const IValue &value = environment.at(output);
-            forEachTensor(value, [&](const at::Tensor &tensor) { bytes += static_cast<int64_t>(tensor.nbytes()); });
+            forEachTensor(value, [&](const at::Tensor &tensor) {
+                elements += tensor.numel();
+                bytes += static_cast<int64_t>(tensor.nbytes());
+            });
             if (value.isTensor()) {
                 const at::Tensor &tensor = value.toTensor();
                 Observation seen{describe(tensor), {}};
@@ -1351,6 +1354,7 @@ struct amp_torch_model : LayeredGraph {
                 observations[output] = std::move(seen);
             }
         }
+        layers[layer].output_elements = elements;
         layers[layer].output_bytes = bytes;
         layers[layer].macs = countMacs(nodes[layer]);
     }

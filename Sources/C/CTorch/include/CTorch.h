@@ -129,6 +129,7 @@ typedef struct amp_torch_layer {
     const char *scope;
     int64_t parameter_count;
     int64_t parameter_bytes;
+    int64_t output_elements;
     int64_t output_bytes;
     /// Multiply-accumulate operations of one run, 0 where the operator has none or they are not known.
     int64_t macs;
