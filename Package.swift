@@ -104,6 +104,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
 
         // Pure: no sockets, no clock, no libtorch.
+        pure("Base"),
         pure("Tensors"),
         pure("Planning"),
         pure("Wire", ["CWire", "CZstd", "CChecksum", "Tensors", collections]),
@@ -113,10 +114,10 @@ let package = Package(
         // Edges.
         pure("Transport", ["Wire", "Tensors", "CLinux", collections]),
         .target(
-            name: "Inference", dependencies: ["CTorch", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
+            name: "Inference", dependencies: ["CTorch", "Base", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
         pure("Shell", ["Cluster", "Planning", "Transport", "Wire", "Tensors", arguments, logging]),
         pure("Topology", ["Shell", yams]),
-        pure("Arrays", ["Tensors", "CZlib"]),
+        pure("Arrays", ["Base", "Tensors", "CZlib"]),
         pure("Digest", ["CCrypto"]),
         pure("Resources"),
         // What runs a machine on a loop, in the coordinator, the workers and the client.
@@ -185,6 +186,7 @@ let package = Package(
             swiftSettings: swift),
 
         tests("CorpusTests", ["FuzzBodies"]),
+        tests("BaseTests", ["Base"]),
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Shell", "Transport", "Wire", arguments, logging]),
         tests("TopologyTests", ["Topology", "Shell"]),

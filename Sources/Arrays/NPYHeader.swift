@@ -1,3 +1,4 @@
+internal import Base
 internal import Tensors
 
 /// The header of a `.npy` array: a magic, a version, and a Python dictionary with the keys `descr`, `fortran_order` and `shape`.

@@ -1,9 +1,12 @@
+internal import Base
 public import Tensors
 
 /// numpy's `.npz` files: a zip archive of named arrays.
 public enum NPZ {
     /// The sum of all arrays of one file when nothing else is said: one tensor's largest size.
     public static let defaultLimit = Tensor.maximumByteCount
+    /// More than any model has inputs.
+    private static let maximumArrayCount = 4_096
 
     /// Reads a file that `numpy.savez` or `numpy.savez_compressed` wrote, the arrays in the file's order.
     /// - Parameter limit: bytes of all arrays together, uncompressed; checked before memory is taken.
@@ -19,13 +22,35 @@ public enum NPZ {
         try contents(of: storage, name: file, wanting: wanted, limit: limit).arrays
     }
 
+    private static func refusal(_ error: ZipError, _ file: String) -> ArrayError {
+        func damaged(_ problem: String, entry: String? = nil, _ code: ArrayError.Code = .malformed) -> ArrayError {
+            ArrayError(
+                code, file: file, field: entry, problem: problem, fix: "copy the file again, or write it again with numpy.savez")
+        }
+        return switch error {
+        case .noEnd, .noWideEnd, .directoryOutside: damaged("its zip directory is missing or cut short")
+        case .spread: damaged("the archive is spread over several files", .unsupported)
+        case .tooManyEntries(let count, let limit):
+            ArrayError(
+                .tooLarge, file: file, problem: "its \(count) arrays are over the limit of \(limit)", fix: "save fewer arrays")
+        case .crowded(let entries, let count): damaged("its zip directory has \(count) bytes for \(entries) entries")
+        case .badEntry(let number): damaged("entry \(number) of its zip directory is damaged")
+        case .outside(let entry, _, _), .misplaced(let entry): damaged("its data lies outside the file", entry: entry)
+        case .otherLength: damaged("its zip directory has another length than it says")
+        case .overlap: damaged("entries overlap")
+        }
+    }
+
     /// - Returns: what was read, and the names of the entries that were not.
     static func contents(
         of storage: TensorStorage, name file: String, wanting wanted: Set<String>?, limit: Int
     ) throws(ArrayError) -> (arrays: [(name: String, tensor: Tensor)], others: [String]) {
         try withExtendedLifetime(storage) { () throws(ArrayError) in
-            let directory = try ZipDirectory(parsing: storage.bytes) { code, entry, problem, fix in
-                ArrayError(code, file: file, field: entry, problem: problem, fix: fix)
+            let directory: ZipDirectory
+            do throws(ZipError) {
+                directory = try ZipDirectory(parsing: storage.bytes, end: .closing, maximumEntryCount: maximumArrayCount)
+            } catch {
+                throw refusal(error, file)
             }
             var arrays: [(name: String, tensor: Tensor)] = []
             var others: [String] = []
@@ -53,14 +78,14 @@ public enum NPZ {
                         .malformed, file: file, field: "array \"\(name)\"", problem: "it stands twice", fix: "write each array once"
                     )
                 }
-                guard entry.uncompressedByteCount <= remaining else {
+                guard entry.byteCount <= remaining else {
                     throw ArrayError(
                         .tooLarge, file: file, field: "array \"\(name)\"",
                         problem:
-                            "it declares \(entry.uncompressedByteCount) bytes, and the arrays of one file may have \(limit) together",
+                            "it declares \(entry.byteCount) bytes, and the arrays of one file may have \(limit) together",
                         fix: "split the file")
                 }
-                remaining -= entry.uncompressedByteCount
+                remaining -= entry.byteCount
                 let content = try contents(of: entry, storage, file)
                 // numpy tells arrays by how they begin, and reads those that another tool packed without the suffix.
                 guard hasSuffix || withExtendedLifetime(content, { content.bytes.starts(with: NPYHeader.magic) }) else {
@@ -81,12 +106,16 @@ public enum NPZ {
                 .malformed, file: file, field: "array \"\(entry.arrayName)\"", problem: problem,
                 fix: "copy the file again, or write it again")
         }
-        if let obstacle = entry.obstacle {
-            throw ArrayError(
-                .unsupported, file: file, field: "array \"\(entry.arrayName)\"", problem: obstacle.problem, fix: obstacle.fix)
+        func unsupported(_ problem: String, _ fix: String) -> ArrayError {
+            ArrayError(.unsupported, file: file, field: "array \"\(entry.arrayName)\"", problem: problem, fix: fix)
+        }
+        guard !entry.isEncrypted else { throw unsupported("it is encrypted", "write it without a password") }
+        guard entry.method == 0 || entry.isDeflated else {
+            throw unsupported(
+                "compression method \(entry.method) is neither stored nor deflate", "use numpy.savez_compressed")
         }
         let source = UnsafeRawBufferPointer(rebasing: archive.bytes[entry.data])
-        let count = entry.uncompressedByteCount
+        let count = entry.byteCount
         guard entry.isDeflated ? count / Inflater.maximumRatio <= source.count : count == source.count else {
             throw damaged("\(source.count) bytes in the file cannot hold the declared \(count)")
         }
@@ -122,6 +151,7 @@ public enum NPZ {
 }
 
 extension ZipDirectory.Entry {
+    fileprivate var isDeflated: Bool { method == 8 }
     /// What messages call it.
     fileprivate var arrayName: String { name.hasSuffix(".npy") ? String(name.dropLast(4)) : name }
 }

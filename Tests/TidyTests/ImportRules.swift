@@ -10,9 +10,10 @@ enum ImportRules {
     private static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Synchronization"]
     private static let command: Set<String> = ["ArgumentParser", "Logging", "Shell"]
 
-    /// Each folder of Sources with the modules that it may import. The first five decide and compute: no clock, no
+    /// Each folder of Sources with the modules that it may import. The first six decide and compute: no clock, no
     /// file, no socket is in their reach. FoundationNetworking (an HTTP client) is in nobody's.
     static let allowed: [String: Set<String>] = [
+        "Base": [],
         "Tensors": [],
         "Planning": mathematics,
         "Wire": collections.union(mathematics).union(["CWire", "CZstd", "CChecksum", "Tensors"]),
@@ -21,13 +22,13 @@ enum ImportRules {
 
         "Transport": collections.union(["CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
         "Hosting": ["Cluster", "Planning", "Transport", "Wire", "Tensors"],
-        "Inference": system.union(["CTorch", "Tensors"]),
+        "Inference": system.union(["CTorch", "Base", "Tensors"]),
         "Resources": system,
         // Transport for the thread that logs.
         "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
         "Profiling": system.union(["CLinux", "Arrays", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
         "History": system.union(["GRDB", "Cluster", "Transport", "Wire"]),
-        "Arrays": system.union(["CZlib", "Tensors"]),
+        "Arrays": system.union(["CZlib", "Base", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),
         "Digest": system.union(["CCrypto"]),
         "Topology": system.union(["Shell", "CYaml"]),
