@@ -37,6 +37,12 @@ struct RuleTests {
         Case("one function of numbers", ImportRules.order, "Sources/Wire/A.swift", "internal import func Glibc.pow", []),
         Case("one function that is not of numbers", ImportRules.order, "Sources/Wire/A.swift", "import func Glibc.socket", [1]),
         Case("what the row allows", ImportRules.order, "Sources/Wire/A.swift", "internal import CZstd\npublic import Tensors", []),
+        Case("an import that points up", FloorRules.order, "Sources/Wire/A.swift", "import Tensors\npublic import Cluster", [2]),
+        Case("an import from the same floor", FloorRules.order, "Sources/Cluster/A.swift", "internal import Transport", [1]),
+        Case(
+            "imports from below and from outside", FloorRules.order, "Sources/CLI/A.swift",
+            "import AMP4ECClient\nimport Logging\nimport CTorch", []),
+        Case("a folder without a floor", FloorRules.order, "Sources/Unknown/A.swift", "", [1]),
         Case("a comment about an import", ImportRules.order, "Sources/Wire/A.swift", "// import Foundation", []),
         Case("a test is free", ImportRules.order, "Tests/WireTests/A.swift", "import Foundation", []),
         Case("C in the interface", ImportRules.wrapping, "Sources/Wire/A.swift", "public import CZstd", [1]),
@@ -80,6 +86,16 @@ struct RuleTests {
     @Test("a file", arguments: imports + texts + layouts)
     func file(_ example: Case) {
         #expect(example.rule(SourceFile(example.path, example.text)).map(\.line) == example.lines)
+    }
+
+    @Test("a row that allows an import upwards is found, and a picture that lacks a floor or shows another")
+    func floors() {
+        #expect(FloorRules.upward(["Wire": ["Tensors", "CZstd", "Cluster"], "Base": ["Base"]]).count == 2)
+        let lines = FloorRules.floors.enumerated().map { "  \($0) \($1.name)   \($1.folders.joined(separator: " "))  ← why" }
+        #expect(FloorRules.missing(in: SourceFile("a", lines.joined(separator: "\n"))) == [])
+        #expect(FloorRules.missing(in: SourceFile("a", lines.dropLast().joined(separator: "\n"))) == ["6 programs"])
+        let other = lines.joined(separator: "\n").replacing("Cluster", with: "Bluster")
+        #expect(FloorRules.missing(in: SourceFile("a", other)) == ["3 engine room"])
     }
 
     @Test("a folder without a target is found, whichever way targets are written")

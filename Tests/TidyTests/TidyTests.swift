@@ -17,6 +17,7 @@ struct TidyTests {
 
     static let rules = [
         Rule(name: "modules import only what their row allows", check: ImportRules.order),
+        Rule(name: "imports point down", check: FloorRules.order),
         Rule(name: "C modules are imported internally", check: ImportRules.wrapping),
         Rule(name: "tests use Swift Testing and public interfaces", check: ImportRules.testing),
         Rule(name: "nothing is left unfinished in a comment", check: TextRules.unfinished),
@@ -29,6 +30,14 @@ struct TidyTests {
 
     @Test("each file", arguments: rules)
     func eachFile(_ rule: Rule) { expectNone(tree.violations(of: rule.check)) }
+
+    @Test("the table of imports points down, and the floors in the architecture's picture are these")
+    func floors() throws {
+        #expect(FloorRules.upward(ImportRules.allowed) == [])
+        #expect(Set(FloorRules.floors.flatMap(\.folders)) == Set(ImportRules.allowed.keys))
+        let document = try #require(tree.files.first { $0.path == "docs/ARCHITECTURE.md" })
+        #expect(FloorRules.missing(in: document) == [])
+    }
 
     @Test("the tree that is read is this package's")
     func treeIsRead() {
