@@ -8,7 +8,7 @@ internal import Transport
 internal import Wire
 
 /// One connection of the coordinator, and what is known of its other end.
-final class PeerConnection {
+final class CoordinatorPeer {
     let id: ConnectionID
     let connection: Connection
     /// The worker at the other end.
@@ -44,7 +44,7 @@ extension CoordinatorProcess: ConnectionHandler {
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
         if connection.isAdmitted(insecure: options.insecure, logger) {
-            peers[ConnectionID(connection.id)] = PeerConnection(connection)
+            peers[ConnectionID(connection.id)] = CoordinatorPeer(connection)
         }
         return self
     }
@@ -65,7 +65,7 @@ extension CoordinatorProcess: ConnectionHandler {
             guard let self else { return }
             switch result {
             case .success((let connection, let welcome)):
-                let peer = PeerConnection(connection)
+                let peer = CoordinatorPeer(connection)
                 peer.node = node
                 peers[peer.id] = peer
                 connection.handler = self
@@ -154,7 +154,7 @@ extension CoordinatorProcess: ConnectionHandler {
         step(.connectionClosed(peer.id, cause: "\(reason)"))
     }
 
-    private func greet(_ hello: Hello, _ peer: PeerConnection) {
+    private func greet(_ hello: Hello, _ peer: CoordinatorPeer) {
         switch hello.role {
         case .client: peer.isClient = true
         case .worker where hello.channel == .control: peer.registrant = hello.incarnation
@@ -169,7 +169,7 @@ extension CoordinatorProcess: ConnectionHandler {
                     term: host.machine.term)))
     }
 
-    private func fromWorker(_ message: Message, _ payload: TensorStorage?, _ peer: PeerConnection) {
+    private func fromWorker(_ message: Message, _ payload: TensorStorage?, _ peer: CoordinatorPeer) {
         if peer.connection.lastReceived > peer.reportedLife {
             peer.reportedLife = peer.connection.lastReceived
             step(.heard(peer.id))

@@ -46,7 +46,7 @@ extension CoordinatorProcess {
         if let event = ClusterHistory.Event(line, timeMs: HistoryRecorder.wallClockMs()) { history.record([], [event]) }
     }
 
-    func answerHistory(_ request: StatusRequest, to peer: PeerConnection) {
+    func answerHistory(_ request: StatusRequest, to peer: CoordinatorPeer) {
         guard let range = request.history else { return }
         let (answers, id) = (answers, peer.id)
         let isTaken = history.answer(range) { _ = answers?.post(.history(id, request.id, $0)) }

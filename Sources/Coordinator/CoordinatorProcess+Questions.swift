@@ -26,7 +26,7 @@ extension CoordinatorProcess {
     }
 
     /// Counts a question, or refuses it where the client has its share outstanding.
-    private func take(_ number: UInt64, from peer: PeerConnection) -> Bool {
+    private func take(_ number: UInt64, from peer: CoordinatorPeer) -> Bool {
         if questions.take(from: peer.id) { return true }
         refuseQuestion(
             number, of: peer.connection,
@@ -53,7 +53,7 @@ extension CoordinatorProcess {
         }
     }
 
-    func asked(_ message: Message, by peer: PeerConnection) {
+    func asked(_ message: Message, by peer: CoordinatorPeer) {
         switch message {
         case .statusRequest(let request):
             guard take(request.id, from: peer) else { return }
@@ -139,7 +139,7 @@ extension CoordinatorProcess {
     }
 
     /// It came to us, has said who it is, and nobody waits for anything on it.
-    private func isIdle(_ peer: PeerConnection) -> Bool {
+    private func isIdle(_ peer: CoordinatorPeer) -> Bool {
         guard peer.connection.isServer, peer.connection.isOpen, peer.node == nil else { return false }
         // A worker that has registered is a peer for good; one that has not in all this time is none.
         if peer.registrant != nil { return !peer.hasRegistered }

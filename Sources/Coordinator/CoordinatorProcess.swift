@@ -41,7 +41,7 @@ final class CoordinatorProcess: MachineShell {
     let history: HistoryRecorder
     let incarnation = IncarnationID(bits: RandomBits.next128())
     let host: MachineHost<CoordinatorMachine>
-    var peers: [ConnectionID: PeerConnection] = [:]
+    var peers: [ConnectionID: CoordinatorPeer] = [:]
     var payloads = RequestPayloads<[Tensor]>()
     /// Of requests that look for their result in the cache.
     var cacheEntries: [RequestID: CacheEntry] = [:]

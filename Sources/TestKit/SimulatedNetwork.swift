@@ -108,7 +108,7 @@ extension Occurrence {
     }
 }
 
-struct Connection: Sendable {
+struct SimulatedConnection: Sendable {
     /// One of its two ends.
     struct End: Sendable {
         /// The process knows that it is over.

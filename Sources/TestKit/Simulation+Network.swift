@@ -7,14 +7,14 @@ extension Simulation {
     /// TCP gives up on bytes that are not acknowledged for this long; a connection that cannot be opened fails after the same time.
     static let tcpTimeout: Duration = .seconds(3)
 
-    func connection(_ id: ConnectionID) -> Connection { connections[Int(id.number)] }
+    func connection(_ id: ConnectionID) -> SimulatedConnection { connections[Int(id.number)] }
 
     /// Opens a connection and carries the hello over it; an unreachable process refuses after the latency.
     mutating func connect(
         from dialer: Process, to acceptor: Process, hello: Hello, dialledNode: String, peer: PeerTable.Peer? = nil
     ) -> ConnectionID {
         let id = ConnectionID(UInt64(connections.count))
-        var connection = Connection(
+        var connection = SimulatedConnection(
             dialer: dialer, dialerLife: life(of: dialer), acceptor: acceptor, acceptorLife: life(of: acceptor), hello: hello,
             dialledNode: dialledNode, peer: peer)
         let isBlocked = max(blockedUntil(dialer, acceptor), blockedUntil(acceptor, dialer)) > now + Self.tcpTimeout

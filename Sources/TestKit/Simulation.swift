@@ -34,7 +34,7 @@ public struct Simulation {
     var now: Instant = .zero
     var schedule = Schedule()
     /// By number.
-    var connections: [Connection] = []
+    var connections: [SimulatedConnection] = []
     var workers: [SimulatedWorker] = []
     /// The workers of the topology file.
     var listed: Set<Int> = []

@@ -76,7 +76,7 @@ extension ComposeFile {
     }
 
     func listenPort(
-        _ command: WorkerCommand, _ options: [String: String], _ service: ConfigNode, _ fields: FieldReader
+        _ command: WorkerCommandLine, _ options: [String: String], _ service: ConfigNode, _ fields: FieldReader
     ) throws(TopologyError) -> UInt16 {
         let node = service["command"] ?? service["entrypoint"]
         if let word = command.undecided("listen") {

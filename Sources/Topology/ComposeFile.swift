@@ -135,12 +135,12 @@ public struct ComposeFile {
         _ = try fields.mapping(service, "services.\(name)")
         let annotation = try WorkerAnnotation(service, fields: fields)
         // The variables of a service that has nothing to do with us are compose's own concern.
-        var command = try WorkerCommand(service: service, fields: fields.silent, shell: shellVariables(service, fields))
+        var command = try WorkerCommandLine(service: service, fields: fields.silent, shell: shellVariables(service, fields))
         guard command.isWorker(annotation.role) else {
             if annotation.role == nil, let node = command.unclear {
                 fields.notes?.warn(
                     fields.refusal(
-                        node, "command", "it names \(WorkerCommand.executable), but how it is started cannot be seen",
+                        node, "command", "it names \(WorkerCommandLine.executable), but how it is started cannot be seen",
                         "say x-amp4ec: {role: worker}, or another role if it is none"))
             }
             return .other
@@ -151,7 +151,7 @@ public struct ComposeFile {
             return .idle(
                 Idle(node: service["scale"] ?? service["deploy"], field: "scale", problem: "it has 0 replicas", fix: "give it one"))
         }
-        command = try WorkerCommand(service: service, fields: fields, shell: shellVariables(service, fields))
+        command = try WorkerCommandLine(service: service, fields: fields, shell: shellVariables(service, fields))
         fields = fields.inService(name)
         let options = try command.options(service, fields: fields)
         let port = try listenPort(command, options, service, fields)

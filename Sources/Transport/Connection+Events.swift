@@ -83,7 +83,7 @@ extension Connection {
 // MARK: - Events
 
 extension Connection: EventSource {
-    func ready(_ readiness: Readiness) {
+    func ready(_ readiness: IOReadiness) {
         switch state {
         case .connecting: if !isServer { finishConnecting() }
         case .handshaking: continueHandshake()
@@ -217,12 +217,12 @@ extension Connection: Flushable {
         case .open, .closing: break
         case .connecting, .handshaking, .closed: return
         }
-        var wanted: Readiness = readWaitsFor == .readable ? .readable : .writable
+        var wanted: IOReadiness = readWaitsFor == .readable ? .readable : .writable
         if let writeWaitsFor { wanted.insert(writeWaitsFor == .readable ? .readable : .writable) }
         setInterest(wanted)
     }
 
-    private func setInterest(_ wanted: Readiness) {
+    private func setInterest(_ wanted: IOReadiness) {
         guard wanted != interest, let token, let raw = rawSocket else { return }
         do throws(TransportError) {
             try loop.update(raw, interest: wanted, token: token)

@@ -52,7 +52,7 @@ public final class Connection: CustomStringConvertible {
     private(set) lazy var receiver = FrameReceiver(
         staging: loop.staging, incomingByteLimit: options.incomingByteLimit, delegate: self)
     var token: UInt64?
-    var interest: Readiness = []
+    var interest: IOReadiness = []
     /// What the channel waits for before it can read or write on; they cross over where TLS does.
     var readWaitsFor: SocketReadiness = .readable
     var writeWaitsFor: SocketReadiness?

@@ -133,7 +133,7 @@ public final class EventLoop {
             let event = events[index]
             // A source that was closed by an earlier event of this wake is not there any more.
             guard let source = sources[event.data.u64] else { continue }
-            source.ready(Readiness(rawValue: event.events))
+            source.ready(IOReadiness(rawValue: event.events))
             // One event is a batch of messages; the last needs no look.
             if !pendingEvents.isEmpty, LoopTime.current() >= end { return }
         }
@@ -224,14 +224,14 @@ public final class EventLoop {
     // MARK: Descriptors
 
     /// Watches a descriptor and keeps `source` alive until ``unregister(_:token:)``.
-    func register(_ descriptor: Int32, interest: Readiness, source: any EventSource) throws(TransportError) -> UInt64 {
+    func register(_ descriptor: Int32, interest: IOReadiness, source: any EventSource) throws(TransportError) -> UInt64 {
         lastToken += 1
         try control(EPOLL_CTL_ADD, descriptor, interest: interest, token: lastToken)
         sources[lastToken] = source
         return lastToken
     }
 
-    func update(_ descriptor: Int32, interest: Readiness, token: UInt64) throws(TransportError) {
+    func update(_ descriptor: Int32, interest: IOReadiness, token: UInt64) throws(TransportError) {
         try control(EPOLL_CTL_MOD, descriptor, interest: interest, token: token)
     }
 
@@ -242,7 +242,7 @@ public final class EventLoop {
         try? control(EPOLL_CTL_DEL, descriptor, interest: [], token: token)
     }
 
-    private func control(_ operation: Int32, _ descriptor: Int32, interest: Readiness, token: UInt64) throws(TransportError) {
+    private func control(_ operation: Int32, _ descriptor: Int32, interest: IOReadiness, token: UInt64) throws(TransportError) {
         var event = epoll_event()
         event.events = interest.rawValue
         event.data.u64 = token
@@ -257,7 +257,7 @@ public final class EventLoop {
 
 /// Something with a descriptor that the loop watches.
 protocol EventSource: AnyObject {
-    func ready(_ readiness: Readiness)
+    func ready(_ readiness: IOReadiness)
     /// The loop lets go of everything: close.
     func loopWillEnd()
 }
@@ -268,10 +268,10 @@ protocol Flushable: AnyObject {
 }
 
 /// What epoll reports, and what is asked of it.
-struct Readiness: OptionSet {
+struct IOReadiness: OptionSet {
     let rawValue: UInt32
-    static let readable = Readiness(rawValue: EPOLLIN.rawValue)
-    static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+    static let readable = IOReadiness(rawValue: EPOLLIN.rawValue)
+    static let writable = IOReadiness(rawValue: EPOLLOUT.rawValue)
     /// Errors and hang-ups come unasked.
-    static let failed = Readiness(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
+    static let failed = IOReadiness(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
 }

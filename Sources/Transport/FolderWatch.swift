@@ -42,7 +42,7 @@ public final class FolderWatch {
 }
 
 extension FolderWatch: EventSource {
-    func ready(_ readiness: Readiness) {
+    func ready(_ readiness: IOReadiness) {
         let raw = rawDescriptor
         let hasEnded = withUnsafeTemporaryAllocation(byteCount: Self.bufferByteCount, alignment: 8) { buffer -> Bool in
             guard case .success(let count) = Syscall.retry({ read(raw, buffer.baseAddress, buffer.count) }) else { return false }

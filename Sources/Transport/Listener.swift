@@ -108,7 +108,7 @@ public final class Listener {
 }
 
 extension Listener: EventSource {
-    func ready(_ readiness: Readiness) {
+    func ready(_ readiness: IOReadiness) {
         var end: LoopTime?
         for number in 1...Self.acceptsPerWake {
             if number.isMultiple(of: 8), EventLoop.isOver(&end) { return }

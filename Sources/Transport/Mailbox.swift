@@ -165,7 +165,7 @@ final class WakerSource: EventSource {
 
     init(waker: Waker) { self.waker = waker }
 
-    func ready(_ readiness: Readiness) {
+    func ready(_ readiness: IOReadiness) {
         waker.reset()
         loop?.drainMailboxes()
     }

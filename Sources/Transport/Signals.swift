@@ -42,7 +42,7 @@ private final class SignalSource: EventSource {
     }
 
     /// One signal per wake; the rest are reported again.
-    func ready(_ readiness: Readiness) {
+    func ready(_ readiness: IOReadiness) {
         var info = signalfd_siginfo()
         let size = MemoryLayout<signalfd_siginfo>.size
         guard case .success(size) = Syscall.retry({ read(descriptor.rawValue, &info, size) }) else { return }

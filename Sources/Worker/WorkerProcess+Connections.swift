@@ -8,7 +8,7 @@ internal import Transport
 internal import Wire
 
 /// One connection of the worker, and what is known of its other end.
-final class PeerConnection {
+final class WorkerPeer {
     let id: ConnectionID
     let connection: Connection
     /// What the other end said first, where it opened the connection.
@@ -27,14 +27,14 @@ final class PeerConnection {
 
 extension WorkerProcess: ConnectionHandler {
     /// The link that the connection carries activations or results of, from here; what others opened only brings them.
-    func link(of peer: PeerConnection) -> NodeID? {
+    func link(of peer: WorkerPeer) -> NodeID? {
         if let dialledNode = peer.dialledNode { return NodeID(dialledNode) }
         return peer.id == host.machine.resultConnection ? Self.coordinatorLink : nil
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
         if connection.isAdmitted(insecure: options.insecure, logger) {
-            connections[ConnectionID(connection.id)] = PeerConnection(connection)
+            connections[ConnectionID(connection.id)] = WorkerPeer(connection)
         }
         return self
     }
@@ -49,7 +49,7 @@ extension WorkerProcess: ConnectionHandler {
             guard let self else { return }
             switch result {
             case .success((let connection, _)):
-                let opened = PeerConnection(connection)
+                let opened = WorkerPeer(connection)
                 opened.dialledNode = peer.name
                 connections[opened.id] = opened
                 connection.handler = self
@@ -84,7 +84,7 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     /// So that the kernel knows the link's bandwidth before an activation depends on it.
-    private func probe(_ peer: PeerConnection) {
+    private func probe(_ peer: WorkerPeer) {
         // With very many peers the probes of all pairs together would be a load of their own.
         guard connections.values.count(where: { $0.dialledNode != nil }) <= Self.probedPeerLimit else { return }
         peer.isProbed = true

@@ -44,7 +44,7 @@ extension WorkerProcess {
     }
 
     /// Room for a micro-batch before a byte of it is read: what is held and what is being received are within the limit together.
-    func admit(_ work: Work, _ payloadByteCount: Int, on peer: PeerConnection) -> PayloadDisposition {
+    func admit(_ work: Work, _ payloadByteCount: Int, on peer: WorkerPeer) -> PayloadDisposition {
         let bytes = max(payloadByteCount, peer.connection.layout?.decodedByteCount ?? 0)
         guard let ticket = payloads.admit(bytes, on: peer.id, heldBytes: host.machine.heldByteCount) else {
             step(.workTurnedAway(peer.id, work, bytes: bytes))
@@ -53,7 +53,7 @@ extension WorkerProcess {
         return .accept(TensorStorage(payloadByteCount: payloadByteCount), ticket: ticket)
     }
 
-    func arrived(_ work: Work, _ storage: TensorStorage?, on peer: PeerConnection) {
+    func arrived(_ work: Work, _ storage: TensorStorage?, on peer: WorkerPeer) {
         guard let storage, let layout = peer.connection.layout else { return }
         var trace = HopTrace(node: host.machine.name)
         trace.receive = UInt64(clamping: peer.connection.receiveDuration.nanoseconds)

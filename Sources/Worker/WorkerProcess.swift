@@ -30,7 +30,7 @@ final class WorkerProcess: MachineShell {
     let incarnation = IncarnationID(bits: RandomBits.next128())
     let engine = TorchEngine()
     let host: MachineHost<WorkerMachine>
-    var connections: [ConnectionID: PeerConnection] = [:]
+    var connections: [ConnectionID: WorkerPeer] = [:]
     var payloads: WorkPayloads<Payload>
     var unsendable = UnsendableKinds()
     var probe: ResourceProbe

@@ -88,6 +88,20 @@ struct RuleTests {
         #expect(example.rule(SourceFile(example.path, example.text)).map(\.line) == example.lines)
     }
 
+    @Test("a type's name in two places is found; nested types and extensions may have it")
+    func names() {
+        func violations(_ texts: String...) -> [String] {
+            let files = texts.enumerated().map { SourceFile("Sources/\($0)/A.swift", $1) }
+            return NameRules.declaredTwice(files).map { "\($0.path):\($0.line)" }
+        }
+        #expect(
+            violations("public final class Peer {", "\nstruct Peer: Sendable {", "enum Peer {") == [
+                "Sources/1/A.swift:2", "Sources/2/A.swift:1",
+            ])
+        #expect(violations("@frozen public struct Peer {", "package typealias Peer = Int") == ["Sources/1/A.swift:1"])
+        #expect(violations("struct Peer {", "extension Peer {", "struct Other {\n    struct Peer {", "struct Peers {") == [])
+    }
+
     @Test("a row that allows an import upwards is found, and a picture that lacks a floor or shows another")
     func floors() {
         #expect(FloorRules.upward(["Wire": ["Tensors", "CZstd", "Cluster"], "Base": ["Base"]]).count == 2)

@@ -75,6 +75,12 @@ struct TidyTests {
         expectNone(tree.violations { ReferenceRules.documents($0, paths: paths) })
     }
 
+    @Test("no type's name is declared twice")
+    func names() {
+        expectNone(NameRules.declaredTwice(tree.files))
+        #expect(NameRules.declaredTwice(tree.files + [SourceFile("Sources/A/A.swift", "enum Message {}")]).count == 1)
+    }
+
     @Test("no block of ten lines stands in two places")
     func duplicates() {
         let blocks = DuplicateRules.blocks(tree.files)

@@ -1,7 +1,7 @@
 internal import Shell
 
 /// What a service runs: its entrypoint and command as words, through the shells around them, and the worker's options among them.
-struct WorkerCommand {
+struct WorkerCommandLine {
     static let executable = "amp4ec-worker"
     /// Our other programs: what stands behind one of them is theirs.
     private static let others: Set<String> = ["amp4ec", "amp4ec-coordinator", "amp4ec-check"]
@@ -36,23 +36,23 @@ struct WorkerCommand {
         var named: ConfigNode?
         for field in ["entrypoint", "command"] {
             guard let node = service[field] else { continue }
-            if WorkerCommand.namesExecutable(node) { named = node }
+            if WorkerCommandLine.namesExecutable(node) { named = node }
             do {
-                words += try WorkerCommand.words(node, field, fields).map { Word($0) }
+                words += try WorkerCommandLine.words(node, field, fields).map { Word($0) }
             } catch {
                 // A service that has nothing to do with us may use variables that only compose's own host knows.
                 guard service[ComposeFile.extensionKey] != nil || named != nil else { continue }
                 throw error
             }
         }
-        if let (command, start) = WorkerCommand.worker(in: words, shell, depth: 0) {
+        if let (command, start) = WorkerCommandLine.worker(in: words, shell, depth: 0) {
             self.words = command
             optionStart = start
         } else {
             self.words = words
             optionStart = nil
         }
-        let isTheirs = words.contains { WorkerCommand.others.contains(WorkerCommand.baseName($0.text)) }
+        let isTheirs = words.contains { WorkerCommandLine.others.contains(WorkerCommandLine.baseName($0.text)) }
         unclear = optionStart == nil && !isTheirs ? named : nil
     }
 
@@ -66,7 +66,7 @@ struct WorkerCommand {
     func options(_ service: ConfigNode, fields: FieldReader) throws(TopologyError) -> [String: String] {
         var options: [String: String] = [:]
         for (name, word) in given {
-            guard options[name] == nil || WorkerCommand.repeatable.contains(name) else {
+            guard options[name] == nil || WorkerCommandLine.repeatable.contains(name) else {
                 throw fields.refusal(
                     service["command"] ?? service["entrypoint"], "command", "--\(name) stands twice", "give it once")
             }
@@ -92,7 +92,7 @@ struct WorkerCommand {
             let body = word.text.dropFirst(2)
             if let equals = body.firstIndex(of: "=") {
                 given.append((String(body[..<equals]), Word(String(body[body.index(after: equals)...]), isKnown: word.isKnown)))
-            } else if let next = rest.first, !next.text.hasPrefix("--"), !WorkerCommand.flags.contains(String(body)) {
+            } else if let next = rest.first, !next.text.hasPrefix("--"), !WorkerCommandLine.flags.contains(String(body)) {
                 given.append((String(body), next))
                 rest = rest.dropFirst()
             } else {
