@@ -22,7 +22,7 @@ public final class AMP4ECClient: Sendable {
         /// Connections tried in a row before requests fail with ``Wire/StatusCode/unavailable``; `nil` tries until the deadline.
         public var maximumConnectFailures: Int?
         /// What to do where no coordinator is, for the error's message; `nil` speaks of the coordinator and its address alone.
-        public var remedy: String?
+        package var remedy: String?
         /// Talk plain text with public addresses too.
         public var allowsPublicPlainText = false
         public init() {}
@@ -94,7 +94,7 @@ public final class AMP4ECClient: Sendable {
     }
 
     /// Requests that were sent more than once since the start.
-    public func retries() async -> UInt64 {
+    package func retries() async -> UInt64 {
         await withCheckedContinuation { continuation in
             if !session.post(.retries { continuation.resume(returning: $0) }) { continuation.resume(returning: 0) }
         }
@@ -133,7 +133,7 @@ public struct ClientError: Error, Sendable, Hashable, CustomStringConvertible {
     public let code: StatusCode
     public let message: String
 
-    public init(_ code: StatusCode, _ message: String) {
+    package init(_ code: StatusCode, _ message: String) {
         self.code = code
         self.message = message
     }
