@@ -57,20 +57,8 @@ public final class AMP4ECClient: Sendable {
     public func infer(_ inputs: [Tensor], names: [String] = [], deadline: Duration? = nil) async throws(ClientError)
         -> InferenceResult
     {
-        let id = session.nextNumber()
         let request = ClientSession.Request(inputs: inputs, names: names, deadline: deadline ?? options.deadline)
-        let result: Result<InferenceResult, ClientError> = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isTaken = session.post(.infer(id, request) { continuation.resume(returning: $0) })
-                if !isTaken {
-                    continuation.resume(
-                        returning: .failure(ClientError(.resourceExhausted, "the client is closed or far too many requests wait")))
-                }
-            }
-        } onCancel: {
-            _ = session.post(.cancel(id))
-        }
-        return try result.get()
+        return try await outcome { .infer($0, request, completion: $1) }
     }
 
     /// What the served model takes and gives.
@@ -109,11 +97,26 @@ public final class AMP4ECClient: Sendable {
     }
 
     func answer(_ kind: ClientSession.DocumentKind) async throws(ClientError) -> TensorStorage {
-        let id = session.nextNumber()
         let deadline = options.deadline
-        let result: Result<TensorStorage, ClientError> = await withCheckedContinuation { continuation in
-            let isTaken = session.post(.document(id, kind, deadline) { continuation.resume(returning: $0) })
-            if !isTaken { continuation.resume(returning: .failure(ClientError(.resourceExhausted, "the client is closed"))) }
+        return try await outcome { .document($0, kind, deadline, completion: $1) }
+    }
+
+    /// Gives a command to the session and waits for what comes of it; a cancelled task takes it back.
+    private func outcome<Reply: Sendable>(
+        _ command: (UInt64, _ completion: @escaping @Sendable (Result<Reply, ClientError>) -> Void) -> ClientSession.Command
+    ) async throws(ClientError) -> Reply {
+        let id = session.nextNumber()
+        let result: Result<Reply, ClientError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard session.post(command(id) { continuation.resume(returning: $0) }) else {
+                    let error = ClientError(.resourceExhausted, "the client is closed or far too many requests wait")
+                    return continuation.resume(returning: .failure(error))
+                }
+                // The handler of a task that was cancelled by now has run before the command was there.
+                if Task.isCancelled { _ = session.post(.cancel(id)) }
+            }
+        } onCancel: {
+            _ = session.post(.cancel(id))
         }
         return try result.get()
     }
