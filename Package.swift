@@ -174,9 +174,12 @@ let package = Package(
         .executableTarget(
             name: "WireBench", dependencies: ["Tensors", "Wire"], path: "Benchmarks/WireBench", swiftSettings: swift),
 
-        // Built with everything else, so that what the README shows compiles.
+        // Built with everything else, so that what the README and the library's documentation show compiles (DocumentationRules).
         .executableTarget(
             name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),
+        .target(
+            name: "SwiftClientSnippets", dependencies: ["AMP4ECClient", "Cluster", "Tensors", "Wire"],
+            path: "examples/swift-client/Sources/snippets", swiftSettings: swift),
 
         // What the parsers of outside bytes are tested with, by scripts/fuzz-inputs and, with the kept inputs, by the tests.
         .target(

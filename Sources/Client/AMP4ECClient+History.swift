@@ -3,13 +3,25 @@ internal import Tensors
 internal import Wire
 
 extension AMP4ECClient {
-    /// What the coordinator has recorded of its nodes: samples, one for each second at most, and events; oldest first.
+    /// Asks for what the coordinator has recorded of its workers: samples of their state, and events.
+    ///
+    /// ```swift
+    /// let history = try await client.history(since: .seconds(600), limit: 60)
+    /// for node in history.nodes {
+    ///     print(node.name, node.samples.map(\.cpuUsedCores))
+    /// }
+    /// for event in history.events { print(event.event, event.node ?? "") }
+    /// ```
+    ///
+    /// There is at most one sample of a worker for each second of the last hour, and one for each minute of the week before. `timeMs`
+    /// counts milliseconds since 1970 by the coordinator's clock.
     /// - Parameters:
-    ///   - node: `nil` for all of them.
+    ///   - node: the worker's name, as in ``status()``; `nil` for all.
     ///   - since: how far back; `nil` as far as there is.
-    ///   - limit: newest samples of each node, 1 to ``Wire/WireLimits/historySamples``; `nil` leaves it to the coordinator (100).
-    /// - Throws: ``Wire/StatusCode/invalidArgument`` for a node that has no history, ``Wire/StatusCode/incompatible`` where the coordinator
-    ///   is of a version that keeps none.
+    ///   - limit: how many of the newest samples of each worker, 1 to 100,000; `nil` leaves it to the coordinator (100).
+    /// - Returns: samples and events, the oldest first.
+    /// - Throws: ``ClientError``: `invalidArgument` for a limit out of range or a worker that has no history, `incompatible` where the
+    ///   coordinator is of a version that keeps none, and the codes of ``status()``.
     public func history(node: String? = nil, since: Duration? = nil, limit: Int? = nil) async throws(ClientError) -> ClusterHistory
     {
         if let limit, !(1...WireLimits.historySamples).contains(limit) {

@@ -26,6 +26,8 @@ struct TidyTests {
         Rule(name: "no path of one machine", check: TextRules.privatePaths),
         Rule(name: "files are short enough to read", check: LayoutRules.length),
         Rule(name: "no section of a document that is not here", check: ReferenceRules.sections),
+        Rule(name: "what is public in the client library is documented", check: DocumentationRules.comments),
+        Rule(name: "examples of the client library stand between fences", check: DocumentationRules.fences),
     ]
 
     @Test("each file", arguments: rules)
@@ -79,6 +81,11 @@ struct TidyTests {
     func names() {
         expectNone(NameRules.declaredTwice(tree.files))
         #expect(NameRules.declaredTwice(tree.files + [SourceFile("Sources/A/A.swift", "enum Message {}")]).count == 1)
+    }
+
+    @Test("examples of the client library are compiled")
+    func examples() {
+        expectNone(tree.violations { DocumentationRules.compiled($0, sources: tree.files) })
     }
 
     @Test("no block of ten lines stands in two places")

@@ -5,6 +5,8 @@ let package = Package(
     name: "readings",
     dependencies: [.package(name: "amp4ec", path: "../..")],
     targets: [
-        .executableTarget(name: "readings", dependencies: [.product(name: "AMP4ECClient", package: "amp4ec")])
+        .executableTarget(name: "readings", dependencies: [.product(name: "AMP4ECClient", package: "amp4ec")]),
+        // The examples of the library's documentation, each in a function.
+        .target(name: "snippets", dependencies: [.product(name: "AMP4ECClient", package: "amp4ec")]),
     ]
 )

@@ -8,16 +8,16 @@ struct Main {
         let client = try AMP4ECClient(coordinator: CommandLine.arguments.dropFirst().first ?? "127.0.0.1:9100")
         defer { client.close() }
 
-        let model = try await client.model()
-        print("\(model.name) takes \(model.inputs.map(\.name)) and gives \(model.outputs.map(\.name))")
-
         // Two items: 64 readings each, and the number of the place that they come from.
         let readings = try Tensor(shape: [2, 64], values: (0..<128).map { Float($0) / 128 })
         let place = try Tensor(shape: [2], values: [Int64(7), 42])
-        let result = try await client.infer([readings, place], names: ["readings", "place"], deadline: .seconds(5))
-
-        for (name, output) in zip(result.names, result.outputs) {
-            print(name, output.shape, output.values(as: Float.self) ?? [])
+        do {
+            let result = try await client.infer([readings, place], names: ["readings", "place"], deadline: .seconds(5))
+            for (name, output) in zip(result.names, result.outputs) {
+                print(name, output.shape, output.values(as: Float.self) ?? [])
+            }
+        } catch {
+            print("no result (\(error.code)): \(error.message)")
         }
     }
 }
