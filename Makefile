@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluation-image evaluate evaluate-short lint format mutants fuzz-inputs sanitize clean models zoo
+.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluation-image evaluate evaluate-short docs lint format mutants fuzz-inputs sanitize clean models zoo
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -102,6 +102,9 @@ evaluate: build models evaluation-image ## the paper's evaluation in containers 
 evaluate-short: build models evaluation-image ## the same with short windows, about seven minutes; its ratios beside those of docs/evaluation
 	@scripts/evaluate --short --against docs/evaluation/ratios.json $(EVALUATE)
 
+docs: setup ## the Swift library's documentation as web pages in .build-docs/html; fails on a link or parameter that is wrong
+	@scripts/docs
+
 lint: setup ## check formats, generated code, Python (ruff, mypy), bash and YAML; changes nothing
 	@scripts/lint
 
@@ -124,4 +127,4 @@ zoo: build ## export and serve 130 networks of every kind over three workers and
 	@scripts/zoo $(ZOO)
 
 clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv, .venv-lint)
-	@rm -rf .build .build-manifests .build-mutants .build-fuzz .build-zoo .build-address .build-thread .models dist
+	@rm -rf .build .build-manifests .build-mutants .build-fuzz .build-zoo .build-docs .build-address .build-thread .models dist

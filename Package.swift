@@ -241,3 +241,12 @@ if let names = Context.environment["AMP4EC_TESTS"] {
     package.targets.removeAll { !kept.contains($0.name) }
     package.products = []
 }
+
+// The client library's documentation (scripts/docs) needs a plugin, and of the other packages the one that the library stands on. Nothing else
+// does: an ordinary build neither fetches nor compiles the plugin.
+if Context.environment["AMP4EC_DOCS"] == "1" {
+    package.dependencies.removeAll { dependency in
+        if case .sourceControl(_, let location, _) = dependency.kind { !location.hasSuffix("/swift-collections") } else { true }
+    }
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}
