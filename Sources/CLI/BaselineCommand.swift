@@ -5,8 +5,8 @@ internal import Shell
 internal import Tensors
 internal import Wire
 
-/// The monolith that distributed figures are compared with. It is in the command and not a program of its own, so that the image and the
-/// tarball that hold the cluster hold what it is measured against, with the same libtorch.
+/// The whole model in one process, with which the cluster's figures are compared. It is a part of the command and not a separate program, so
+/// that the image and the tarball hold it beside the cluster's programs, with the same libtorch.
 struct BaselineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "baseline",

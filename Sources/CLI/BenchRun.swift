@@ -41,7 +41,7 @@ struct BenchReport: Codable, Sendable {
     var coordinatorQueueMs: Double
     var coordinatorTotalMs: Double
     var meanLatencyMs: Double
-    /// Replies from the coordinator's result cache. They are in no other figure than `requests`, `errors`, `mismatches` and the gap.
+    /// Replies from the coordinator's result cache. Of the other figures, only `requests`, `errors`, `mismatches` and the gap count them.
     var cached: Int
     var cachedItemsPerSecond: Double
     var cachedLatency: Latency
@@ -142,7 +142,7 @@ actor BenchRun {
     /// What went wrong with the timeline's file.
     var timelineFailure: CommandFailure? { timeline?.failure }
 
-    /// Sends nothing more; what is under way is waited for.
+    /// Sends no more requests, and waits for those that are under way.
     func stop() { isStopped = true }
 
     func run(concurrency: Int, duration: Duration?, requests: Int?) async -> BenchReport {

@@ -10,7 +10,7 @@ struct Classification: Codable, Sendable {
     var score: Double
 }
 
-/// What a picture was recognised as, for people and for `--json`.
+/// The classes that the model found in a picture, for people and for `--json`.
 struct ImageResult: Codable, Sendable {
     var file: String
     var labels: [Classification]
@@ -77,7 +77,7 @@ struct ImageClassifier {
 
 /// Arrays of a file as the model's inputs, and its outputs as a file.
 enum ArrayInputs {
-    /// What the declared tensors are of their model.
+    /// Whether the declared tensors are the model's inputs or its outputs.
     enum Role: String { case input, output }
 
     /// The arrays that `specs` name, in their order, each checked against its declaration. Other arrays in the file are left alone, whatever

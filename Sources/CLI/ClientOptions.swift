@@ -37,7 +37,7 @@ struct ClientOptions: ParsableArguments {
         }
     }
 
-    /// What is served, from a coordinator that must be there.
+    /// Asks the coordinator which model it serves; it is an error when no coordinator answers.
     func model() async throws -> ModelManifest {
         let client = try makeClient()
         defer { client.close() }
@@ -59,8 +59,8 @@ func reporting<Value>(
     do { return try await body() } catch { throw CommandFailure(error, invalidArgument: invalidArgument) }
 }
 
-/// What options say together, checked by `run`: the parser asks `validate` before it has seen that an option does not exist, and would then
-/// name the wrong one.
+/// Checks options that belong together. `run` calls it, because the parser calls `validate` before it notices that an option does not exist,
+/// and would then name the wrong one.
 /// - Throws: ``CommandFailure`` (wrong usage) in place of a `ValidationError`.
 func checkUsage(_ check: () throws -> Void) throws {
     do { try check() } catch let error as ValidationError { throw CommandFailure(.usage, error.message) }

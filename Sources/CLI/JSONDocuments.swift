@@ -6,7 +6,7 @@ package struct JSONDocument {
     /// The table's heading.
     package let title: String
     package let type: any Decodable.Type
-    /// As ``JSONOutput`` is told where it is printed.
+    /// The value that ``JSONOutput`` gets where the document is printed.
     package let convertsKeys: Bool
 
     private init(_ title: String, _ type: any Decodable.Type, convertsKeys: Bool = false) {

@@ -7,7 +7,7 @@ struct PlanPicture {
     static let margin = 60.0
     static let layersHeight = 200.0
     static let rowHeight = 26.0
-    /// Told apart by people who see red and green alike (Okabe and Ito).
+    /// Colours that people who cannot tell red from green can tell apart (Okabe and Ito).
     static let colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"]
 
     private let plan: Plan

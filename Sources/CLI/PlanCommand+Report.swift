@@ -126,8 +126,8 @@ struct PlanLayers {
     }
 }
 
-/// Each strategy, shape and cost model on the same nodes. What each predicts of itself stands beside what the measured layer times
-/// say of its assignment: a cost model that is wrong about the layers is wrong about its own plan as well.
+/// Each strategy, shape and cost model on the same nodes. For each there are two predictions: its own, and that of the measured layer times
+/// for its assignment. A cost model that is wrong about the layers is wrong about its own plan too.
 struct PlanComparison {
     struct Row: Codable {
         var strategy: String

@@ -2,13 +2,13 @@ internal import FoundationEssentials
 internal import Glibc
 internal import Shell
 
-/// The file of `bench --timeline`: one JSON line for each reply at the moment it came, so that whoever injects faults can see what each
-/// of them did to the replies.
+/// The file of `bench --timeline`: one JSON line for each reply, with the time when it came. A test that injects faults can see in it what
+/// each fault did to the replies.
 ///
 /// ## Concurrency model
 /// Owned by the ``BenchRun`` actor.
 final class ReplyTimeline {
-    /// The first line: what ties the monotonic times to the times in the logs.
+    /// The first line: it connects the monotonic times with the times in the logs.
     struct Start: Codable {
         var startedUnixMs: Double
         var concurrency: Int

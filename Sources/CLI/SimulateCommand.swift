@@ -116,9 +116,9 @@ struct SimulateCommand: ParsableCommand {
 
 extension Simulation.Profile: ExpressibleByArgument {}
 
-/// What runs gave together.
+/// The results of several runs, added up.
 struct SimulationSummary {
-    /// More failures than this say nothing new.
+    /// The number of failures that are kept: more of them say nothing new.
     static let failureLimit = 10
 
     struct Failure: Codable {
@@ -131,7 +131,7 @@ struct SimulationSummary {
     var first: UInt64
     var seeds = 0
     var seconds = 0.0
-    /// Of one core: what the runs cost, however busy the machine was.
+    /// Counted for one core: what the runs cost does not depend on how busy the machine was.
     var computedSeconds = 0.0
     var failures: [Failure] = []
     private var report = Simulation.Report()

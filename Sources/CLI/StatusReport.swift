@@ -31,7 +31,7 @@ enum StatusReport {
         return printable(lines)
     }
 
-    /// The lines without what a terminal would obey: whoever answered has written what is in them.
+    /// The lines without characters that a terminal would obey: their text comes from the process that answered.
     static func printable(_ lines: [String]) -> String {
         var text = String.UnicodeScalarView()
         for line in lines {
@@ -101,7 +101,8 @@ enum StatusReport {
         return table.lines
     }
 
-    /// Figures come from whoever answers: what no integer holds is the nearest one, and what is no number is none.
+    /// Figures come from the process that answers: one that no integer can hold becomes the nearest that can, and one that is not a number
+    /// becomes a dash.
     static func rate(_ bytesPerSecond: Double?) -> String {
         guard let bytesPerSecond, !bytesPerSecond.isNaN else { return "–" }
         return size(UInt64(min(max(bytesPerSecond, 0), 1e18)))

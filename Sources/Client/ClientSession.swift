@@ -38,7 +38,7 @@ final class ClientSession: MachineShell, ConnectionHandler {
         var reply: InferenceResult?
     }
 
-    /// A question about the cluster: travels as a request of the machine, so that it waits, is sent again and has a deadline alike.
+    /// A question about the cluster. For the machine it is a request, so it waits, is sent again and has a deadline as one.
     private struct Question {
         var kind: DocumentKind
         var completion: @Sendable (Result<TensorStorage, ClientError>) -> Void

@@ -1,13 +1,13 @@
 internal import Glibc
 
-/// Where a cluster secret may be given, and the gate that stops a start which would silently not use it.
+/// The places where a cluster secret may be given, and the check that stops a start that would ignore it in silence.
 public enum ClusterSecret {
     public static let option = "--cluster-secret-file"
     public static let environmentVariable = "AMP4EC_CLUSTER_SECRET_FILE"
     /// Where Docker Compose, Swarm and Kubernetes mount a secret of that name.
     public static let mountedPath = "/run/secrets/amp4ec_cluster_secret"
 
-    /// Refuses to start when a secret is given: whoever gives one expects encryption, and this version has none.
+    /// Refuses to start when a secret is given: a user who gives one expects encryption, and this version has none.
     /// - Parameters:
     ///   - option: the value of `--cluster-secret-file`.
     ///   - environment: an empty variable counts as not given, as `${NAME:-}` in a compose file makes it.
@@ -32,6 +32,6 @@ public enum ClusterSecret {
                 + "talk in plain text; \(found.remedy) and keep the processes on a private network")
     }
 
-    /// Whether anything stands at that path.
+    /// Whether there is anything at that path.
     public static func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 }

@@ -43,7 +43,8 @@ public struct CommandOutcome: Sendable, Hashable {
         self.standardError = Self.withoutItsMiddle(standardError)
     }
 
-    /// An error quotes what it was given, which may be a key of a megabyte: what is wrong stands at its begin, the remedy at its end.
+    /// An error quotes what it was given, which may be a key of a megabyte. Its beginning says what is wrong and its end what to do, so the
+    /// middle is cut.
     private static func withoutItsMiddle(_ text: String) -> String {
         guard text.utf8.count > errorLimit else { return text }
         let part = errorLimit / 2
@@ -63,7 +64,7 @@ public struct CommandOutcome: Sendable, Hashable {
 ///
 /// The entry point of a process that takes signals itself: `@main struct Main { static func main() { runServer(WorkerCommand.self) } }`.
 /// It must not be reached from an `async` main: there libdispatch parks the main thread in `sigsuspend` with no signal blocked, so that a
-/// SIGTERM ends the process whatever the other threads block.
+/// SIGTERM ends the process, no matter which signals the other threads block.
 /// - Parameters:
 ///   - arguments: without the program's name; `nil` takes the process's own.
 ///   - fileProblem: why the files that hold further arguments cannot be used: thrown where the arguments themselves are right, for a wrong

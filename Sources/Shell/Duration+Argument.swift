@@ -5,7 +5,7 @@ extension Duration {
         ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
     ]
 
-    /// Reads `250ms`, `2s`, `1.5s`, `1m`, `1h`. A bare number is refused: seconds and milliseconds look alike.
+    /// Reads `250ms`, `2s`, `1.5s`, `1m`, `1h`. A bare number is refused, because it could be seconds or milliseconds.
     /// - Throws: ``ValueError`` that says how to write it.
     public init(parsing text: some StringProtocol) throws(ValueError) {
         let whole = String(text)

@@ -1,8 +1,8 @@
 public import Wire
 
 extension ExitStatus {
-    /// How a command ends that was refused by a coordinator or a worker, or found none: the one place for it, so that the same cause ends
-    /// every command alike.
+    /// How a command ends when a coordinator or a worker refused it, or when it found none. This is the only place that decides it, so the same
+    /// cause ends every command in the same way.
     /// - Parameter invalidArgument: what was refused as wrong: a file's contents, or ``usage`` where the command sends nothing but its
     ///   arguments (a node's name).
     public init(_ code: StatusCode, invalidArgument: ExitStatus) {

@@ -1,7 +1,7 @@
 internal import Glibc
 
 public enum HostName {
-    /// The machine's name, for logs and as a part of names that nobody gave.
+    /// The machine's name, for logs and as a part of the names that programs choose for themselves.
     public static var current: String {
         var buffer = [UInt8](repeating: 0, count: 256)
         let isKnown = buffer.withUnsafeMutableBytes { bytes in

@@ -1,7 +1,7 @@
 public import Transport
 
 extension HostPort {
-    /// Where to listen: on all addresses where no host was named. A name is looked up, which may take seconds.
+    /// The address to listen on: all addresses when there is no host. A name is looked up, which may take seconds.
     /// - Parameter option: in which it was written, for messages: `--listen`.
     public func listeningAddress(option: String) throws(CommandFailure) -> SocketAddress {
         guard let host else { return .any(port: port) }

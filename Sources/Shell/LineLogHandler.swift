@@ -4,7 +4,7 @@ public import Logging
 
 /// Writes each event as one line of stderr: `2026-11-23T22:57:07.123Z info worker: message key=value other="two words"`.
 ///
-/// Messages are constants and the facts stand in the metadata, sorted by key, so that lines can be searched and compared. Values that
+/// Messages are constants and the facts are in the metadata, sorted by key, so that lines can be searched and compared. Values that
 /// come from peers are quoted and escaped: nobody can forge a line.
 public struct LineLogHandler: LogHandler {
     /// A longer value is cut: a line stays below `PIPE_BUF` (4,096 bytes) in all but odd cases, and writes up to it are atomic.

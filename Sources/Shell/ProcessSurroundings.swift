@@ -1,9 +1,9 @@
 internal import Glibc
 internal import Transport
 
-/// What a process asks of the system before it begins, so that it outlives what is around it.
+/// What a process asks of the system before it begins, so that it goes on when its readers and disks do not.
 public enum ProcessSurroundings {
-    /// Swift's runtime reads this when the process starts; whoever sets it wants its backtraces.
+    /// Swift's runtime reads this when the process starts. A user who sets it decides about backtraces.
     public static let backtraceVariable = "SWIFT_BACKTRACE"
 
     /// For the servers, first thing in `main` after the signals are blocked.
@@ -21,8 +21,8 @@ public enum ProcessSurroundings {
 
     private static func ignoreClosedPipes() { signal(SIGPIPE, SIG_IGN) }
 
-    /// Swift's runtime catches fatal signals to print a backtrace, which takes seconds with libtorch's symbols; until then every peer believes
-    /// that this process lives. The system's own way ends it at once, and its word (`Illegal instruction`, a core file) is as good.
+    /// Swift's runtime catches fatal signals to print a backtrace, which takes seconds with libtorch's symbols. Until it ends, every peer
+    /// believes that this process is alive. The system's own way ends it at once, and its message (`Illegal instruction`, a core file) is enough.
     private static func endAtOnceOnCrash() {
         guard ProcessEnvironment.current[backtraceVariable] == nil else { return }
         for fatal in [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGQUIT] { signal(fatal, SIG_DFL) }
@@ -37,8 +37,8 @@ public enum ProcessSurroundings {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
-    /// What is left of an orderly end (joining threads, closing files) takes no longer than this: a model that is being analysed, or a disk that
-    /// hangs, does not keep a process that has nothing to do.
+    /// The last steps of a normal end (joining threads, closing files) take no longer than this, so that a model that is being analysed, or a
+    /// disk that hangs, does not keep alive a process that has nothing more to do.
     public static let endLimit: Duration = .seconds(5)
 
     /// From now on the process ends within ``endLimit``, with `status` where it has not ended by itself.
@@ -51,7 +51,7 @@ public enum ProcessSurroundings {
         }
     }
 
-    /// The reader of stdout has gone away: ends the way every filter does, without a word and by the signal that the shell expects.
+    /// The reader of stdout has gone away: ends as every filter does, without a message and by the signal that the shell expects.
     static func endByClosedPipe() -> Never {
         signal(SIGPIPE, SIG_DFL)
         var pipe = sigset_t()

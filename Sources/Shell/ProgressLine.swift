@@ -1,14 +1,14 @@
 internal import Glibc
 internal import Synchronization
 
-/// How far long work is, in the last line of a terminal; nothing at all where stderr is a file or a pipe.
+/// Shows the progress of long work in the last line of a terminal; shows nothing when stderr is a file or a pipe.
 ///
-/// Whoever writes something else calls ``end()`` before.
+/// Code that writes something else to stderr must call ``end()`` first.
 ///
 /// ## Concurrency model
 /// Several threads may show; the line's state is under a mutex.
 public final class ProgressLine: Sendable {
-    /// More often nobody reads it, and work that is measured shall not write.
+    /// Nobody reads it more often than this, and work that is measured should not spend time on writing.
     static let interval: Duration = .milliseconds(200)
     /// A line that a terminal breaks is not erased whole.
     static let width = 79
@@ -32,7 +32,7 @@ public final class ProgressLine: Sendable {
     /// The next piece of the work.
     public func show(_ text: String) { write(isUrgent: true) { text } }
 
-    /// How far it is; left out where something was shown a moment ago.
+    /// Shows how far the work is; does nothing when something was shown a moment ago.
     public func update(_ text: @autoclosure () -> String) { write(isUrgent: false, text) }
 
     /// Takes the line away.

@@ -2,7 +2,7 @@ package import Logging
 package import Transport
 package import Wire
 
-/// What every server does with its connections, whoever comes on them.
+/// What every server does with its connections, no matter who the peer is.
 extension Connection {
     /// Whether the peer may stay; one at a public address is refused, with a line in the log, unless the operator said `--insecure`.
     package func isAdmitted(insecure: Bool, _ logger: Logger) -> Bool {
@@ -14,7 +14,7 @@ extension Connection {
         return false
     }
 
-    /// Closes the one that has been idle for longest, for one that comes while no descriptor or place is free.
+    /// Closes the connection that has been idle for longest, to make room for a new one when no descriptor or place is free.
     /// - Returns: `false` where none is idle.
     package static func dismissIdlest(of idle: some Sequence<Connection>, _ logger: Logger) -> Bool {
         guard let oldest = idle.min(by: { $0.lastReceived < $1.lastReceived }) else { return false }
@@ -34,7 +34,7 @@ extension Dialer.Settings {
     }
 }
 
-/// Messages of ours that broke a bound of the protocol and were left out: said in the log once for each kind.
+/// The kinds of our own messages that broke a bound of the protocol and were not sent; the log says so once for each kind.
 package struct UnsendableKinds: Sendable {
     private var said: Set<UInt16> = []
 

@@ -6,13 +6,13 @@ internal import Transport
 /// stdout (results) and stderr (logs), written with plain `write(2)`: nothing stays in a buffer, so a script that waits for the ready
 /// line sees it, and lines of several threads never mix.
 ///
-/// A command writes at once and waits for its reader, as every filter does, and ends quietly when that goes away (`| head`). A server
-/// must not: after ``detach()`` its lines go through a ``LineQueue`` each.
+/// A command writes at once and waits for its reader, as every filter does, and ends quietly when the reader goes away (`| head`). A server
+/// must not do that: after ``detach()``, the lines of each stream go through a ``LineQueue``.
 public struct StandardStream: Sendable {
     public static let output = StandardStream(descriptor: 1)
     public static let error = StandardStream(descriptor: 2)
 
-    /// How long the last lines of a server may take that ends in order.
+    /// How long a server that ends normally may take to write its last lines.
     static let flushLimit: Duration = .seconds(1)
 
     private struct Queues: Sendable {
@@ -26,7 +26,7 @@ public struct StandardStream: Sendable {
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// From now on no write of this process waits for a reader. Once, before the first line.
+    /// From now on no write of this process waits for a reader. Call it once, before the first line.
     public static func detach() {
         let made = Queues(
             output: LineQueue(descriptor: 1),
@@ -34,7 +34,7 @@ public struct StandardStream: Sendable {
         queues.withLock { $0 = made }
     }
 
-    /// Lets the lines out that wait, for a limited time. Nothing to do where streams are written at once.
+    /// Writes the lines that wait, for a limited time. Does nothing when lines are written at once.
     public static func flush() {
         guard let queues = queues.withLock({ $0 }) else { return }
         queues.output.flush(within: flushLimit)
@@ -44,7 +44,7 @@ public struct StandardStream: Sendable {
     /// Writes `line` and a line feed with one call.
     public func writeLine(_ line: String) { write(line + "\n") }
 
-    /// Writes all of `text`, usually with one call; a closed stderr is not an error here: nobody is left to tell.
+    /// Writes all of `text`, usually with one call. A closed stderr is not an error here, because nobody could read about it.
     public func write(_ text: String) {
         guard !text.isEmpty else { return }
         if let queues = Self.queues.withLock({ $0 }) {

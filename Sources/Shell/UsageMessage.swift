@@ -1,4 +1,4 @@
-/// What the argument parser says of a wrong value, and what it does not know: how such a value is written.
+/// The argument parser's message about a wrong value, with an addition that the parser cannot know: how to write such a value.
 struct UsageMessage {
     let text: String
 
@@ -9,7 +9,7 @@ struct UsageMessage {
         "addr": "write host:port, [v6]:port, :port or port",
     ]
 
-    /// Why such a value is refused; `nil` where what it is says enough.
+    /// Why such a value is refused; `nil` when the description of the value says enough.
     /// - Parameter valueName: what it is called in `--help`.
     static func reason(_ value: String, _ valueName: String?) -> String? {
         do throws(ValueError) {

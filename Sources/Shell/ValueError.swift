@@ -1,7 +1,7 @@
 /// Why a textual value (of an option, a file's field) was refused: the value, what is wrong with it, and how to write it.
 public struct ValueError: Error, Sendable, Hashable, CustomStringConvertible {
     public let message: String
-    /// What is wrong, for whoever names the value and the fix in other words; `nil` where the message is one piece.
+    /// What is wrong, without the value and the fix, for callers that write those two in their own words; `nil` when the message cannot be split.
     public let reason: String?
 
     public init(_ message: String, reason: String? = nil) {

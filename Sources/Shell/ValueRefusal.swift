@@ -1,6 +1,6 @@
 public import ArgumentParser
 
-/// Why the value of an option is refused, where it stands in a file: the parser's own words are about the command line.
+/// Why the value of an option in a file is refused. The parser's own message does not fit: it is about the command line.
 public struct ValueRefusal: Sendable, Hashable {
     public let problem: String
     /// How to write it.
@@ -25,7 +25,7 @@ public struct ValueRefusal: Sendable, Hashable {
             fix: refused.valueName.flatMap { UsageMessage.howToWrite[$0] } ?? Self.choices(message) ?? "see --help")
     }
 
-    /// The parser lists what it takes in a line, or, where there is more, in lines that begin with a dash.
+    /// The parser lists the values that it takes in one line or, when there are many, in lines that begin with a dash.
     private static func choices(_ message: String) -> String? {
         guard let start = message.firstRange(of: "Please provide one of ") else { return nil }
         let list = message[start.upperBound...]
