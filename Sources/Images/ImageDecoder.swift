@@ -8,6 +8,8 @@ internal import Tensors
 public enum ImageDecoder {
     /// 100 megapixels: 300 MB decoded, above any camera's picture, and far below what a forged header can declare.
     public static let maximumPixelCount = 100_000_000
+    /// A decoder holds whole rows; no picture that is one is as wide or as high.
+    public static let maximumSide = 1 << 20
 
     /// Decodes a file's bytes.
     /// - Parameter name: the file, for messages.
@@ -41,6 +43,12 @@ public enum ImageDecoder {
             throw ImageError(
                 .tooLarge, file: name, problem: "its \(width) × \(height) pixels are over the limit of \(maximumPixelCount)",
                 fix: "make it smaller")
+        }
+        guard max(width, height) <= maximumSide else {
+            throw ImageError(
+                .tooLarge, file: name,
+                problem: "one of its sides of \(width) × \(height) pixels is over the limit of \(maximumSide)",
+                fix: "cut it into parts")
         }
         return TensorStorage(byteCount: pixels * channels)
     }

@@ -5,6 +5,8 @@ internal import Tensors
 enum PNGDecoder {
     /// Text and profiles are of no use here; a larger one is an attack.
     private static let maximumChunkByteCount = 16 << 20
+    /// Deflate's best: 258 bytes for two bits. What declares more than that has no such picture in it.
+    private static let maximumInflation = 1_032
 
     static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
         // Xcode's own kind of PNG has this chunk before the header: another order of colours, and compressed data without zlib's frame.
@@ -20,6 +22,12 @@ enum PNGDecoder {
         try context.check(spng_get_ihdr(context.pointer, &header))
         let (width, height) = (Int(header.width), Int(header.height))
         let pixels = try ImageDecoder.storage(width: width, height: height, name: name)
+        // libspng takes memory by the header alone, up to two rows of eight bytes a pixel.
+        guard width * height / 8 * bitsPerPixel(header) / maximumInflation <= bytes.count else {
+            throw ImageError(
+                .malformed, file: name, problem: "its \(bytes.count) bytes cannot hold the declared \(width) × \(height) pixels",
+                fix: "copy the file again, or save it again")
+        }
         let format = Int32(SPNG_FMT_RGB8.rawValue)
         var needed = 0
         try context.check(spng_decoded_image_size(context.pointer, format, &needed))
@@ -31,6 +39,18 @@ enum PNGDecoder {
         }
         try context.check(spng_decode_image(context.pointer, pixels.pointer, needed, format, 0))
         return RGBImage(width: width, height: height, storage: pixels)
+    }
+
+    /// A header that libspng has read has a kind of colour and a depth that are allowed.
+    private static func bitsPerPixel(_ header: spng_ihdr) -> Int {
+        let channels =
+            switch Int(header.color_type) {
+            case 2: 3
+            case 4: 2
+            case 6: 4
+            default: 1
+            }
+        return channels * Int(header.bit_depth)
     }
 
     /// Owns one decoder.

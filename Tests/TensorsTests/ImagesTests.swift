@@ -130,6 +130,25 @@ struct ImagesTests {
         }
     }
 
+    @Test(
+        "a PNG that declares more than its bytes can hold, or a side that nobody has, takes no memory",
+        arguments: [
+            // Kind of colour, depth, width, height, and what is said. libspng would take two rows of 640 MB for the first.
+            ([6, 16], 80_000_000, 1, "over the limit of 1048576"),
+            ([0, 1], 1, 99_999_999, "over the limit of 1048576"),
+            ([6, 16], 1_048_576, 95, "cannot hold"),
+            ([0, 1], 10_000, 10_000, "cannot hold"),
+            ([3, 8], 1_000, 1_000, "cannot hold"),
+        ] as [([UInt8], UInt32, UInt32, String)])
+    func declaredRows(_ kind: [UInt8], _ width: UInt32, _ height: UInt32, _ says: String) throws {
+        var png = PictureFixture.pngGray.bytes
+        let extents = [width, height].flatMap { value in withUnsafeBytes(of: value.bigEndian) { Array($0) } }
+        png.replaceSubrange(16..<26, with: extents + [kind[1], kind[0]])
+        png.replaceSubrange(29..<33, with: crc(Array(png[12..<29])))
+        let error = try #require(throws: ImageError.self) { try ImageDecoder.decode(png, name: "wide") }
+        #expect(error.description.contains(says), "\(error)")
+    }
+
     /// PNG's checksum, bit by bit.
     private func crc(_ bytes: [UInt8]) -> [UInt8] {
         var value: UInt32 = .max
