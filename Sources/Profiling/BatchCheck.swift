@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 public import Inference
 public import Tensors
 
@@ -61,8 +61,15 @@ public struct BatchCheck {
     /// The outputs are not as they are declared, so that no parts of them can be joined.
     struct Undivided: Error { let why: String }
 
-    /// Two digits are all that an error's size tells: 1.4e-05.
-    private static func short(_ error: Double) -> String { String(format: "%.1e", error) }
+    /// Two digits are all that an error's size tells: 1.4e-05. (Foundation's formats would bring 40 MB of languages into each program.)
+    private static func short(_ error: Double) -> String {
+        guard error.isNormal, error > 0 else { return "\(error)" }
+        var power = Int(log10(error).rounded(.down))
+        var digits = Int((error / pow(10, Double(power)) * 10).rounded())
+        if digits == 100 { (digits, power) = (10, power + 1) }
+        let sign = power < 0 ? "-" : "+"
+        return "\(digits / 10).\(digits % 10)e\(sign)\(power.magnitude < 10 ? "0" : "")\(power.magnitude)"
+    }
 
     private var batched: [Bool] { inputs.map { $0.batchDimension != nil } }
 
