@@ -32,6 +32,13 @@ public enum ImageDecoder {
         }
     }
 
+    /// The file is too short for what its header declares.
+    static func cannotHold(width: Int, height: Int, byteCount: Int, name: String) -> ImageError {
+        ImageError(
+            .malformed, file: name, problem: "its \(byteCount) bytes cannot hold the declared \(width) × \(height) pixels",
+            fix: "copy the file again, or save it again")
+    }
+
     /// Memory for the pixels, once their number is known to be in bounds.
     static func storage(width: Int, height: Int, channels: Int = 3, name: String) throws(ImageError) -> TensorStorage {
         let (pixels, overflow) = width.multipliedReportingOverflow(by: height)

@@ -16,9 +16,7 @@ enum JPEGDecoder {
         let (columns, rows) = (Int(width), Int(height))
         let pixels = try ImageDecoder.storage(width: columns, height: rows, channels: Int(channels), name: name)
         guard columns * rows / maximumPixelsPerByte <= bytes.count else {
-            throw ImageError(
-                .malformed, file: name, problem: "its \(bytes.count) bytes cannot hold the declared \(columns) × \(rows) pixels",
-                fix: "copy the file again, or save it again")
+            throw ImageDecoder.cannotHold(width: columns, height: rows, byteCount: bytes.count, name: name)
         }
         try check(amp_jpeg_read_pixels(jpeg, pixels.pointer.assumingMemoryBound(to: UInt8.self)), jpeg, name)
         return RGBImage(width: columns, height: rows, storage: channels == 4 ? rgb(fromInvertedCMYK: pixels) : pixels)

@@ -24,9 +24,7 @@ enum PNGDecoder {
         let pixels = try ImageDecoder.storage(width: width, height: height, name: name)
         // libspng takes memory by the header alone, up to two rows of eight bytes a pixel.
         guard width * height / 8 * bitsPerPixel(header) / maximumInflation <= bytes.count else {
-            throw ImageError(
-                .malformed, file: name, problem: "its \(bytes.count) bytes cannot hold the declared \(width) × \(height) pixels",
-                fix: "copy the file again, or save it again")
+            throw ImageDecoder.cannotHold(width: width, height: height, byteCount: bytes.count, name: name)
         }
         let format = Int32(SPNG_FMT_RGB8.rawValue)
         var needed = 0
