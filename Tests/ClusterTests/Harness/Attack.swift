@@ -42,13 +42,14 @@ struct Attack: Sendable, CustomTestStringConvertible {
     /// Runs attacks one after the other on one cluster; a new one is started where an attack has ended a process, so that the others are
     /// still tried.
     static func runAll(
-        _ attacks: [Attack], model: String, workers: Int = 2, workerOptions: [String] = [], coordinatorOptions: [String] = []
+        _ attacks: [Attack], model: String, workers: Int = 2, microBatch: Int = 4, workerOptions: [String] = [],
+        coordinatorOptions: [String] = []
     ) async throws {
         var rest = attacks.filter { attack in only.map { attack.name.contains($0) } ?? true }[...]
         while !rest.isEmpty {
             try await withCluster(
                 model, workers: workers, workerOptions: workerOptions,
-                coordinatorOptions: ["--optimize", "O0", "--micro-batch", "4"] + coordinatorOptions, awaitsReady: false
+                coordinatorOptions: ["--optimize", "O0", "--micro-batch", "\(microBatch)"] + coordinatorOptions, awaitsReady: false
             ) { cluster in
                 let scene = Scene(cluster: cluster, traffic: try await HonestTraffic.start(model, at: cluster))
                 try await scene.traffic.goesOn(within: TestCluster.startLimit)
