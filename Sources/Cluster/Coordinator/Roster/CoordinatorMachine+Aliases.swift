@@ -97,7 +97,9 @@ extension CoordinatorMachine {
         if name.description == Self.ownLinkName {
             return "the name \"\(name)\" is the coordinator's; give the worker another --name"
         }
-        guard name != dialled, roster[name] == nil, roster.node(at: name) != nil || roster.aliases[name] != nil else { return nil }
+        // The name of the target at which it was dialled is its own, also where it was called something else there before.
+        let isTaken = roster.node(at: name).map { $0 != dialled } ?? (roster.aliases[name] != nil)
+        guard name != dialled, roster[name] == nil, isTaken else { return nil }
         return "the name \"\(name)\" is listed for another worker; give each worker a --name of its own"
     }
 

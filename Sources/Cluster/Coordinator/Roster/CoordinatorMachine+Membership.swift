@@ -9,7 +9,7 @@ extension CoordinatorMachine {
     mutating func adopt(_ targets: [Target], _ step: inout Step) {
         let listed = Set(targets.map(\.name))
         // Those that have gone first: a worker that moved may come back under the name that it bears.
-        roster.list(listed)
+        roster.list(Dictionary(targets.map { ($0.name, $0.addresses) }, uniquingKeysWith: { first, _ in first }))
         reviewAliases(&step)
         for target in roster.targets.sorted() where !listed.contains(target) && !isRegistered(target: target) {
             guard let id = roster.node(at: target), roster[id]?.departure?.cause != .unlisted else { continue }

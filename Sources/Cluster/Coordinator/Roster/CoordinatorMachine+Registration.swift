@@ -30,6 +30,10 @@ extension CoordinatorMachine {
                 connection, .failedPrecondition, "a connection registers one worker, and this one has registered \(known)", &step)
         }
         if let problem = objection(to: name, of: name) { return refuse(connection, .invalidArgument, problem, &step) }
+        if let problem = makeWay(for: name, incarnation, &step) {
+            step.log(.warning, "a registration is refused", ["node": name.description, "cause": problem])
+            return refuse(connection, .failedPrecondition, problem, &step)
+        }
         if let node = roster[name], node.control != nil, node.incarnation != incarnation {
             guard step.now - (node.session?.lastHeard ?? .zero) >= configuration.suspectAfter else {
                 let message =
@@ -53,29 +57,60 @@ extension CoordinatorMachine {
         step.emit(.send(connection, .registered(Registered(name: name.description))))
         // It may be here already under the name that the topology gives it.
         guard !roster.all.contains(where: { $0.control != nil && $0.incarnation == incarnation }) else { return }
+        // What the topology says of the target stays true of it.
+        let alias = roster.listed.contains(name) ? roster.aliases[name] : nil
         roster.removeAlias(name)
         step.log(
             .info, "worker has registered",
             ["node": name.description, "addresses": register.addresses.joined(separator: ",")])
         guard let node = roster[name] else {
-            return roster.add(makeNode(name, register.addresses, dialledAt: step.now))
+            let addresses = mergedAddresses(register.addresses, alias?.addresses ?? [], keeping: roster.listedAddresses[name] ?? [])
+            return roster.add(makeNode(name, addresses, pinnedStage: alias?.pinnedStage, dialledAt: step.now))
         }
         // Known, and back: at once, and where it says first.
-        let addresses = mergedAddresses(register.addresses, node.addresses)
+        let addresses = mergedAddresses(register.addresses, node.addresses, keeping: roster.listedAddresses[node.target] ?? [])
         roster[name]?.addresses = addresses
         roster[name]?.dial.backoff = configuration.redialFirst
         if !node.dial.isUnderWay { roster[name]?.dial.redialAt = step.now }
         roster.rearm(name)
     }
 
+    /// The name may be that of a target which leads to a worker of another name. That one keeps its place, also while it is away: who only
+    /// registers takes nothing from it. But one that nobody lists, that is gone and holds no registration has no place to keep.
+    ///
+    /// - Returns: why the name is not to be had; `nil` where it is.
+    private mutating func makeWay(for name: NodeID, _ incarnation: IncarnationID, _ step: inout Step) -> String? {
+        guard roster[name] == nil, let id = roster.node(at: name), let node = roster[id] else { return nil }
+        // The same process, which bears the name that it was given here.
+        guard node.control == nil || node.incarnation != incarnation else { return nil }
+        guard node.control != nil || roster.listed.contains(name) || roster.registrations[id]?.connection != nil else {
+            forget(id, &step)
+            return nil
+        }
+        let how = roster.listed.contains(name) ? "is listed for" : "leads to"
+        return "the name \"\(name)\" \(how) the worker at \(node.addresses.first ?? "?"), which calls itself \"\(id)\"; "
+            + "start that one with --name \(name) if it is the one that is meant, "
+            + "and give the one that registers a --name that is not listed"
+    }
+
     /// Where a worker of the topology is tried: where it says itself first, if it has registered.
     func allAddresses(of id: NodeID, listed: [String]) -> [String] {
         guard let registration = roster.registrations[id], registration.connection != nil else { return listed }
-        return mergedAddresses(registration.addresses, listed)
+        return mergedAddresses(registration.addresses, listed, keeping: listed)
     }
 
-    private func mergedAddresses(_ first: [String], _ others: [String]) -> [String] {
-        Array((first + others.filter { !first.contains($0) }).prefix(WireLimits.addresses))
+    /// The first ones first, and no more than may be; what the topology lists stays among them, whatever is registered.
+    private func mergedAddresses(_ first: [String], _ others: [String], keeping listed: [String]) -> [String] {
+        var room = max(0, WireLimits.addresses - listed.count)
+        var merged: [String] = []
+        for address in first + others + listed where !merged.contains(address) {
+            if !listed.contains(address) {
+                guard room > 0 else { continue }
+                room -= 1
+            }
+            merged.append(address)
+        }
+        return merged
     }
 
     /// Why there is no room for one more from that host, after the one that has been gone longest has been forgotten where that helps.

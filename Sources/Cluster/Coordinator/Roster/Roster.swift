@@ -76,8 +76,8 @@ struct Roster: Sendable {
     /// Targets that lead to the process of another node.
     private(set) var aliases: [NodeID: Alias] = [:]
     private var watches: Heap<Watch> = []
-    /// What the topology lists; other targets have registered themselves.
-    private(set) var listed: Set<NodeID> = []
+    /// What the topology lists, and where it says that each is; other targets have registered themselves.
+    private(set) var listedAddresses: [NodeID: [String]] = [:]
     /// Nodes with a ``Departure``.
     private(set) var departing: Set<NodeID> = []
     var drained = DrainedProcesses()
@@ -97,6 +97,7 @@ struct Roster: Sendable {
     var isEmpty: Bool { nodes.isEmpty }
     var count: Int { nodes.count }
     var targets: Dictionary<NodeID, NodeID>.Keys { byTarget.keys }
+    var listed: Dictionary<NodeID, [String]>.Keys { listedAddresses.keys }
     var connectionCount: Int { byConnection.count }
     var targetCount: Int { byTarget.count }
     var watchCount: Int { watches.count }
@@ -120,7 +121,7 @@ struct Roster: Sendable {
 
     // MARK: Names
 
-    mutating func list(_ targets: Set<NodeID>) { listed = targets }
+    mutating func list(_ addresses: [NodeID: [String]]) { listedAddresses = addresses }
 
     /// A target leads to a node of its own, by the same name.
     mutating func add(_ node: Node) {
