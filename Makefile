@@ -14,7 +14,7 @@ help: ## list the verbs
 setup: ## install what is missing: packages, libtorch (.libtorch/); quick when all is there
 	@scripts/setup
 
-build: setup ## build amp4ec, amp4ec-worker and amp4ec-coordinator into .build/release/
+build: setup ## build the four programs into .build/release/: amp4ec, amp4ec-worker, amp4ec-coordinator, amp4ec-check
 	@swift build -c release
 
 models: setup
@@ -29,7 +29,7 @@ test-cluster: build models ## the tests that start real processes
 	@scripts/test-shaped-link
 	@scripts/test-readings --skip-if-impossible
 
-messages: build models ## 460 wrong commands say what Tests/Messages/messages.txt has, and end as documented
+messages: build models ## some 450 wrong commands say what Tests/Messages/messages.txt has, and end as documented
 	@scripts/test-messages
 
 chaos-short: build models ## five minutes of faults on real processes under load; fills in docs/recovery.md (root, iptables)
@@ -68,7 +68,7 @@ dist: setup ## a tarball in dist/ that runs wherever it is unpacked: the program
 image: setup ## the container image amp4ec:VERSION (and amp4ec:latest), from dist's tarball (a Docker engine)
 	@scripts/image
 
-demo-files: setup
+demo-files: setup ## the demo's model and photos into .models/, where they are missing
 	@[ -f .models/efficientnet-lite0.pt ] || scripts/export-model efficientnet-lite0 .models/efficientnet-lite0.pt
 	@scripts/fetch-photos .models/photos
 

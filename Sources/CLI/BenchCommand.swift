@@ -16,7 +16,7 @@ struct BenchCommand: AsyncParsableCommand {
 
             SIGINT (Ctrl-C) ends it early: what is under way is waited for, and the report is printed. A second one ends it at once.
 
-            Exit: 0 all right, 1 errors or mismatches.
+            Exit: 0 all right, 1 errors or mismatches, 64 wrong usage, 65 a file that cannot be used, 69 no coordinator answers.
             """)
 
     @OptionGroup var connection: ClientOptions

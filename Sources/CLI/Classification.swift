@@ -66,7 +66,9 @@ struct ImageClassifier {
         guard let scores = outputs.first?.values(as: Float.self) else {
             throw CommandFailure(.failure, "the model's first output is not float32, so it cannot be read as class scores")
         }
-        let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(top)
+        // What is no number is last: it compares with nothing, and an order by it would be none.
+        let ranks = scores.map { $0.isNaN ? -Float.infinity : $0 }
+        let order = ranks.indices.sorted { (ranks[$0], $1) > (ranks[$1], $0) }.prefix(top)
         let labels = order.map { index in
             let known = manifest.labels.flatMap { $0.indices.contains(index) ? $0[index] : nil }
             return Classification(label: known ?? "class \(index)", index: index, score: Double(scores[index]))

@@ -23,14 +23,17 @@ struct ClientOptions: ParsableArguments {
         guard coordinator.port > 0 else { throw ValidationError("--coordinator needs a port, such as gateway:9100") }
     }
 
-    /// - Parameter patience: connections tried before a command gives up; `nil` until the deadline.
-    func makeClient(patience: Int? = 3) throws -> AMP4ECClient {
+    /// - Parameters:
+    ///   - patience: connections tried before a command gives up; `nil` until the deadline.
+    ///   - alternative: what else to do where no coordinator answers.
+    func makeClient(patience: Int? = 3, alternative: String? = nil) throws -> AMP4ECClient {
         try ClusterSecret.checkNotGiven(option: clusterSecretFile, environment: ProcessEnvironment.current)
         var options = AMP4ECClient.Options()
         options.name = "amp4ec"
         options.deadline = deadline
         options.maximumConnectFailures = patience
-        options.remedy = "start amp4ec-coordinator there, or give its address with --coordinator"
+        options.remedy =
+            "start amp4ec-coordinator there, or give its address with --coordinator\(alternative.map { ", or \($0)" } ?? "")"
         options.allowsPublicPlainText = insecure
         do { return try AMP4ECClient(coordinator: coordinator.description, options: options) } catch {
             throw CommandFailure(error, invalidArgument: .usage)

@@ -12,7 +12,7 @@ struct DrainCommand: AsyncParsableCommand {
             in the state drained, until --undo, or until it or the coordinator is started again.
 
             Exit: 0 drained (or taken back), 1 it must stay (it is the last one, or no plan is possible without it) or was not drained, \
-            64 there is no such node.
+            64 wrong usage or no such node, 69 no coordinator answers.
             """)
 
     @OptionGroup var connection: ClientOptions

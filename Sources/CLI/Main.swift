@@ -15,6 +15,14 @@ struct AMP4ECCommand: AsyncParsableCommand {
 
     static func main() async {
         BatchCheckChild.runIfAsked(CommandLine.arguments)
-        await runCommand(AMP4ECCommand.self)
+        await runCommand(AMP4ECCommand.self, problem: unknownCommand(CommandLine.arguments.dropFirst().first))
+    }
+
+    /// The parser would call it an unexpected argument, and name no other.
+    private static func unknownCommand(_ name: String?) -> CommandFailure? {
+        let known = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+        guard let name, !name.hasPrefix("-"), !known.contains(name) else { return nil }
+        let nearest = NearestName.of(name, among: known).map { "did you mean \($0)?" }
+        return CommandFailure(.usage, "there is no command '\(name)'; \(nearest ?? "there are \(known.joined(separator: ", "))")")
     }
 }

@@ -69,7 +69,7 @@ struct PlanReport {
                     + "latency \(StatusReport.decimal(single.latencyMilliseconds)) ms")
         }
         if !plan.unusedNodes.isEmpty {
-            lines.append("standby: \(plan.unusedNodes.map(\.name).joined(separator: ", "))")
+            lines.append("unused: \(plan.unusedNodes.map(\.name).joined(separator: ", "))")
         }
         return lines
     }

@@ -81,10 +81,22 @@ struct PlanCommand: AsyncParsableCommand {
                 "--input is an old name: --spec name:float32[N,…] declares an input, and --example names a file with inputs")
         }
         guard model != nil || nodes == nil else { throw ValidationError("--nodes needs --model: which model is to be planned?") }
-        if model == nil, compare || layers || svg != nil || !without.isEmpty || !pin.isEmpty {
-            throw ValidationError("--compare, --layers, --svg, --without and --pin make a new plan: they need --model")
-        }
+        if model == nil, let option = optionOfNewPlan { throw ValidationError("\(option) is for a new plan: it needs --model") }
         if let microBatch, !(1...4_096).contains(microBatch) { throw ValidationError("--micro-batch takes 1 to 4096") }
+    }
+
+    /// One that was given and says something of a plan that is to be made.
+    private var optionOfNewPlan: String? {
+        if !spec.isEmpty { return "--spec" }
+        if example != nil { return "--example" }
+        if bandwidth != nil { return "--bandwidth" }
+        if latency != nil { return "--latency" }
+        if !pin.isEmpty { return "--pin" }
+        if !without.isEmpty { return "--without" }
+        if microBatch != nil { return "--micro-batch" }
+        if compare { return "--compare" }
+        if layers { return "--layers" }
+        return svg == nil ? nil : "--svg"
     }
 
     func run() async throws {
@@ -155,7 +167,7 @@ struct PlanCommand: AsyncParsableCommand {
         if let nodes {
             members = try NodeList.parse(nodes)
         } else {
-            let client = try connection.makeClient()
+            let client = try connection.makeClient(alternative: "say which nodes to plan for: --nodes 1.0:1GiB,0.6:512MiB")
             defer { client.close() }
             let status = try await reporting { () throws(ClientError) in try await client.status() }
             (members, links) = LiveNodes.read(status)
@@ -195,7 +207,7 @@ struct PlanCommand: AsyncParsableCommand {
         let status = try await reporting { () throws(ClientError) in try await client.status() }
         guard let plan = status.plan else { throw CommandFailure(.failure, "no plan serves: \(status.cause ?? status.state)") }
         if json {
-            try JSONOutput.print(plan, convertsKeys: true)
+            try JSONOutput.print(plan)
         } else {
             StandardStream.output.write(StatusReport.text(status))
         }

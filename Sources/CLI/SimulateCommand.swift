@@ -45,6 +45,9 @@ struct SimulateCommand: ParsableCommand {
         if let seeds, seeds < 1 { throw ValidationError("--seeds must be at least 1") }
         if let nodes, !(1...64).contains(nodes) { throw ValidationError("--nodes takes 1 to 64") }
         if let clients, !(1...64).contains(clients) { throw ValidationError("--clients takes 1 to 64") }
+        if trace, seeds != nil || duration != nil || json {
+            throw ValidationError("--trace shows one run in words: give --seed, without --seeds, --duration and --json")
+        }
         guard seed != nil || seeds != nil || duration != nil else {
             throw ValidationError("say which run to show (--seed), or how many (--seeds or --duration)")
         }

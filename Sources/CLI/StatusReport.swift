@@ -43,7 +43,7 @@ enum StatusReport {
 
     private static func nodes(_ nodes: [ClusterStatus.Node]) -> [String] {
         var table = TextTable([
-            "node", "address", "state", "cores", "cpu", "memory", "process", "in/s", "out/s", "queue", "partitions", "weights",
+            "node", "address", "state", "cores", "cpu", "memory", "process", "in/s", "out/s", "reserved", "partitions", "weights",
         ])
         for node in nodes {
             let partitions = node.partitions.filter(\.isLoaded)

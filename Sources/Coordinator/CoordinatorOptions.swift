@@ -184,6 +184,9 @@ package struct CoordinatorSettings {
                 projectFiles = reading.files
             }
         }
+        guard options.envFile.isEmpty || project != nil else {
+            throw CommandFailure(.usage, "--env-file holds a compose file's variables; give that file with --topology too")
+        }
         guard let model = options.model else {
             throw CommandFailure(.usage, "no model: give --model FILE.pt, or model: under x-amp4ec in the compose file")
         }

@@ -155,7 +155,7 @@ final class CoordinatorProcess: MachineShell {
         return probe.sample(at: LoopTime.current().nanoseconds).memoryForProcessBytes
     }
 
-    /// Serves until SIGTERM or SIGINT; outstanding requests are finished first.
+    /// Serves until SIGTERM or SIGINT; outstanding requests are finished first, as far as `--drain-timeout` allows.
     func run() throws {
         answers = loop.mailbox(capacity: Self.mailboxCapacity) { [unowned self] in receive($0) }
         activations.start(for: self)

@@ -13,12 +13,14 @@ struct CoordinatorCommand: ParsableCommand {
         abstract: "Partitions one model over the workers of a topology and serves clients.",
         discussion: """
             Prints "listening on HOST:PORT" once it takes connections (and "http on HOST:PORT" with --http) and "ready: N stages on M nodes" \
-            once the model serves. Every option may also stand in the compose file's top-level x-amp4ec or in a --config file; the command line wins.
+            once the model serves. The options may also stand in a --config file or, but for those that say which files are read, in the compose \
+            file's top-level x-amp4ec; the command line wins.
 
             Workers come from --topology or --workers, and any worker may register itself besides (amp4ec-worker --coordinator ADDR): with \
             neither option the coordinator waits for such. A topology is a compose project and is read as compose reads it: with the .env and \
             the override file beside it, and what it includes and extends. A changed file counts at once; one that cannot be read leaves the \
-            old topology in place. SIGTERM ends it once everything that was asked is answered; a second signal ends it at once.
+            old topology in place. SIGTERM ends it once everything that was asked is answered, after --drain-timeout at the \
+            latest; a second signal ends it at once.
 
             Exit: 0 done, 1 failed, 64 wrong usage, 65 bad model or topology.
             """, version: ProductVersion.current)

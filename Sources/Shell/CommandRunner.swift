@@ -87,10 +87,15 @@ public func runServer<Command: ParsableCommand>(
 /// Parses the arguments, runs the command, and ends the process by the contract of the exit statuses.
 ///
 /// The entry point of every command: `@main struct Main { static func main() async { await runCommand(StatusCommand.self) } }`.
-/// - Parameter arguments: without the program's name; `nil` takes the process's own.
-public func runCommand<Command: ParsableCommand>(_ type: Command.Type, arguments: [String]? = nil) async -> Never {
+/// - Parameters:
+///   - arguments: without the program's name; `nil` takes the process's own.
+///   - problem: what is wrong with them, where the program knows it better than their parser.
+public func runCommand<Command: ParsableCommand>(
+    _ type: Command.Type, arguments: [String]? = nil, problem: CommandFailure? = nil
+) async -> Never {
     ProcessSurroundings.prepareCommand()
     do {
+        if let problem { throw problem }
         var command = try type.parseAsRoot(arguments)
         if var asynchronous = command as? any AsyncParsableCommand {
             try await asynchronous.run()

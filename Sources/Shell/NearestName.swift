@@ -3,7 +3,7 @@ public enum NearestName {
     /// Longer names are compared by their beginning only: no option or field is longer.
     private static let maximumLength = 64
 
-    /// The known name with the fewest edits from `name`, or `nil` where none is near (at most a third of it, at least two edits).
+    /// The known name with the fewest edits from `name`, or `nil` where none is near (at most a third of it, or two edits; one in a name of two letters).
     public static func of(_ name: String, among known: some Sequence<String>) -> String? {
         // Where every letter differs nothing is near.
         let allowed = min(max(2, name.count / 3), max(1, name.count - 1))

@@ -352,10 +352,8 @@ std::shared_ptr<Graph> forwardGraph(const Module &module) {
 /// An inlined node names its callers by plain pointers, which the interpreter follows when it reports an error: after
 /// the module is gone they dangle, and keeping the module would keep its weights twice.
 void forgetCallers(Block *block) {
-    static torch::jit::Function *const caller = [] {
-        auto *unit = new torch::jit::CompilationUnit();
-        return unit->create_function("model", std::make_shared<Graph>());
-    }();
+    static auto *const unit = new torch::jit::CompilationUnit();
+    static torch::jit::Function *const caller = unit->create_function("model", std::make_shared<Graph>());
     for (Node *node : block->nodes()) {
         if (node->callstack()) {
             node->setCallStack(c10::make_intrusive<torch::jit::InlinedCallStack>(caller, node->sourceRange()));

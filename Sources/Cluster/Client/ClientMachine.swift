@@ -87,7 +87,7 @@ public struct ClientMachine: Sendable {
     public init(configuration: Configuration = Configuration()) {
         self.configuration = configuration
         backoff = configuration.reconnectFirst
-        lastFailure = "it has not answered yet; \(configuration.remedy)"
+        lastFailure = "it has not answered yet; give it a longer deadline, or \(configuration.remedy)"
     }
 
     public var outstandingCount: Int { outstanding.count }

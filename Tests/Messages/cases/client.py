@@ -3,6 +3,7 @@
 COMMANDS = """
 # Options and arguments
 amp4ec nosuch
+amp4ec statsu
 amp4ec --nosuch
 amp4ec status w1
 amp4ec status --deadlin 5s

@@ -5,6 +5,8 @@ COMMANDS = """
 amp4ec plan --nodes 1:1GiB
 amp4ec plan --compare
 amp4ec plan --svg made/a.svg
+amp4ec plan --bandwidth 1MiB
+amp4ec plan --micro-batch 4
 amp4ec plan --model two.pt --nodes 1
 amp4ec plan --model two.pt --nodes 0:1GiB
 amp4ec plan --model two.pt --nodes 1:1GiB,
@@ -51,6 +53,7 @@ amp4ec baseline --model two.pt --timeline nosuch/a.json
 amp4ec simulate
 amp4ec simulate --seeds 0
 amp4ec simulate --seeds 1 --duration 1s
+amp4ec simulate --seeds 1 --trace
 amp4ec simulate --duration 0s
 amp4ec simulate --seed 1 --nodes 0
 amp4ec simulate --seed 1 --clients 100

@@ -13,6 +13,7 @@ amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology a-folder
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology right.png
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/right.yaml --topology nosuch.yaml
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/right.yaml --env-file nosuch.env
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --workers 127.0.0.1:9001 --env-file open.env
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --topology topology/right.yaml --env-file open.env
 amp4ec-coordinator --listen 127.0.0.1:0 --topology topology/right.yaml
 """
