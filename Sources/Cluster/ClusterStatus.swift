@@ -1,6 +1,6 @@
 public import Planning
 
-/// What `amp4ec status --json` prints and the dashboard reads. Field names are the contract; they only grow.
+/// What `amp4ec status --json` and `/status` print, and what `/metrics` is made of. Field names are the contract; they only grow.
 public struct ClusterStatus: Sendable, Hashable, Codable {
     public struct Partition: Sendable, Hashable, Codable {
         public var layers: String

@@ -5,7 +5,7 @@ package import Topology
 internal import Wire
 
 extension CoordinatorOptions {
-    /// What a compose file's `x-amp4ec` and a `--config` file may set.
+    /// What a compose file's `x-amp4ec` and a `--config` file may set: each option but `--config`. One without a row here is refused in files.
     package static let known: [KnownOption] = [
         option("topology", .pathOrDNS, namesTopology: true), option("env-file", .paths, namesTopology: true),
         option("workers", namesTopology: true), option("model", .path), option("spec", .repeated, oldName: "input"),

@@ -1,8 +1,10 @@
 public import Tensors
 
 /// What runs partitions. libtorch stands behind it today; another engine can stand beside it.
+///
+/// Who analyses, cuts and times a model uses ``TorchModel`` directly: for another engine that needs a protocol first.
 public protocol InferenceEngine: Sendable {
-    /// Names the engine, its version and the cutter's: partitions made under another name are not exchanged.
+    /// Names the engine, its version and the cutter's. It stands in each partition's key, so one that is held under another name is not used.
     var toolchain: String { get }
 
     /// Makes an archive ready to run. `optimized` allows changes of rounding (folded batch-norm, packed weights); without it

@@ -70,7 +70,7 @@ extension Simulation {
         case calm
         case single
         case crashes, drains, stalls, links, resets, repeats, memory, joins, restarts, intruder, hangs, swallows, poison
-        /// All faults, about half of the kinds in one run.
+        /// All faults but ``swallows``, about half of the kinds in one run.
         case everything
         /// … over half a minute, several times as many.
         case storm

@@ -1,6 +1,7 @@
 public import Glibc
 
-/// The bytes of one connection over its socket: plain TCP now, TLS 1.3 without any change for the users of ``Connection``.
+/// The bytes of one connection over its socket: plain TCP now, TLS 1.3 without any change for the users of ``Connection``, whose
+/// ``ConnectionOptions/makeChannel`` gives the channel.
 ///
 /// A channel never blocks. Where it cannot go on it says which readiness of the *socket* it waits for, and that may cross over: a TLS
 /// read can wait for room to write (a key update) and a write for bytes to read. The connection calls again when that comes. A write that

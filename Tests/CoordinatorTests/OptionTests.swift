@@ -296,8 +296,13 @@ import Wire
         }
     }
 
-    @Test func everyOptionOfAFileIsOneOfTheCommandLine() throws {
+    @Test func theOptionsOfFilesAreThoseOfTheCommandLine() throws {
         let help = CoordinatorOptions.helpMessage()
         for option in CoordinatorOptions.known { #expect(help.contains("--\(option.name)"), "\(option.name)") }
+        // And the other way round: one that is forgotten among those of files could be set on the command line alone.
+        let known = Set(CoordinatorOptions.known.map { "--\($0.name)" })
+        let inHelp = help.matches(of: /\n  (?:-\w, )?(--[a-z-]+)/).map { String($0.1) }
+        #expect(inHelp.count > 20)
+        for name in inHelp where !["--config", "--help", "--version"].contains(name) { #expect(known.contains(name), "\(name)") }
     }
 }

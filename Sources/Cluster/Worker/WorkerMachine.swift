@@ -52,6 +52,7 @@ public struct WorkerMachine: Sendable {
     var claim: CoordinatorClaim?
     var holderName = ""
     var control: ConnectionID?
+    /// The data connection of the coordinator that is obeyed: results go there, work and archives come from there.
     var resultChannel: ConnectionID?
     var lastHeardFromCoordinator: Instant = .zero
     var connections: [ConnectionID: Hello] = [:]
@@ -206,7 +207,8 @@ extension WorkerMachine {
         case dial(PeerTable.Peer)
         /// Close the data connection to a peer that is gone from the table.
         case hangUp(ConnectionID)
-        /// Load an archive that the store holds; answer `loaded` or `loadFailed`. `archiveMissing` is answered by the machine itself.
+        /// Load the archive; answer `loaded` or `loadFailed`, with `failedPrecondition` where the store does not hold it: the machine then asks
+        /// the coordinator for it.
         case load(LoadPartition)
         case releasePartition(PartitionKey)
         /// Everything that was accepted is done and the process may end.

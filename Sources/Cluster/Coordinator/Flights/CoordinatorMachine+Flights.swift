@@ -155,6 +155,7 @@ extension CoordinatorMachine {
         }
     }
 
+    /// What workers and clients say without a payload, for whichever part it is.
     mutating func received(_ connection: ConnectionID, _ message: Message, _ step: inout Step) {
         guard let id = roster.node(on: connection) else {
             switch message {

@@ -261,6 +261,7 @@ extension CoordinatorMachine {
         roster.rearm(id)
     }
 
+    /// A worker's, that of one that registered, or a client's, with which its requests end.
     mutating func connectionClosed(_ connection: ConnectionID, _ cause: String, _ step: inout Step) {
         if let id = roster.connectionClosed(connection) {
             guard let node = roster[id], node.control == connection || node.data == connection else { return }
