@@ -33,6 +33,11 @@ public enum ArrayFile: Sendable {
         guard !start.isEmpty else {
             throw ArrayError(.malformed, file: name, problem: "the file is empty", fix: "write it with numpy.save or numpy.savez")
         }
+        guard !withExtendedLifetime(storage, { storage.bytes.starts(with: "version https://git-lfs".utf8) }) else {
+            throw ArrayError(
+                .malformed, file: name, problem: "it is a pointer of Git LFS, which stands for the file",
+                fix: "fetch the file with git lfs pull")
+        }
         throw ArrayError(
             .malformed, file: name, problem: "it is neither a .npy nor a .npz file", fix: "write it with numpy.save or numpy.savez")
     }

@@ -67,7 +67,8 @@ extension ModelService {
     private func refused(_ tried: [MadeUpForm], _ why: String) -> String {
         let hint =
             oneItemIsTaken
-            ? "; one item is taken, so the batch size may be a constant in the model: declare that number in place of N" : ""
+            ? "; one item is taken, so the batch size may be a constant in the model: declare the size that it was exported with in place of N"
+            : ""
         if let example {
             return "the model refuses \(example.source) (\(why))\(hint); give other inputs with --example FILE.npz"
         }

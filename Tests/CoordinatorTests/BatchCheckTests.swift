@@ -65,6 +65,7 @@ import Testing
         Refusal(name: "training-dropout", says: "aten::dropout is in training mode"),
         Refusal(name: "noise", says: "aten::randn_like draws random numbers"),
         Refusal(name: "written-mask", says: "items influence each other"),
+        Refusal(name: "held-threshold", says: "an object of a class of its own"),
         Refusal(name: "written-branch", says: "a branch depends on a tensor's content"),
         Refusal(name: "ids-together", says: "items influence each other"),
         Refusal(name: "cnn", inputs: ["image:float32[4,3,32,32]"], says: "no input declares a batch dimension N"),

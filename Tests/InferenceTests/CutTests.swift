@@ -10,7 +10,7 @@ struct CutTests {
         "cnn": 14, "scripted-cnn": 20, "residual": 28, "shuffle": 52, "scripted-shuffle": 44, "tensor-lists": 10,
         "transformer": 105,
         "two-inputs": 10, "loop": 4, "slow": 3, "batch-mean": 4, "sequence-first": 6, "in-place": 5, "picky": 8, "pixels": 14,
-        "types": 8, "views": 30, "partly-fused": 14,
+        "types": 8, "views": 30, "partly-fused": 14, "with-blocks": 6,
     ]
 
     /// What a model computes here is what Python's eager module computed.

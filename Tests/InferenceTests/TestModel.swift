@@ -9,7 +9,7 @@ enum TestModel {
         "cnn", "scripted-cnn", "residual", "shuffle", "scripted-shuffle", "tensor-lists", "transformer", "two-inputs", "loop",
         "slow",
         "batch-mean", "sequence-first", "in-place", "picky", "pixels", "types", "views",
-        "partly-fused",
+        "partly-fused", "with-blocks",
     ]
 
     struct Absent: Error, CustomStringConvertible {

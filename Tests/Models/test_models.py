@@ -272,6 +272,23 @@ class InPlace(nn.Module):
         return self.head(z) + kept
 
 
+class WithBlocks(nn.Module):
+    """Blocks whose beginning and end are methods of objects."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            mean = x.mean(1, keepdim=True)
+        with torch.autograd.profiler.record_function("first"):
+            y = torch.relu(self.first(x - mean))
+        with torch.autocast("cpu", enabled=False):
+            y = torch.tanh(self.second(y))
+        return self.head(y)
+
+
 class Picky(nn.Module):
     """Refuses an input whose first value is negative."""
 
@@ -359,6 +376,24 @@ class Between(nn.Module):
 class BatchMaximum(Between):
     def forward(self, h: Tensor, x: Tensor) -> Tensor:
         return h / h.abs().max()
+
+
+@torch.jit.script
+class Largest:
+    """What a model may keep in an object of its own."""
+
+    def __init__(self, x: Tensor):
+        self.value = x.max()
+
+
+class HeldThreshold(Between):
+    """As `BatchThreshold`; the maximum is carried by an object."""
+
+    def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        largest = Largest(x)
+        if bool(largest.value > 50):
+            h = -h
+        return h
 
 
 class BatchThreshold(Between):
@@ -961,6 +996,7 @@ def model_table():
         "partly-fused": (
             PartlyFused(), lambda n: [torch.randn(n, 3, 20, 20)], [("image", ["N", 3, 20, 20])], [("scores", ["N", 5])], False),
         "in-place": (InPlace(), lambda n: [torch.randn(n, 12)], [("x", ["N", 12])], [("scores", ["N", 6])], False),
+        "with-blocks": (WithBlocks(), lambda n: [torch.randn(n, 8)], [("x", ["N", 8])], [("scores", ["N", 3])], True),
         "picky": (Picky(), lambda n: [torch.rand(n, 8)], [("x", ["N", 8])], [("scores", ["N", 3])], True),
         "pixels": (
             Pixels(), lambda n: [torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8)], [("pixels", ["N", 32, 32, 3])],
@@ -990,7 +1026,8 @@ def together_table():
         "batch-softmax": BatchSoftmax(), "batch-attention": BatchAttention(), "counted": Counted(), "while-unsure": WhileUnsure(),
         "chosen-rows": ChosenRows(), "positive-rows": PositiveRows(), "experts": Experts(), "crowd": Crowd(),
         "item-by-item": ItemByItem(), "training-batch-norm": TrainingBatchNorm(), "training-dropout": TrainingDropout(),
-        "noise": Noise(), "written-mask": WrittenMask(), "written-branch": WrittenBranch(), "experts-by-index": ExpertsByIndex(), "masked": Masked(),
+        "noise": Noise(), "held-threshold": HeldThreshold(),
+        "written-mask": WrittenMask(), "written-branch": WrittenBranch(), "experts-by-index": ExpertsByIndex(), "masked": Masked(),
     }
     traced = {"batch-threshold", "batch-statistics", "training-dropout", "masked"}
     table = {

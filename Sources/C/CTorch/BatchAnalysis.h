@@ -135,6 +135,10 @@ class BatchAnalysis {
 
     std::string dependence(Node *node) {
         const std::string name = operatorName(node);
+        // What an attribute of it holds is not followed, and it may decide a branch.
+        if (node->kind() == prim::CreateObject)
+            return "it keeps values in an object of a class of its own (" + node->output()->type()->str() +
+                   "), where what the whole batch decides cannot be seen";
         if (dropsOut(node))
             return name + " is in training mode and draws random numbers; call eval() on the model before it is saved";
         if (drawsRandomNumbers(node)) return name + " draws random numbers, so no two runs give the same";

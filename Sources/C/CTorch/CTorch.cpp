@@ -20,6 +20,7 @@
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/passes/autocast.h>
 #include <torch/csrc/jit/passes/common_subexpression_elimination.h>
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
@@ -288,8 +289,24 @@ class MemoryReader final : public caffe2::serialize::ReadAdapterInterface {
 };
 
 Module loadModule(const void *data, size_t count, torch::jit::ExtraFilesMap &extras) {
-    Module module = torch::jit::load(std::make_shared<MemoryReader>(data, count), at::Device(at::kCPU), extras);
-    if (!module.find_method("forward")) fail(AMP_TORCH_UNSUPPORTED, "the module has no forward method");
+    Module module = [&] {
+        try {
+            return torch::jit::load(std::make_shared<MemoryReader>(data, count), at::Device(at::kCPU), extras);
+        } catch (const std::exception &error) {
+            // Constants in oneDNN's own layout, which torch.jit.save leaves out and nobody reads again.
+            if (std::string(error.what()).find("required keyword attribute 'value'") == std::string::npos) throw;
+            fail(AMP_TORCH_BAD_ARCHIVE,
+                 "a constant of the model was not saved, as after torch.jit.optimize_for_inference; save the model "
+                 "before that step (libtorch optimises it here), after torch.jit.freeze at most");
+        }
+    }();
+    if (!module.find_method("forward")) {
+        std::string others;
+        for (const auto &method : module.get_methods()) others += (others.empty() ? "" : ", ") + method.name();
+        fail(AMP_TORCH_UNSUPPORTED, "the module has no forward method, and no other is served" +
+                                        (others.empty() ? "" : " (it has " + others + ")") +
+                                        "; export a module whose forward calls what you want");
+    }
     module.eval();
     return module;
 }
@@ -303,6 +320,59 @@ void moveToTheCPU(Block *block) {
         }
         for (Block *inner : node->blocks()) moveToTheCPU(inner);
     }
+}
+
+/// What the nodes inside a `with` block stand in: its beginning and its end.
+void findContexts(Block *block, std::vector<Node *> &found) {
+    for (Node *node : block->nodes()) {
+        if (node->kind() == prim::Enter || node->kind() == prim::Exit) found.push_back(node);
+        for (Block *inner : node->blocks()) findContexts(inner, found);
+    }
+}
+
+/// Takes the `with` blocks out of a graph.
+///
+/// The interpreter looks their methods up in the object's class, which dangle once the module is gone. torch's own say
+/// nothing here: gradients are off anyway, and what autocast does is written into the graph, as libtorch does it too.
+void removeContexts(const std::shared_ptr<Graph> &graph) {
+    std::vector<Node *> found;
+    findContexts(graph->block(), found);
+    if (found.empty()) return;
+    torch::jit::Autocast(graph);
+    found.clear();
+    findContexts(graph->block(), found);
+    std::unordered_set<Value *> objects;
+    for (Node *node : found) {
+        const auto type = node->input()->type()->cast<c10::ClassType>();
+        const std::string name = type && type->name() ? type->name()->qualifiedName() : "a class";
+        if (name.rfind("__torch__.torch.", 0) != 0 || node->input()->node()->kind() != prim::CreateObject ||
+            node->output()->hasUses()) {
+            fail(AMP_TORCH_UNSUPPORTED, "the model enters a with block of " + name +
+                                            ", whose code is no part of the graph; leave the block away, or record the "
+                                            "model with scripts/export-model --trace");
+        }
+        objects.insert(node->input());
+    }
+    for (Node *node : found) node->destroy();
+    for (Value *object : objects) {
+        const auto uses = object->uses();
+        for (const auto &use : uses) {
+            if (use.user->kind() == prim::SetAttr) use.user->destroy();
+        }
+        if (!object->hasUses()) object->node()->destroy();
+    }
+}
+
+/// What a graph with objects of the model's own classes needs at run time: they name their class, and it its methods,
+/// by plain pointers. Nothing for other graphs, whose weights would stay twice.
+std::shared_ptr<torch::jit::CompilationUnit> classesOf(const Module &module, Block *block) {
+    for (Node *node : block->nodes()) {
+        if (node->kind() == prim::CreateObject) return module._ivalue()->compilation_unit();
+        for (Block *inner : node->blocks()) {
+            if (auto unit = classesOf(module, inner)) return unit;
+        }
+    }
+    return nullptr;
 }
 
 /// Batch-norm in training mode counts the batches that it has seen, wherever freezing puts the rest of it.
@@ -323,6 +393,7 @@ std::shared_ptr<Graph> forwardGraph(const Module &module) {
     torch::jit::InlineForkWait(graph);
     moveToTheCPU(graph->block());
     torch::jit::ConstantPropagation(graph);
+    removeContexts(graph);
     torch::jit::LowerSimpleTuples(graph);
     torch::jit::EliminateCommonSubexpression(graph);
     torch::jit::EliminateDeadCode(graph);
@@ -527,6 +598,7 @@ static double threadMilliseconds() {
 
 /// A graph's top-level nodes other than constants, in order, and a way to run them one at a time.
 struct LayeredGraph {
+    std::shared_ptr<torch::jit::CompilationUnit> classes;
     std::shared_ptr<Graph> graph;
     std::vector<Node *> nodes;
     std::unordered_map<const Node *, int> positions;
@@ -1564,6 +1636,7 @@ std::shared_ptr<Graph> convertedToOneDNN(const std::shared_ptr<Graph> &graph) {
 // ---- Partitions ----
 
 struct amp_torch_partition {
+    std::shared_ptr<torch::jit::CompilationUnit> classes;
     std::shared_ptr<Graph> graph;
     Code code;
     int64_t weightBytes = 0;
@@ -1574,6 +1647,7 @@ struct amp_torch_partition {
     explicit amp_torch_partition(const Module &module, bool optimized) {
         const at::NoGradGuard noGradients;
         graph = forwardGraph(module);
+        classes = classesOf(module, graph->block());
         WeightCount weights;
         weights.addConstants(graph->block());
         weightBytes = weights.bytes;
@@ -1708,6 +1782,7 @@ amp_torch_code amp_torch_model_open(const void *data, size_t count, const char *
             opened->extras.push_back(content.empty() ? std::nullopt : std::make_optional(std::move(content)));
         }
         opened->graph = forwardGraph(frozen);
+        opened->classes = classesOf(frozen, opened->graph->block());
         opened->settleInputs(schema);
         opened->flattenOutputs();
         opened->findLayers();
