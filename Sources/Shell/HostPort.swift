@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Transport
 
 /// A place on the network as a user writes it: `host:port`, `[v6]:port`, `:port` or `port`.
 ///
@@ -31,6 +32,10 @@ public struct HostPort: Sendable, Hashable, CustomStringConvertible {
             }
             guard host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "/") }) else {
                 throw HostPort.malformed(text, "the host holds a blank, a slash or a control character")
+            }
+            guard !Resolver.isMisread(host) else {
+                throw HostPort.malformed(
+                    text, "\"\(host)\" is no IPv4 address, which has four numbers from 0 to 255 without zeros before them")
             }
         }
         self.init(host: host, port: port)

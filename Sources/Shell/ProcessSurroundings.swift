@@ -10,6 +10,7 @@ public enum ProcessSurroundings {
     ///
     /// Readers of stdout and stderr may stall or go away; as many descriptors are open as are allowed; and a crash closes the sockets at once.
     public static func prepareServer() {
+        fillStandardDescriptors()
         ignoreClosedPipes()
         endAtOnceOnCrash()
         raiseDescriptorLimit()
@@ -17,7 +18,19 @@ public enum ProcessSurroundings {
     }
 
     /// For the commands: a closed socket or pipe is an error of its call, not the end of the process.
-    public static func prepareCommand() { ignoreClosedPipes() }
+    public static func prepareCommand() {
+        fillStandardDescriptors()
+        ignoreClosedPipes()
+    }
+
+    /// Whoever starts the process may have closed stdin, stdout or stderr (`2>&-`, some tools for daemons). The next socket or file would
+    /// get that number, and log lines would be written into it.
+    private static func fillStandardDescriptors() {
+        for descriptor: Int32 in 0...2 where fcntl(descriptor, F_GETFD) < 0 {
+            // The system gives the lowest free number, which is this one.
+            guard open("/dev/null", O_RDWR) == descriptor else { return }
+        }
+    }
 
     private static func ignoreClosedPipes() { signal(SIGPIPE, SIG_IGN) }
 
@@ -49,6 +62,13 @@ public enum ProcessSurroundings {
             StandardStream.flush()
             _exit(status.rawValue)
         }
+    }
+
+    /// stdout cannot be written (the disk is full): a script must not take what is there for all of it.
+    static func endByFailedOutput(_ reason: Int32) -> Never {
+        let why = String(cString: strerror(reason))
+        StandardStream.error.writeLine("error: stdout cannot be written: \(why); the output is not complete: write it elsewhere")
+        exit(ExitStatus.failure.rawValue)
     }
 
     /// The reader of stdout has gone away: ends as every filter does, without a message and by the signal that the shell expects.

@@ -44,7 +44,8 @@ public struct StandardStream: Sendable {
     /// Writes `line` and a line feed with one call.
     public func writeLine(_ line: String) { write(line + "\n") }
 
-    /// Writes all of `text`, usually with one call. A closed stderr is not an error here, because nobody could read about it.
+    /// Writes all of `text`, usually with one call. A closed stderr is not an error here, because nobody could read about it; a stdout that
+    /// takes no more ends the process, because what is there must not pass for all of it.
     public func write(_ text: String) {
         guard !text.isEmpty else { return }
         if let queues = Self.queues.withLock({ $0 }) {
@@ -55,10 +56,20 @@ public struct StandardStream: Sendable {
             var rest = UnsafeRawBufferPointer(bytes)[...]
             while !rest.isEmpty {
                 let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if written < 0 && errno == EINTR { continue }
-                if written < 0 && errno == EPIPE && descriptor == 1 { ProcessSurroundings.endByClosedPipe() }
-                guard written > 0 else { return }
-                rest = rest.dropFirst(written)
+                let reason = errno
+                if written > 0 {
+                    rest = rest.dropFirst(written)
+                } else if written < 0, reason == EINTR {
+                    continue
+                } else if written < 0, reason == EAGAIN {
+                    // Somebody made the descriptor non-blocking, which all who share it see.
+                    var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    _ = poll(&wait, 1, -1)
+                } else {
+                    guard descriptor == 1 else { return }
+                    if reason == EPIPE { ProcessSurroundings.endByClosedPipe() }
+                    ProcessSurroundings.endByFailedOutput(reason)
+                }
             }
         }
     }

@@ -74,9 +74,14 @@ extension Simulation {
             note("\(process) serves: \(stages) stages on \(nodes) nodes")
         case .drained: endDrained(process)
         case .log(let line):
-            note("\(process): \(line.message) \(line.metadata)")
+            note("\(process): \(line.message)\(Self.words(line.metadata))")
             if line.message.hasPrefix("a node loses work") { blamed(line.metadata["node"] ?? "") }
         }
+    }
+
+    /// In one order, as a run of one seed is the same each time.
+    static func words(_ metadata: [String: String]) -> String {
+        metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     }
 
     /// Work is lost by nobody but whom a fault makes lose it.
@@ -208,7 +213,7 @@ extension Simulation {
         step(.requestArrived(id), coordinator: index)
     }
 
-    /// Nothing is kept of what is over, and what is kept is counted.
+    /// Nothing is kept of what is over, what is kept is counted, and the machine's own promises hold.
     private mutating func checkPayloads(of index: Int) {
         let coordinator = coordinators[index]
         let requests = coordinator.machine.requestCount

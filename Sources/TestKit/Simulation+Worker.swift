@@ -87,7 +87,7 @@ extension Simulation {
             }
         case .drained: endDrained(process)
         case .restart: startAnew(index)
-        case .log(let line): note("\(process): \(line.message) \(line.metadata)", .detail)
+        case .log(let line): note("\(process): \(line.message)\(Self.words(line.metadata))", .detail)
         }
     }
 

@@ -178,7 +178,11 @@ extension Listener: EventSource {
         refusalCount += 1
         let connection = Connection(loop: loop, peer: peer, isServer: true, options: options, handler: nil)
         connection.onEnd = { [weak self] in self?.refusalCount -= 1 }
-        let refusal = RefusingHandler(limit: maximumConnectionCount)
+        let refusal = RefusingHandler(
+            connectionCount >= maximumConnectionCount
+                ? "\(maximumConnectionCount) connections are open, which is the limit; try again later"
+                : "the process has no descriptor left for another connection (its limit is \(room.limit)); raise it (ulimit -n; "
+                    + "LimitNOFILE= in systemd; ulimits: in compose), or try again later")
         connection.handler = refusal
         connection.startAccepted(socket)
     }
@@ -208,13 +212,11 @@ extension Listener: EventSource {
 
 /// Tells a connection over the limit that there is no room.
 private final class RefusingHandler: ConnectionHandler {
-    private let limit: Int
+    private let why: String
 
-    init(limit: Int) { self.limit = limit }
+    init(_ why: String) { self.why = why }
 
-    func connectionOpened(_ connection: Connection) {
-        connection.refuse(.resourceExhausted, "\(limit) connections are open, which is the limit; try again later")
-    }
+    func connectionOpened(_ connection: Connection) { connection.refuse(.resourceExhausted, why) }
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
         .discard

@@ -41,8 +41,30 @@ public enum Resolver {
         }
     }
 
+    /// Whether `getaddrinfo` takes the text for an IPv4 address that it does not look like: `192.168.1.010` is 192.168.1.8 to it, `127.1` is
+    /// 127.0.0.1, and `1` is 0.0.0.1.
+    public static func isMisread(_ host: String) -> Bool {
+        var address = in_addr()
+        return inet_pton(AF_INET, host, &address) != 1 && inet_aton(host, &address) != 0
+    }
+
+    /// Why the system is not asked about the host: it would take it for another address, or has no such interface.
+    private static func objection(to host: String) -> String? {
+        if isMisread(host) {
+            return
+                "\"\(host)\" is no IPv4 address, which has four numbers from 0 to 255 without zeros before them, and no name either"
+        }
+        let parts = host.split(separator: "%", maxSplits: 1)
+        var six = in6_addr()
+        guard parts.count == 2, inet_pton(AF_INET6, String(parts[0]), &six) == 1, if_nametoindex(String(parts[1])) == 0,
+            UInt32(parts[1]) == nil
+        else { return nil }
+        return "this machine has no network interface \"\(parts[1])\", which the address \(host) names"
+    }
+
     /// The blocking call itself, for callers that have a thread to spare.
     public static func lookUp(_ endpoint: Endpoint) throws(TransportError) -> [SocketAddress] {
+        if let host = endpoint.host, let problem = objection(to: host) { throw TransportError(.unresolvedName, problem) }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         // Only families that this machine has an address of; without it containers without IPv6 get addresses that fail.

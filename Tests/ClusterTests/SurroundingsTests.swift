@@ -26,6 +26,9 @@ struct SurroundingsTests {
         func closeOwnEnd() { close(writing) }
     }
 
+    /// `F_SETPIPE_SZ`, which the module of the C library does not show.
+    static let setPipeSize: Int32 = 1_031
+
     enum Fate: String, CaseIterable, Sendable { case stalls, goesAway }
 
     @Test("a reader of stderr that stalls or goes away ends and delays nothing", arguments: Fate.allCases)
@@ -92,6 +95,53 @@ struct SurroundingsTests {
         #expect(command.text(.stderr).isEmpty, "\(command.report)")
     }
 
+    @Test("a command whose output does not fit on the disk fails, and says that it is not complete")
+    func fullOutput() async throws {
+        let folder = try TemporaryFolder()
+        let full = open("/dev/full", O_WRONLY | O_CLOEXEC)
+        try #require(full >= 0)
+        defer { close(full) }
+        for arguments in [["simulate", "--seed", "1"], ["simulate", "--seed", "1", "--json"], ["--help"]] {
+            let command = try ProcessUnderTest(.command, arguments, name: "full", output: full, in: folder)
+            #expect(try await command.end(within: .seconds(60)) == .exited(1), "\(arguments): \(command.report)")
+            #expect(command.text(.stderr).contains("not complete"), "\(arguments): \(command.report)")
+        }
+    }
+
+    @Test("a reader of stdout that is slow, on a descriptor that does not block, gets all of it")
+    func slowReader() async throws {
+        let folder = try TemporaryFolder()
+        let whole = try await CommandRun.run(.command, ["simulate", "--seed", "1", "--trace"], in: folder)
+        #expect(whole.ending == .exited(0) && whole.output.utf8.count > 8_192, "more than the pipe below takes at once")
+        let reader = try Reader()
+        _ = fcntl(reader.writing, Self.setPipeSize, 4_096)
+        _ = fcntl(reader.writing, F_SETFL, O_NONBLOCK)
+        let command = try ProcessUnderTest(
+            .command, ["simulate", "--seed", "1", "--trace"], name: "slow", output: reader.writing, in: folder)
+        reader.closeOwnEnd()
+        var text: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1_000)
+        while case let count = read(reader.reading, &piece, piece.count), count > 0 { text += piece.prefix(count) }
+        reader.goAway()
+        #expect(try await command.end(within: .seconds(60)) == .exited(0), "\(command.report)")
+        #expect(String(decoding: text, as: UTF8.self) == whole.output)
+    }
+
+    @Test("a process that is started without standard descriptors gives none of their numbers to a socket")
+    func closedDescriptors() async throws {
+        let folder = try TemporaryFolder()
+        let worker = try ProcessUnderTest(
+            .worker, ["--listen", "127.0.0.1:0", "--name", "w1"], name: "w1", closed: [0, 2], in: folder)
+        let address = try await TestCluster.listeningAddress(worker)
+        for number in [0, 2] {
+            let target = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(worker.pid)/fd/\(number)")
+            #expect(target == "/dev/null", "\(number)")
+        }
+        let check = try await CommandRun.run(.check, ["--worker", address], in: folder)
+        #expect(check.ending == .exited(0), "\(check)")
+        #expect(await worker.terminate() == .exited(0), "\(worker.report)")
+    }
+
     @Test("SIGTERM to a coordinator does not wait for inputs that do not come, whatever their deadline")
     func headerOnly() async throws {
         try await withCluster("cnn", workers: 1) { cluster in
@@ -118,7 +168,7 @@ struct SurroundingsTests {
         try await withCluster("slow", workers: 1, coordinatorOptions: ["--drain-timeout", "100ms"]) { cluster in
             let client = try cluster.client()
             defer { client.close() }
-            let slow = try ConcurrencyTests.slowInputs(try await client.model())
+            let slow = try ConcurrencyTests.slowInputs(try await client.model(), rounds: 4 * ConcurrencyTests.slowRounds)
             let reply = Task { try await client.infer(slow, deadline: .milliseconds(900)) }
             try await cluster.status("it is under way") { $0.microBatchesInFlight == 1 }
             cluster.coordinator.send(SIGTERM)

@@ -118,7 +118,9 @@ struct ValueTests {
             ("http://x:80", "it is a URL; leave \"http://\" away"), ("tcp://[::1]:80", "it is a URL"),
             ("127.0.0.1", "there is no port"),
             ("node", "there is no port"), ("a:1 b:2", "separated by commas"), ("::1:9000", "needs brackets"),
-            ("70000", "\"70000\" is not a port"),
+            ("70000", "\"70000\" is not a port"), ("127.0.0.010:9000", "is no IPv4 address"),
+            ("010.0.0.1:9000", "zeros before them"),
+            ("127.1:9000", "is no IPv4 address"), ("22:22", "is no IPv4 address"), ("0x7f.0.0.1:1", "is no IPv4 address"),
         ])
     func badAddressSaysWhy(_ text: String, _ says: String) throws {
         let error = try #require(throws: ValueError.self) { try HostPort(parsing: text) }

@@ -72,6 +72,18 @@ import Transport
         #expect(found == ["10.1.2.3:5", "[::1]:6", "127.0.0.1:7"])
     }
 
+    @Test(
+        "hosts that the system would take for others, and zones that are not here, are refused",
+        arguments: [
+            ("127.0.0.010", "IPv4"), ("010.0.0.1", "IPv4"), ("127.1", "IPv4"), ("1", "IPv4"), ("0x7f000001", "IPv4"),
+            ("fe80::1%nowhere0", "no network interface \"nowhere0\""),
+        ])
+    func misreadHost(_ host: String, _ says: String) throws {
+        let endpoint = Endpoint(host: host, port: 1)
+        let error = #expect(throws: TransportError.self) { try Resolver.lookUp(endpoint) }
+        #expect(error?.code == .unresolvedName && error?.message.contains(says) == true, "\(error as Any)")
+    }
+
     @Test func anUnknownNameIsAnErrorThatNamesIt() throws {
         let loop = try EventLoop()
         var failure: TransportError?

@@ -108,9 +108,18 @@ import Wire
             first?.close()
             first = nil
             try run(server.loop, "the first one's end") { server.recorder.closed.count == 1 }
-            let next = try RawClient(port: server.listener.address.port)
+            var next = try RawClient(port: server.listener.address.port)
             try next.write(frame(ping(2)))
-            try run(server.loop, "the next connection") { server.recorder.received.count == 2 }
+            try run(server.loop, "the next connection") {
+                guard server.recorder.received.count < 2 else { return true }
+                // While another thread of this process has a file open there may be no room all the same: who is turned away comes again.
+                if next.readAvailable() == nil {
+                    next.close()
+                    next = try RawClient(port: server.listener.address.port)
+                    try next.write(frame(ping(2)))
+                }
+                return false
+            }
             // A sanitizer that looks for leaks on the way out needs descriptors.
             setrlimit(resource, &before)
         }

@@ -99,7 +99,11 @@ extension WorkerMachine {
                 term: current.term, isHeld: true, incarnation: configuration.incarnation)
         }
         if channel == .data, control == nil || !isHolder {
-            return Refused(code: .failedPrecondition, message: "a coordinator opens its control connection first")
+            return Refused(
+                code: .failedPrecondition,
+                message:
+                    "worker \"\(name)\" has no control connection of this coordinator; where several workers answer at one address "
+                    + "(a load balancer, a service's virtual IP), list an address of each, or a name that resolves to all of them")
         }
         return nil
     }

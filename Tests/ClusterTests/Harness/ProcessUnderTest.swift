@@ -38,9 +38,11 @@ final class ProcessUnderTest: Sendable {
     ///   - descriptorLimit: of the process, soft and hard.
     ///   - memoryGroup: that it and what it starts belong to.
     ///   - output, errors: descriptors that the process has in place of those files.
+    ///   - closed: standard descriptors that it is started without.
     init(
         _ product: Product, _ arguments: [String], name: String, environment: [String: String] = [:], output: Int32? = nil,
-        errors: Int32? = nil, descriptorLimit: Int? = nil, memoryGroup: MemoryGroup? = nil, in folder: TemporaryFolder
+        errors: Int32? = nil, closed: [Int] = [], descriptorLimit: Int? = nil, memoryGroup: MemoryGroup? = nil,
+        in folder: TemporaryFolder
     ) throws {
         self.name = name
         let path = try product.path
@@ -49,7 +51,8 @@ final class ProcessUnderTest: Sendable {
         let limits = [memoryGroup.map { "echo $$ > '\($0.membersPath)'" }, descriptorLimit.map { "ulimit -n \($0)" }].compactMap {
             $0
         }
-        let shell = limits.isEmpty ? [] : ["/bin/sh", "-c", (limits + ["exec \"$0\" \"$@\""]).joined(separator: " && ")]
+        let run = "exec \"$0\" \"$@\"" + closed.map { " \($0)>&-" }.joined()
+        let shell = limits.isEmpty && closed.isEmpty ? [] : ["/bin/sh", "-c", (limits + [run]).joined(separator: " && ")]
         commandLine = shell + [path] + arguments
         files = [.stdout: folder.path("\(name).stdout"), .stderr: folder.path("\(name).stderr")]
         var variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
