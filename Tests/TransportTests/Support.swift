@@ -10,11 +10,11 @@ import Wire
 /// everything down, `scripts/sanitize` multiplies it (`AMP4EC_TEST_PATIENCE`).
 func run(
     _ loop: EventLoop, within limit: Duration = .seconds(60), _ what: String, sourceLocation: SourceLocation = #_sourceLocation,
-    until condition: () throws -> Bool
+    until condition: () -> Bool
 ) throws {
     let limit = limit * patience
     let deadline = LoopTime.current() + limit
-    while try !condition() {
+    while !condition() {
         try #require(LoopTime.current() < deadline, "\(what) did not happen within \(limit)", sourceLocation: sourceLocation)
         try loop.runOnce(maximumWait: .milliseconds(100))
     }
@@ -93,7 +93,7 @@ final class Pair {
 
     func run(
         within limit: Duration = .seconds(60), _ what: String, sourceLocation: SourceLocation = #_sourceLocation,
-        until condition: () throws -> Bool
+        until condition: () -> Bool
     ) throws {
         try TransportTests.run(loop, within: limit, what, sourceLocation: sourceLocation, until: condition)
     }
