@@ -53,24 +53,11 @@ public struct StandardStream: Sendable {
         }
         var text = text
         text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)[...]
-            while !rest.isEmpty {
-                let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                let reason = errno
-                if written > 0 {
-                    rest = rest.dropFirst(written)
-                } else if written < 0, reason == EINTR {
-                    continue
-                } else if written < 0, reason == EAGAIN {
-                    // Somebody made the descriptor non-blocking, which all who share it see.
-                    var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    _ = poll(&wait, 1, -1)
-                } else {
-                    guard descriptor == 1 else { return }
-                    if reason == EPIPE { ProcessSurroundings.endByClosedPipe() }
-                    ProcessSurroundings.endByFailedOutput(reason)
-                }
+            guard let reason = WholeWrite.write(UnsafeRawBufferPointer(bytes), to: descriptor).failure, descriptor == 1 else {
+                return
             }
+            if reason == EPIPE { ProcessSurroundings.endByClosedPipe() }
+            ProcessSurroundings.endByFailedOutput(reason)
         }
     }
 }

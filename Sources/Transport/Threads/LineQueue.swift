@@ -140,23 +140,10 @@ public final class LineQueue: Sendable {
         private mutating func put(_ text: String) -> Bool {
             var text = text
             return text.withUTF8 { bytes in
-                var rest = UnsafeRawBufferPointer(bytes)[...]
-                while !rest.isEmpty {
-                    let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                    if written > 0 {
-                        rest = rest.dropFirst(written)
-                    } else if written < 0, errno == EINTR {
-                        continue
-                    } else if written < 0, errno == EAGAIN {
-                        // Somebody made the descriptor non-blocking, which all who share it see.
-                        var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                        _ = poll(&wait, 1, -1)
-                    } else {
-                        isBrokenOff = rest.count < bytes.count
-                        return false
-                    }
-                }
-                return true
+                let (count, failure) = WholeWrite.write(UnsafeRawBufferPointer(bytes), to: descriptor)
+                guard failure != nil else { return true }
+                isBrokenOff = count > 0
+                return false
             }
         }
     }
