@@ -153,7 +153,8 @@ struct BaselineCommand: ParsableCommand {
                 "measuring: \(latencies.count) requests, \((clock.now - start).components.seconds) s of \(duration.optionText)")
             timeline?.add(
                 ReplyTimeline.Entry(
-                    atMs: (clock.now - start) / .milliseconds(1), ok: true, items: batch, latencyMs: took, queueMs: 0, receiveMs: 0,
+                    atMs: (clock.now - start) / .milliseconds(1), client: 0, ok: true, items: batch, latencyMs: took, queueMs: 0,
+                    receiveMs: 0,
                     cached: false, replays: 0,
                     retries: 0))
         }

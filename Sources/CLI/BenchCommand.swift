@@ -52,8 +52,8 @@ struct BenchCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write one JSON line for each reply as it comes: at_ms since the start on a monotonic clock, ok, items, latency_ms, queue_ms "
-                + "(the coordinator's, until the first dispatch), receive_ms (of that, until it had the inputs), cached, replays, "
+            "Write one JSON line for each reply as it comes: at_ms since the start on a monotonic clock, client, ok, items, latency_ms, "
+                + "queue_ms (the coordinator's, until the first dispatch), receive_ms (of that, until it had the inputs), cached, replays, "
                 + "retries (the client's so far), problem. The first line has the start: started_unix_ms.",
             valueName: "file"))
     var timeline: String?

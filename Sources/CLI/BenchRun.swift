@@ -151,7 +151,7 @@ actor BenchRun {
         timeline?.start(concurrency: concurrency)
         let end = duration.map { start.advanced(by: $0) }
         await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<concurrency { group.addTask { await self.worker(until: end, limit: requests) } }
+            for number in 0..<concurrency { group.addTask { await self.worker(number, until: end, limit: requests) } }
         }
         let elapsed = clock.now - start
         progress.end()
@@ -168,30 +168,32 @@ actor BenchRun {
             firstProblem: firstProblem)
     }
 
-    private func worker(until end: ContinuousClock.Instant?, limit: Int?) async {
+    private func worker(_ number: Int, until end: ContinuousClock.Instant?, limit: Int?) async {
         while let index = next(until: end, limit: limit) {
             let began = clock.now
             do throws(ClientError) {
                 let result = try await client.infer(workload.batches[index].inputs)
                 let arrival = clock.now
                 let problem = finished(index, result, took: arrival - began)
-                await note(arrival, took: arrival - began, timing: result.timing, problem)
+                await note(arrival, of: number, took: arrival - began, timing: result.timing, problem)
             } catch {
                 let arrival = clock.now
-                await note(arrival, took: arrival - began, timing: nil, failed(error))
+                await note(arrival, of: number, took: arrival - began, timing: nil, failed(error))
             }
         }
     }
 
     /// Writes the reply into the timeline where there is one.
-    private func note(_ arrival: ContinuousClock.Instant, took: Duration, timing: RequestTiming?, _ problem: String?) async {
+    private func note(
+        _ arrival: ContinuousClock.Instant, of number: Int, took: Duration, timing: RequestTiming?, _ problem: String?
+    ) async {
         let seconds = (arrival - start).components.seconds
         progress.update("\(issued) requests sent, \(errors) errors, \(mismatches) mismatches, \(seconds) s")
         guard let timeline else { return }
         let retries = await client.retries()
         timeline.add(
             ReplyTimeline.Entry(
-                atMs: Self.milliseconds(arrival - start), ok: problem == nil, items: workload.batchSize,
+                atMs: Self.milliseconds(arrival - start), client: number, ok: problem == nil, items: workload.batchSize,
                 latencyMs: Self.milliseconds(took), queueMs: Double(timing?.queue ?? 0) / 1e6,
                 receiveMs: Double(timing?.receive ?? 0) / 1e6,
                 cached: timing?.isCached ?? false, replays: Int(timing?.replays ?? 0), retries: retries, problem: problem))

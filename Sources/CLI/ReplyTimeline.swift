@@ -21,6 +21,8 @@ final class ReplyTimeline {
     struct Entry: Codable {
         /// Milliseconds from the start to the reply, on a clock that is never set.
         var atMs: Double
+        /// Which of the clients that ask at once, from 0: each asks again when it has its reply.
+        var client: Int
         /// A right reply; otherwise `problem` says what came instead.
         var ok: Bool
         var items: Int
@@ -42,7 +44,7 @@ final class ReplyTimeline {
             case latencyMs = "latency_ms"
             case queueMs = "queue_ms"
             case receiveMs = "receive_ms"
-            case ok, items, cached, replays, retries, problem
+            case client, ok, items, cached, replays, retries, problem
         }
     }
 

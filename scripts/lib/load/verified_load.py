@@ -68,6 +68,7 @@ class Load:
     def __init__(self, products: Path, folder: Path, name: str, prefix: list[str], address: str, items: Path, reference: Path, batch: int,
                  concurrency: int, seed: int) -> None:
         self._path = folder / f"{name}.jsonl"
+        self._concurrency = concurrency
         self._offset = 0
         self._start: float | None = None
         self._rest = b""
@@ -122,6 +123,14 @@ class Load:
         times = [reply["at"] for reply in self.replies if reply["ok"]]
         return max((after - before for before, after in itertools.pairwise(times) if after > begin and before < end), default=0.0)
 
-    def answered(self, moment: float) -> int:
-        """How many of the requests that were under way at that moment have been answered."""
-        return sum(reply["at"] - reply["latency_ms"] / 1e3 <= moment < reply["at"] for reply in self.replies)
+    def has_answered(self, moment: float) -> bool:
+        """Whether each client has had a reply since: what was under way at that moment has been answered then.
+
+        How many were under way is not known: a client that had its reply may not have asked again yet.
+        """
+        clients = set()
+        for reply in reversed(self.replies):
+            if reply["at"] <= moment:
+                break
+            clients.add(reply["client"])
+        return len(clients) == self._concurrency
