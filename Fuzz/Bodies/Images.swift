@@ -24,7 +24,9 @@ extension FuzzBody {
                         layout: number == 0 ? .hwc : .chw)
                     let tensor = try ImagePreprocessor.tensor(from: image, preprocessing: preprocessing, dtype: .uint8)
                     expect(tensor.byteCount == 3 * side.crop * side.crop, "a crop of \(side.crop) takes \(tensor.byteCount) bytes")
-                    _ = tensor.bytes.readAll()
+                    let direct = try ImagePreprocessor.tensor(
+                        fromFile: bytes, name: "input", preprocessing: preprocessing, dtype: .uint8)
+                    expect(direct.bytes.elementsEqual(tensor.bytes), "a file gives another crop than its picture")
                 }
                 return .accepted
             } catch {

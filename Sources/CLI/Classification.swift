@@ -51,8 +51,10 @@ struct ImageClassifier {
         do {
             try FileRoom.check(path)
             let bytes = try FileBytes.read(path, limit: 256 << 20)
-            let image = try ImageDecoder.decode(bytes, name: path)
-            let item = try ImagePreprocessor.tensor(from: image, preprocessing: preprocessing, dtype: manifest.inputs[0].dtype)
+            let item = try bytes.withUnsafeBytes { bytes throws(ImageError) in
+                try ImagePreprocessor.tensor(
+                    fromFile: bytes, name: path, preprocessing: preprocessing, dtype: manifest.inputs[0].dtype)
+            }
             return try ImagePreprocessor.batch([item])
         } catch let failure as CommandFailure {
             throw failure

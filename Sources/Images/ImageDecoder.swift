@@ -6,17 +6,29 @@ internal import Tensors
 /// inverted kind. (Pillow clips 16-bit *grey* at 255 instead, which whitens nearly every such picture.) Colour profiles and gamma are not applied. **The EXIF orientation is not obeyed**: the reference preprocessing of
 /// torchvision and timm does not either, and a turned picture would give another result than the reference.
 public enum ImageDecoder {
-    /// 100 megapixels: 300 MB decoded, above any camera's picture, and far below what a forged header can declare.
+    /// 100 megapixels: above nearly every camera's picture, and far below what a forged header can declare.
     public static let maximumPixelCount = 100_000_000
+    /// What is stored in passes over the whole picture is held until the last one: an interlaced PNG's pixels, a progressive JPEG's
+    /// coefficients. Everything else takes a few rows.
+    public static let maximumHeldByteCount = 256 << 20
     /// A decoder holds whole rows; no picture that is one is as wide or as high.
     public static let maximumSide = 1 << 20
 
-    /// Decodes a file's bytes.
+    /// Decodes a file's bytes into a picture of `width × height × 3` bytes. ``ImagePreprocessor/tensor(fromFile:name:preprocessing:dtype:)``
+    /// takes less memory.
     /// - Parameter name: the file, for messages.
     public static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
+        try read(bytes, name: name) { width, height in WholePicture(width: width, height: height) }.image
+    }
+
+    /// Hands a file's rows to a sink, one after another.
+    /// - Parameter makeSink: called once the file's head is read and in bounds.
+    static func read<Sink: RowSink>(
+        _ bytes: UnsafeRawBufferPointer, name: String, into makeSink: (_ width: Int, _ height: Int) throws(ImageError) -> Sink
+    ) throws(ImageError) -> Sink {
         switch ImageKind(of: bytes) {
-        case .jpeg: return try JPEGDecoder.decode(bytes, name: name)
-        case .png: return try PNGDecoder.decode(bytes, name: name)
+        case .jpeg: return try JPEGDecoder.read(bytes, name: name, into: makeSink)
+        case .png: return try PNGDecoder.read(bytes, name: name, into: makeSink)
         case .other(let looks, let fix):
             throw ImageError(.notAnImage, file: name, problem: "it is neither a JPEG nor a PNG image: \(looks)", fix: fix)
         }
@@ -39,8 +51,19 @@ public enum ImageDecoder {
             fix: "copy the file again, or save it again")
     }
 
-    /// Memory for the pixels, once their number is known to be in bounds.
-    static func storage(width: Int, height: Int, channels: Int = 3, name: String) throws(ImageError) -> TensorStorage {
+    /// - Parameter kind: what makes it hold so much.
+    static func check(held byteCount: Int, because kind: String, name: String) throws(ImageError) {
+        guard byteCount <= maximumHeldByteCount else {
+            throw ImageError(
+                .tooLarge, file: name,
+                problem: "as \(kind) it takes \(byteCount >> 20) MiB to decode; the limit is \(maximumHeldByteCount >> 20) MiB",
+                fix:
+                    "save it as \(kind.contains("PNG") ? "a PNG without interlacing" : "a JPEG that is not progressive"), or make it smaller"
+            )
+        }
+    }
+
+    static func check(width: Int, height: Int, name: String) throws(ImageError) {
         let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
         guard width > 0, height > 0 else {
             throw ImageError(
@@ -57,7 +80,6 @@ public enum ImageDecoder {
                 problem: "one of its sides of \(width) × \(height) pixels is over the limit of \(maximumSide)",
                 fix: "cut it into parts")
         }
-        return TensorStorage(byteCount: pixels * channels)
     }
 }
 

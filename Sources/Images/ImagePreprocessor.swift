@@ -14,7 +14,29 @@ public enum ImagePreprocessor {
         from image: RGBImage, preprocessing: ImagePreprocessing, dtype: DType
     ) throws(ImageError) -> Tensor {
         let normalization = try check(preprocessing, dtype)
-        let pixels = crop(image, preprocessing)
+        var crop = Crop(of: image.width, image.height, preprocessing)
+        withExtendedLifetime(image.storage) {
+            let pixels = image.storage.bytes.assumingMemoryBound(to: UInt8.self)
+            let length = image.width * 3
+            for row in 0..<image.height { crop.take(UnsafeBufferPointer(rebasing: pixels[row * length..<(row + 1) * length])) }
+        }
+        return try layOut(crop.pixels(), preprocessing, dtype, normalization)
+    }
+
+    /// The same of a file's bytes. The picture's rows are resized as they are decoded: of one of 100 megapixels a few are held.
+    /// - Parameter name: the file, for messages.
+    /// - Throws: ``ImageError`` also where the file is no picture, or one that is not read.
+    public static func tensor(
+        fromFile bytes: UnsafeRawBufferPointer, name: String, preprocessing: ImagePreprocessing, dtype: DType
+    ) throws(ImageError) -> Tensor {
+        let normalization = try check(preprocessing, dtype)
+        let crop = try ImageDecoder.read(bytes, name: name) { width, height in Crop(of: width, height, preprocessing) }
+        return try layOut(crop.pixels(), preprocessing, dtype, normalization)
+    }
+
+    private static func layOut(
+        _ pixels: RGBImage, _ preprocessing: ImagePreprocessing, _ dtype: DType, _ normalization: Normalization
+    ) throws(ImageError) -> Tensor {
         let side = preprocessing.cropSize
         let isPlanar = preprocessing.layout == .chw
         let shape = isPlanar ? [3, side, side] : [side, side, 3]
@@ -77,23 +99,39 @@ public enum ImagePreprocessor {
 
     /// Resize and centre crop. Only the crop's pixels are computed. Where the crop is larger than the resized picture, black is added
     /// around it, as torchvision does.
-    static func crop(_ image: RGBImage, _ preprocessing: ImagePreprocessing) -> RGBImage {
-        let (width, height) = resizedSize(width: image.width, height: image.height, shorterSide: preprocessing.resizeShorterSide)
-        let side = preprocessing.cropSize
-        let (columns, left) = window(length: width, crop: side)
-        let (rows, top) = window(length: height, crop: side)
-        let filter: Resampler.Filter = preprocessing.interpolation == .bilinear ? .bilinear : .bicubic
-        let resized = Resampler.resize(image, width: width, height: height, columns: columns, rows: rows, filter: filter)
-        guard resized.width < side || resized.height < side else { return resized }
-        let padded = TensorStorage(byteCount: side * side * 3)
-        padded.mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)
-        withExtendedLifetime(resized.storage) {
-            for row in 0..<resized.height {
-                (padded.pointer + ((top + row) * side + left) * 3).copyMemory(
-                    from: resized.storage.pointer + row * resized.width * 3, byteCount: resized.width * 3)
-            }
+    private struct Crop: RowSink {
+        private let side: Int
+        private let left: Int
+        private let top: Int
+        private var resampler: Resampler
+
+        init(of inputWidth: Int, _ inputHeight: Int, _ preprocessing: ImagePreprocessing) {
+            let (width, height) = resizedSize(width: inputWidth, height: inputHeight, shorterSide: preprocessing.resizeShorterSide)
+            side = preprocessing.cropSize
+            let columns, rows: Range<Int>
+            (columns, left) = window(length: width, crop: side)
+            (rows, top) = window(length: height, crop: side)
+            resampler = Resampler(
+                inputWidth: inputWidth, inputHeight: inputHeight, width: width, height: height, columns: columns, rows: rows,
+                filter: preprocessing.interpolation == .bilinear ? .bilinear : .bicubic)
         }
-        return RGBImage(width: side, height: side, storage: padded)
+
+        mutating func take(_ row: UnsafeBufferPointer<UInt8>) { resampler.take(row) }
+
+        /// `side × side` of them.
+        func pixels() -> RGBImage {
+            let resized = resampler.resized()
+            guard resized.width < side || resized.height < side else { return resized }
+            let padded = TensorStorage(byteCount: side * side * 3)
+            padded.mutableBytes.initializeMemory(as: UInt8.self, repeating: 0)
+            withExtendedLifetime(resized.storage) {
+                for row in 0..<resized.height {
+                    (padded.pointer + ((top + row) * side + left) * 3).copyMemory(
+                        from: resized.storage.pointer + row * resized.width * 3, byteCount: resized.width * 3)
+                }
+            }
+            return RGBImage(width: side, height: side, storage: padded)
+        }
     }
 
     /// The shorter side exactly, the longer one cut to a whole number (torchvision's `int()`).

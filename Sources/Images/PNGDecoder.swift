@@ -1,5 +1,4 @@
 internal import CImages
-internal import Tensors
 
 /// PNG by libspng: all colour types, bit depths and interlacing, checksums verified.
 enum PNGDecoder {
@@ -8,7 +7,9 @@ enum PNGDecoder {
     /// Deflate's best: 258 bytes for two bits. What declares more than that has no such picture in it.
     private static let maximumInflation = 1_032
 
-    static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
+    static func read<Sink: RowSink>(
+        _ bytes: UnsafeRawBufferPointer, name: String, into makeSink: (_ width: Int, _ height: Int) throws(ImageError) -> Sink
+    ) throws(ImageError) -> Sink {
         // Xcode's own kind of PNG has this chunk before the header: another order of colours, and compressed data without zlib's frame.
         guard !bytes.dropFirst(12).starts(with: "CgBI".utf8) else {
             throw ImageError(
@@ -21,7 +22,8 @@ enum PNGDecoder {
         var header = spng_ihdr()
         try context.check(spng_get_ihdr(context.pointer, &header))
         let (width, height) = (Int(header.width), Int(header.height))
-        let pixels = try ImageDecoder.storage(width: width, height: height, name: name)
+        try ImageDecoder.check(width: width, height: height, name: name)
+        let byteCount = width * height * 3
         // libspng takes memory by the header alone, up to two rows of eight bytes a pixel.
         guard width * height / 8 * bitsPerPixel(header) / maximumInflation <= bytes.count else {
             throw ImageDecoder.cannotHold(width: width, height: height, byteCount: bytes.count, name: name)
@@ -29,14 +31,33 @@ enum PNGDecoder {
         let format = Int32(SPNG_FMT_RGB8.rawValue)
         var needed = 0
         try context.check(spng_decoded_image_size(context.pointer, format, &needed))
-        guard needed == pixels.byteCount else {
+        guard needed == byteCount else {
             throw ImageError(
                 .malformed, file: name,
-                problem: "its \(width) × \(height) pixels would take \(needed) bytes instead of \(pixels.byteCount)",
+                problem: "its \(width) × \(height) pixels would take \(needed) bytes instead of \(byteCount)",
                 fix: "save the picture again")
         }
-        try context.check(spng_decode_image(context.pointer, pixels.pointer, needed, format, 0))
-        return RGBImage(width: width, height: height, storage: pixels)
+        let isInterlaced = header.interlace_method != 0
+        if isInterlaced { try ImageDecoder.check(held: byteCount, because: "an interlaced PNG", name: name) }
+        var sink = try makeSink(width, height)
+        var pixels = [UInt8](repeating: 0, count: isInterlaced ? byteCount : width * 3)
+        if isInterlaced {
+            // Its rows are whole only at the end.
+            try context.check(
+                pixels.withUnsafeMutableBytes { spng_decode_image(context.pointer, $0.baseAddress, $0.count, format, 0) })
+            pixels.withUnsafeBufferPointer { pixels in
+                for row in 0..<height { sink.take(UnsafeBufferPointer(rebasing: pixels[row * width * 3..<(row + 1) * width * 3])) }
+            }
+            return sink
+        }
+        try context.check(spng_decode_image(context.pointer, nil, 0, format, Int32(SPNG_DECODE_PROGRESSIVE.rawValue)))
+        for row in 1...height {
+            let result = pixels.withUnsafeMutableBytes { spng_decode_row(context.pointer, $0.baseAddress, $0.count) }
+            // The last row says that it is the last.
+            if row < height || result != Int32(SPNG_EOI.rawValue) { try context.check(result) }
+            pixels.withUnsafeBufferPointer { sink.take($0) }
+        }
+        return sink
     }
 
     /// A header that libspng has read has a kind of colour and a depth that are allowed.

@@ -1,5 +1,27 @@
 public import Tensors
 
+/// Where a decoder's rows go.
+protocol RowSink {
+    /// The next row from the top: red, green and blue of each pixel.
+    mutating func take(_ row: UnsafeBufferPointer<UInt8>)
+}
+
+/// Keeps them all.
+struct WholePicture: RowSink {
+    let image: RGBImage
+    private var next = 0
+
+    init(width: Int, height: Int) {
+        image = RGBImage(width: width, height: height, storage: TensorStorage(byteCount: width * height * 3))
+    }
+
+    mutating func take(_ row: UnsafeBufferPointer<UInt8>) {
+        let place = next..<next + row.count
+        UnsafeMutableRawBufferPointer(rebasing: image.storage.mutableBytes[place]).copyMemory(from: UnsafeRawBufferPointer(row))
+        next += row.count
+    }
+}
+
 /// A decoded picture: 8-bit red, green and blue of each pixel, row after row from the top left, without padding.
 public struct RGBImage: Sendable {
     public let width: Int

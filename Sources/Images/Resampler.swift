@@ -5,8 +5,8 @@ internal import Tensors
 /// A separable convolution: first along the rows, then along the columns, each rounded to 8 bits. When shrinking, the filter grows with the
 /// scale, which is what makes it antialiased (plain bilinear interpolation, as OpenCV has it, gives other pixels). Weights are fixed-point
 /// with 22 fractional bits. Source of the method: Pillow's documentation of resampling filters and its `Resample.c`.
-/// O(output pixels × filter length) per pass.
-enum Resampler {
+/// O(output pixels × filter length) per pass. It takes the picture's rows as they are decoded, so that no more than a narrow strip of it is held.
+struct Resampler: RowSink {
     /// 32-bit sums, less 8 bits of pixel, less 2 bits because bicubic weights overshoot 1.
     private static let precisionBits = 22
 
@@ -51,43 +51,59 @@ enum Resampler {
         }
     }
 
-    /// The window `columns × rows` of the picture resized to `width × height`. Only what the window needs is computed.
-    static func resize(_ image: RGBImage, width: Int, height: Int, columns: Range<Int>, rows: Range<Int>, filter: Filter)
-        -> RGBImage
-    {
-        let horizontal =
-            width == image.width ? nil : kernels(inputLength: image.width, outputLength: width, wanted: columns, filter: filter)
-        let vertical =
-            height == image.height ? nil : kernels(inputLength: image.height, outputLength: height, wanted: rows, filter: filter)
-        let neededRows: Range<Int> =
-            if let vertical {
-                (vertical.map(\.first).min() ?? 0)..<(vertical.map { $0.first + $0.weights.count }.max() ?? 0)
+    private let kernels: (across: [Kernel]?, down: [Kernel]?)
+    private let columns: Range<Int>
+    private let rows: Range<Int>
+    /// Of the picture: what the window needs.
+    private let neededRows: Range<Int>
+    /// Those rows, as wide as the window.
+    private let narrow: TensorStorage
+    private var next = 0
+
+    /// The window `columns × rows` of a picture of `inputWidth × inputHeight` that is resized to `width × height`. Only what the window needs
+    /// is computed and kept: `window's width × picture's height × 3` bytes at most.
+    init(
+        inputWidth: Int, inputHeight: Int, width: Int, height: Int, columns: Range<Int>, rows: Range<Int>, filter: Filter
+    ) {
+        let across =
+            width == inputWidth ? nil : Self.kernels(inputLength: inputWidth, outputLength: width, wanted: columns, filter: filter)
+        let down =
+            height == inputHeight ? nil : Self.kernels(inputLength: inputHeight, outputLength: height, wanted: rows, filter: filter)
+        kernels = (across, down)
+        (self.columns, self.rows) = (columns, rows)
+        neededRows =
+            if let down {
+                (down.map(\.first).min() ?? 0)..<(down.map { $0.first + $0.weights.count }.max() ?? 0)
             } else {
                 rows
             }
-        let narrow = TensorStorage(byteCount: neededRows.count * columns.count * 3)
-        let result = TensorStorage(byteCount: rows.count * columns.count * 3)
-        withExtendedLifetime((image.storage, narrow)) {
-            let source = image.storage.pointer.assumingMemoryBound(to: UInt8.self) + neededRows.lowerBound * image.width * 3
+        narrow = TensorStorage(byteCount: neededRows.count * columns.count * 3)
+    }
+
+    private var rowLength: Int { columns.count * 3 }
+
+    mutating func take(_ row: UnsafeBufferPointer<UInt8>) {
+        defer { next += 1 }
+        guard neededRows.contains(next), let source = row.baseAddress else { return }
+        let target = narrow.pointer.assumingMemoryBound(to: UInt8.self) + (next - neededRows.lowerBound) * rowLength
+        if let across = kernels.across {
+            Self.convolveRow(source, across, into: target)
+        } else {
+            target.update(from: source + columns.lowerBound * 3, count: rowLength)
+        }
+    }
+
+    /// The window, once all rows of the picture were taken.
+    func resized() -> RGBImage {
+        precondition(next >= neededRows.upperBound, "a row that the window needs was not taken")
+        guard let down = kernels.down else { return RGBImage(width: columns.count, height: rows.count, storage: narrow) }
+        let result = TensorStorage(byteCount: rows.count * rowLength)
+        withExtendedLifetime(narrow) {
             let middle = narrow.pointer.assumingMemoryBound(to: UInt8.self)
-            for row in 0..<neededRows.count {
-                let from = source + row * image.width * 3
-                let to = middle + row * columns.count * 3
-                if let horizontal {
-                    convolveRow(from, horizontal, into: to)
-                } else {
-                    to.update(from: from + columns.lowerBound * 3, count: columns.count * 3)
-                }
-            }
             let target = result.pointer.assumingMemoryBound(to: UInt8.self)
-            let rowLength = columns.count * 3
-            guard let vertical else {
-                target.update(from: middle, count: rows.count * rowLength)
-                return
-            }
-            for (row, kernel) in vertical.enumerated() {
+            for (row, kernel) in down.enumerated() {
                 let from = middle + (kernel.first - neededRows.lowerBound) * rowLength
-                convolveColumn(from, kernel.weights, rowLength: rowLength, into: target + row * rowLength)
+                Self.convolveColumn(from, kernel.weights, rowLength: rowLength, into: target + row * rowLength)
             }
         }
         return RGBImage(width: columns.count, height: rows.count, storage: result)

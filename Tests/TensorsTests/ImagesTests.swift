@@ -149,6 +149,54 @@ struct ImagesTests {
         #expect(error.description.contains(says), "\(error)")
     }
 
+    @Test(
+        "what must be held whole while it is decoded has a limit; what comes row by row has not",
+        arguments: [
+            (PictureFixture.pngGray, true, "an interlaced PNG"), (.pngGray, false, nil),
+            (.jpegProgressive, true, "a progressive JPEG"),
+        ] as [(PictureFixture, Bool, String?)])
+    func heldWhole(_ fixture: PictureFixture, _ isInterlaced: Bool, _ kind: String?) throws {
+        var bytes = fixture.bytes
+        let side: [UInt8] = [0x26, 0xac]
+        if bytes[0] == 0xff {
+            let frame = try #require(
+                bytes.indices.dropLast(9).first { bytes[$0] == 0xff && [0xc0, 0xc2].contains(bytes[$0 + 1]) })
+            bytes.replaceSubrange((frame + 5)..<(frame + 9), with: side + side)
+        } else {
+            bytes.replaceSubrange(16..<24, with: [0, 0] + side + [0, 0] + side)
+            bytes[28] = isInterlaced ? 1 : 0
+            bytes.replaceSubrange(29..<33, with: crc(Array(bytes[12..<29])))
+        }
+        // Enough that as many pixels could be in it.
+        bytes += [UInt8](repeating: 0, count: 300_000)
+        let preprocessing = ImagePreprocessing(resizeShorterSide: 8, cropSize: 8, interpolation: .bilinear, layout: .hwc)
+        do {
+            _ = try bytes.withUnsafeBytes {
+                try ImagePreprocessor.tensor(fromFile: $0, name: "a", preprocessing: preprocessing, dtype: .uint8)
+            }
+            #expect(kind == nil)
+        } catch let error as ImageError {
+            #expect((error.code == .tooLarge) == (kind != nil), "\(error)")
+            #expect(kind.map { error.description.contains("as \($0) it takes") } ?? true, "\(error)")
+        }
+    }
+
+    @Test("a file gives the crop that its picture gives", arguments: PictureFixture.allCases)
+    func cropsOfFiles(_ fixture: PictureFixture) throws {
+        let image = try ImageDecoder.decode(fixture.bytes, name: "\(fixture)")
+        for (resize, crop, interpolation) in [
+            (7, 5, ImagePreprocessing.Interpolation.bilinear), (40, 48, .bicubic), (image.height, 3, .bilinear),
+        ] {
+            let preprocessing = ImagePreprocessing(
+                resizeShorterSide: resize, cropSize: crop, interpolation: interpolation, layout: .chw)
+            let whole = try ImagePreprocessor.tensor(from: image, preprocessing: preprocessing, dtype: .uint8)
+            let file = try fixture.bytes.withUnsafeBytes {
+                try ImagePreprocessor.tensor(fromFile: $0, name: "\(fixture)", preprocessing: preprocessing, dtype: .uint8)
+            }
+            #expect(file.values(as: UInt8.self) == whole.values(as: UInt8.self))
+        }
+    }
+
     /// PNG's checksum, bit by bit.
     private func crc(_ bytes: [UInt8]) -> [UInt8] {
         var value: UInt32 = .max

@@ -133,7 +133,27 @@ static amp_jpeg_status why(const amp_jpeg *jpeg) {
     }
 }
 
-amp_jpeg_status amp_jpeg_read_header(amp_jpeg *jpeg, uint32_t *width, uint32_t *height, uint32_t *channels) {
+// Libjpeg's own reckoning: each component's blocks, of 64 coefficients each, in full units of the scan.
+static uint64_t coefficient_bytes(const struct jpeg_decompress_struct *info) {
+    int most_across = 1;
+    int most_down = 1;
+    for (int number = 0; number < info->num_components; number++) {
+        const jpeg_component_info *component = &info->comp_info[number];
+        if (component->h_samp_factor > most_across) most_across = component->h_samp_factor;
+        if (component->v_samp_factor > most_down) most_down = component->v_samp_factor;
+    }
+    uint64_t across = (info->image_width + 8 * (uint64_t)most_across - 1) / (8 * (uint64_t)most_across);
+    uint64_t down = (info->image_height + 8 * (uint64_t)most_down - 1) / (8 * (uint64_t)most_down);
+    uint64_t blocks = 0;
+    for (int number = 0; number < info->num_components; number++) {
+        const jpeg_component_info *component = &info->comp_info[number];
+        blocks += across * (uint64_t)component->h_samp_factor * down * (uint64_t)component->v_samp_factor;
+    }
+    return blocks * sizeof(JBLOCK);
+}
+
+amp_jpeg_status amp_jpeg_read_header(amp_jpeg *jpeg, uint32_t *width, uint32_t *height, uint32_t *channels,
+                                     uint64_t *held) {
     if (setjmp(jpeg->escape)) return why(jpeg);
     jpeg_read_header(&jpeg->info, TRUE);
     bool has_ink = jpeg->info.jpeg_color_space == JCS_CMYK || jpeg->info.jpeg_color_space == JCS_YCCK;
@@ -141,17 +161,24 @@ amp_jpeg_status amp_jpeg_read_header(amp_jpeg *jpeg, uint32_t *width, uint32_t *
     *width = jpeg->info.image_width;
     *height = jpeg->info.image_height;
     *channels = has_ink ? 4 : 3;
+    *held = jpeg_has_multiple_scans(&jpeg->info) ? coefficient_bytes(&jpeg->info) : 0;
     return AMP_JPEG_DONE;
 }
 
-amp_jpeg_status amp_jpeg_read_pixels(amp_jpeg *jpeg, uint8_t *pixels) {
+amp_jpeg_status amp_jpeg_start(amp_jpeg *jpeg) {
     if (setjmp(jpeg->escape)) return why(jpeg);
     jpeg_start_decompress(&jpeg->info);
-    size_t stride = (size_t)jpeg->info.output_width * (size_t)jpeg->info.output_components;
-    while (jpeg->info.output_scanline < jpeg->info.output_height) {
-        JSAMPROW row = pixels + stride * jpeg->info.output_scanline;
-        jpeg_read_scanlines(&jpeg->info, &row, 1);
-    }
+    return AMP_JPEG_DONE;
+}
+
+amp_jpeg_status amp_jpeg_read_row(amp_jpeg *jpeg, uint8_t *row) {
+    if (setjmp(jpeg->escape)) return why(jpeg);
+    jpeg_read_scanlines(&jpeg->info, &row, 1);
+    return AMP_JPEG_DONE;
+}
+
+amp_jpeg_status amp_jpeg_finish(amp_jpeg *jpeg) {
+    if (setjmp(jpeg->escape)) return why(jpeg);
     jpeg_finish_decompress(&jpeg->info);
     return jpeg->is_over ? AMP_JPEG_CUT_SHORT : AMP_JPEG_DONE;
 }

@@ -72,9 +72,10 @@ enum OddFiles {
             infer("overlap.npz", "`.npz` whose 1,000 entries are the same bytes"),
             infer("sparse.npz", "`.npz` of 4 GiB of zeros"),
             picture("huge.png", "PNG of 100,000 × 100,000 pixels"), picture("large.png", "PNG of 98 megapixels", statuses: [0]),
-            picture("sparse.png", "PNG and 4 GiB of zeros"), picture("huge.jpg", "JPEG of 65,500 × 65,500 pixels"),
-            picture("large.jpg", "JPEG of 98 megapixels", statuses: [0]), picture("scans.jpg", "JPEG of 2,000 scans"),
-            picture("sparse.jpg", "JPEG and 4 GiB of zeros"),
+            picture("interlaced.png", "interlaced PNG of 98 megapixels"), picture("sparse.png", "PNG and 4 GiB of zeros"),
+            picture("huge.jpg", "JPEG of 65,500 × 65,500 pixels"), picture("large.jpg", "JPEG of 98 megapixels", statuses: [0]),
+            picture("progressive.jpg", "progressive JPEG of 98 megapixels", statuses: [0]),
+            picture("scans.jpg", "JPEG of 2,000 scans"), picture("sparse.jpg", "JPEG and 4 GiB of zeros"),
         ]
         + model("sparse.pt", "`.pt` of 8 GiB of zeros") + model("sparse-pickle.pt", "pickle of 8 GiB")
         + model("deep-manifest.pt", "`.pt`, manifest of 1,000,000 brackets")

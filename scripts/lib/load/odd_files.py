@@ -64,11 +64,11 @@ def arrays(folder: Path) -> None:
     sparse(folder / "sparse.npz", 4 * GIB, b"PK\3\4")
 
 
-def png(width: int, height: int, rows: int) -> bytes:
+def png(width: int, height: int, rows: int, interlaced: bool = False) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, interlaced))
     packer = zlib.compressobj(9)
     row = bytes(1 + width)
     data = [*(packer.compress(row) for _ in range(rows)), packer.flush()]
@@ -100,9 +100,12 @@ def jpeg(width: int, height: int, scans: int) -> bytes:
 def pictures(folder: Path) -> None:
     (folder / "huge.png").write_bytes(png(100_000, 100_000, 10))
     (folder / "large.png").write_bytes(png(9_900, 9_900, 9_900))
+    # Each pass would have heads of its own: it is refused before the rows.
+    (folder / "interlaced.png").write_bytes(png(9_900, 9_900, 9_900, interlaced=True))
     sparse(folder / "sparse.png", 4 * GIB, png(32, 32, 32))
     (folder / "huge.jpg").write_bytes(jpeg(65_500, 65_500, 1)[:100_000])
     (folder / "large.jpg").write_bytes(jpeg(9_900, 9_900, 1))
+    (folder / "progressive.jpg").write_bytes(jpeg(9_900, 9_900, 2))
     (folder / "scans.jpg").write_bytes(jpeg(2_000, 2_000, 2_000))
     sparse(folder / "sparse.jpg", 4 * GIB, b"\xff\xd8\xff\xe0")
 

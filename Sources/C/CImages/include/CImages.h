@@ -31,12 +31,21 @@ void amp_jpeg_close(amp_jpeg *jpeg);
 
 /// Reads up to the picture's data.
 /// - channels: 3 for RGB; 4 for CMYK as it is stored.
-amp_jpeg_status amp_jpeg_read_header(amp_jpeg *jpeg, uint32_t *width, uint32_t *height, uint32_t *channels);
+/// - held: the bytes that decoding holds at once beside a few rows: the whole picture's coefficients where they come in
+///   several scans (progressive files, and few others), otherwise 0.
+amp_jpeg_status amp_jpeg_read_header(amp_jpeg *jpeg, uint32_t *width, uint32_t *height, uint32_t *channels,
+                                     uint64_t *held);
 
-/// Decodes into width × height × channels bytes, rows from the top. After `amp_jpeg_read_header`, once.
+/// Makes ready for the rows. After `amp_jpeg_read_header`, once.
+amp_jpeg_status amp_jpeg_start(amp_jpeg *jpeg);
+
+/// Decodes the next row, from the top, into width × channels bytes: as many times as there are rows.
 /// Warnings of the library are no errors: where data is damaged and the file goes on, so does the picture, as in other
-/// programs. A file that ends early is one.
-amp_jpeg_status amp_jpeg_read_pixels(amp_jpeg *jpeg, uint8_t *pixels);
+/// programs.
+amp_jpeg_status amp_jpeg_read_row(amp_jpeg *jpeg, uint8_t *row);
+
+/// After the last row. A file that ended early is told here, or before.
+amp_jpeg_status amp_jpeg_finish(amp_jpeg *jpeg);
 
 /// The library's words about the last failure; valid until the next call.
 const char *amp_jpeg_message(const amp_jpeg *jpeg);
