@@ -166,6 +166,7 @@ final class CoordinatorProcess: MachineShell {
             [unowned self] in accept($0)
         }
         listener.makeRoom = { [unowned self] in makeRoom() }
+        listener.logShortages(logger)
         self.listener = listener
         try startGateway()
         StandardStream.output.writeLine("listening on \(listener.address)")

@@ -25,6 +25,16 @@ extension Connection {
     }
 }
 
+extension Listener {
+    /// Says in the log, now and then, that connections are turned away and why: otherwise only the peers would know.
+    package func logShortages(_ logger: Logger) {
+        onShortage = { shortage in
+            logger.warning(
+                "no room for connections", metadata: ["turned_away": "\(shortage.turnedAway)", "cause": "\(shortage.cause)"])
+        }
+    }
+}
+
 extension Dialer.Settings {
     /// Dials public addresses only where the operator said `--insecure`.
     package init(_ connection: ConnectionOptions, insecure: Bool) {

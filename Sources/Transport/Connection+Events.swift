@@ -39,6 +39,21 @@ extension Connection {
         loop.defer { [self] in becomeConnected() }
     }
 
+    /// Takes over an accepted socket for one word alone (see ``dismiss(_:_:)``): it is closed on return.
+    func dismissAccepted(_ socket: Socket, _ code: StatusCode, _ message: String) {
+        self.socket = socket
+        dismiss(code, message)
+    }
+
+    /// Opens what was accepted and waits for its turn, for a last word; its handler hears of the end alone.
+    func openUnheard() {
+        guard isServer else { return }
+        let listening = handler
+        handler = nil
+        becomeConnected()
+        handler = listening
+    }
+
     private func becomeConnected() {
         guard case .connecting = state, socket != nil else { return }
         connectDeadline = nil

@@ -215,8 +215,10 @@ public final class Connection: CustomStringConvertible {
     ///
     /// For making room. Nobody waits for the peer here, so a word behind many queued bytes is lost.
     public func dismiss(_ code: StatusCode, _ message: String) {
+        openUnheard()
         if case .open = state {
-            send(.refused(Refused(code: code, message: message)))
+            // Written here and not in its turn, and what has come is read over: with unread bytes the kernel would reset the connection.
+            refuse(code, message)
             flush()
         }
         finish(.requested(message))

@@ -92,6 +92,10 @@ public final class Dialer: ConnectionHandler {
         return failures.map { failure in failure.place.map { "\($0): \(failure.why)" } ?? failure.why }.joined(separator: "; ")
     }
 
+    /// Somebody else's port, a proxy with nobody behind it, or a process that is out of everything and cannot even say so.
+    private static let endsAtOnce =
+        "the peer ends the connection at once; check the port, and the log of the process there: it may have no room for connections"
+
     /// Why one address did not do, in words that need no address.
     private static func words(for reason: CloseReason) -> String {
         switch reason {
@@ -100,8 +104,8 @@ public final class Dialer: ConnectionHandler {
         case .connectFailed(let error) where error.code == .timedOut:
             "no answer in time; check the address and the network between"
         case .connectFailed(let error) where error.systemError != 0: Syscall.describe(error.systemError)
-        case .peerClosed, .peerClosedInMessage: "the peer ends the connection at once; check the port"
-        case .failed(let error) where error.code == .connectionLost: "the peer ends the connection at once; check the port"
+        case .peerClosed, .peerClosedInMessage: endsAtOnce
+        case .failed(let error) where error.code == .connectionLost: endsAtOnce
         default: "\(reason)"
         }
     }

@@ -7,12 +7,10 @@ internal import Tensors
 public final class Listener {
     /// Connections accepted per wake, so that a storm of them does not keep the others waiting, and that those accepted before can say hello.
     private static let acceptsPerWake = 32
-    /// How long nobody is accepted once not even a refusal finds a descriptor: the kernel would report the same peer again and again.
-    private static let pause: Duration = .milliseconds(100)
     /// A round trip and a slow start of whoever has connected.
     private static let freshness: Duration = .seconds(1)
-    /// Connections over the limit that are being told so; more are closed without a word.
-    private static let maximumRefusalCount = 64
+    /// Connections over the limit that are told so and waited for; more get the word and are closed at once.
+    private static let mostRefusals = 64
     /// Enough for a restart of everything at once; the kernel cuts it to `net.core.somaxconn`.
     public static let defaultBacklog: Int32 = 1_024
     /// Two connections for each of a thousand workers, and clients.
@@ -28,18 +26,27 @@ public final class Listener {
     /// Asked where a connection over the limits has come: closes one that nobody needs (see ``Connection/dismiss(_:_:)``).
     /// - Returns: `false` where each is needed: then the new one is refused.
     public var makeRoom: (() -> Bool)?
+    /// Told for the log that there was no room: at once, then at most once in each ``shortageInterval`` while it goes on.
+    public var onShortage: ((Shortage) -> Void)?
+    /// Nobody's log is to grow with how many are turned away.
+    package var shortageInterval: Duration = .seconds(10)
 
-    private var socket: Socket?
-    private var token: UInt64?
-    /// Given up for a moment when the process has no descriptors left, to accept and close: a connection that is left in the queue
+    var socket: Socket?
+    var token: UInt64?
+    /// Given up for a moment when the process has no descriptors left, to accept and say so: a connection that is left in the queue
     /// would be reported again and again, and the loop would spin.
-    private var reserve: Descriptor?
-    private var refusalCount = 0
-    private let maximumConnectionCount: Int
-    private let options: ConnectionOptions
+    var reserve: Descriptor?
+    var refusalCount = 0
+    /// Half at most of what is reserved: peers that stay to read why they are refused leave the rest to dialling, HTTP and files.
+    let maximumRefusalCount: Int
+    /// An interval of ``shortageInterval`` runs; what happens meanwhile is told at its end.
+    var isShortageTold = false
+    var untold: Shortage?
+    let maximumConnectionCount: Int
+    let options: ConnectionOptions
     private let accept: (Connection) -> any ConnectionHandler
-    private let room: DescriptorRoom
-    private var strangers: StrangerTable
+    let room: DescriptorRoom
+    private(set) var strangers: StrangerTable
     private var silent: [UInt64: Connection] = [:]
 
     /// Listens from now on.
@@ -66,6 +73,7 @@ public final class Listener {
         self.options = options
         self.accept = accept
         self.room = room
+        maximumRefusalCount = min(Self.mostRefusals, (room.limit - room.firstReserved) / 2)
         strangers = StrangerTable(room: min(maximumConnectionCount, room.firstReserved))
         reserve = Self.makeReserve()
         let raw = socket.rawValue
@@ -101,7 +109,7 @@ public final class Listener {
         }
     }
 
-    private static func makeReserve() -> Descriptor? {
+    static func makeReserve() -> Descriptor? {
         guard case .success(let raw) = Syscall.retry({ open("/dev/null", O_RDONLY | O_CLOEXEC) }) else { return nil }
         return Descriptor(owning: Int32(raw))
     }
@@ -110,16 +118,16 @@ public final class Listener {
 extension Listener: EventSource {
     func ready(_ readiness: IOReadiness) {
         var end: LoopTime?
+        // Another thread was quicker when it was given up.
+        if reserve == nil { reserve = Self.makeReserve() }
         for number in 1...Self.acceptsPerWake {
             if number.isMultiple(of: 8), EventLoop.isOver(&end) { return }
             guard let listening = socket?.rawValue else { return }
-            let (result, peer) = SocketAddress.read { address, length in
-                accept4(listening, address, length, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
-            }
+            let (result, peer) = Self.acceptNext(of: listening)
             switch result {
             case .success(let raw): take(Socket(owning: Int32(raw)), peer: peer)
-            case .failure(EMFILE), .failure(ENFILE), .failure(ENOBUFS), .failure(ENOMEM):
-                return turnOneAway(listening)
+            case .failure(let reason) where [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(reason):
+                return turnOneAway(listening, reason)
             // The peer went away while it waited, or the network said something about it: the next one may be well.
             case .failure(ECONNABORTED), .failure(EPROTO), .failure(ENETDOWN), .failure(EHOSTUNREACH), .failure(ENETUNREACH),
                 .failure(EPERM):
@@ -130,6 +138,10 @@ extension Listener: EventSource {
     }
 
     func loopWillEnd() { close() }
+
+    static func acceptNext(of listening: Int32) -> (result: Syscall.Outcome, address: SocketAddress?) {
+        SocketAddress.read { accept4(listening, $0, $1, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)) }
+    }
 
     private func take(_ socket: Socket, peer: SocketAddress?) {
         // Without an address it is no TCP connection of ours.
@@ -158,7 +170,7 @@ extension Listener: EventSource {
     }
 
     /// A connection that could have said hello by now goes before one that has; a fresh one stays, which may do so with its next packet.
-    private func dismissLongSilent() -> Bool {
+    func dismissLongSilent() -> Bool {
         guard let oldest = strangers.oldest, let connection = silent[oldest],
             LoopTime.current() - connection.openedAt >= Self.freshness
         else { return false }
@@ -166,61 +178,10 @@ extension Listener: EventSource {
     }
 
     @discardableResult
-    private func dismissStranger(_ id: UInt64?, _ why: String) -> Bool {
+    func dismissStranger(_ id: UInt64?, _ why: String) -> Bool {
         guard let id, let connection = silent[id] else { return false }
         spoke(id)
         connection.dismiss(.resourceExhausted, why)
         return true
     }
-
-    private func refuse(_ socket: Socket, peer: SocketAddress) {
-        guard refusalCount < Self.maximumRefusalCount else { return }
-        refusalCount += 1
-        let connection = Connection(loop: loop, peer: peer, isServer: true, options: options, handler: nil)
-        connection.onEnd = { [weak self] in self?.refusalCount -= 1 }
-        let refusal = RefusingHandler(
-            connectionCount >= maximumConnectionCount
-                ? "\(maximumConnectionCount) connections are open, which is the limit; try again later"
-                : "the process has no descriptor left for another connection (its limit is \(room.limit)); raise it (ulimit -n; "
-                    + "LimitNOFILE= in systemd; ulimits: in compose), or try again later")
-        connection.handler = refusal
-        connection.startAccepted(socket)
-    }
-
-    private func turnOneAway(_ listening: Int32) {
-        // Whoever is let go frees a descriptor for the one that waits, which is reported again.
-        if dismissLongSilent() || makeRoom?() == true { return }
-        if dismissStranger(strangers.oldest, "this process has no descriptors left") { return }
-        reserve = nil
-        if case .success(let raw) = Syscall.retry({ accept4(listening, nil, nil, Int32(SOCK_CLOEXEC.rawValue)) }) {
-            _ = Descriptor(owning: Int32(raw))
-        } else {
-            pauseListening()
-        }
-        reserve = Self.makeReserve()
-    }
-
-    private func pauseListening() {
-        guard let token, let socket else { return }
-        try? loop.update(socket.rawValue, interest: [], token: token)
-        loop.schedule(after: Self.pause) { [weak self] in
-            guard let self, let token = self.token, let socket = self.socket else { return }
-            try? loop.update(socket.rawValue, interest: .readable, token: token)
-        }
-    }
-}
-
-/// Tells a connection over the limit that there is no room.
-private final class RefusingHandler: ConnectionHandler {
-    private let why: String
-
-    init(_ why: String) { self.why = why }
-
-    func connectionOpened(_ connection: Connection) { connection.refuse(.resourceExhausted, why) }
-
-    func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
-        .discard
-    }
-    func connection(_ connection: Connection, didReceive message: Message, payload: TensorStorage?) {}
-    func connectionClosed(_ connection: Connection, reason: CloseReason) {}
 }

@@ -103,6 +103,7 @@ final class WorkerProcess: MachineShell {
             accept(connection)
         }
         listener.makeRoom = { [unowned self] in makeRoom() }
+        listener.logShortages(logger)
         self.listener = listener
         StandardStream.output.writeLine("listening on \(listener.address)")
         logger.info(

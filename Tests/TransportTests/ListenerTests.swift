@@ -4,6 +4,28 @@ import Testing
 import Transport
 import Wire
 
+/// What a listener tells of shortages, and when.
+private final class ShortageLog {
+    private let interval: Duration
+    private var reports: [(shortage: Listener.Shortage, time: LoopTime)] = []
+
+    init(of listener: Listener, each interval: Duration) {
+        self.interval = interval
+        listener.shortageInterval = interval
+        listener.onShortage = { [weak self] in self?.reports.append(($0, .current())) }
+    }
+
+    var turnedAway: Int { reports.reduce(0) { $0 + $1.shortage.turnedAway } }
+
+    /// The first of many is told alone and at once.
+    func saysFirst(_ words: String) -> Bool {
+        reports.first?.shortage.turnedAway == 1 && reports.first?.shortage.cause.contains(words) == true
+    }
+
+    /// However long the test takes on a slow machine.
+    var keepsItsInterval: Bool { zip(reports, reports.dropFirst()).allSatisfy { $1.time - $0.time >= interval } }
+}
+
 @Suite struct ListenerTests {
     @Test func aPortInUseIsNamedWithTheFix() throws {
         let loop = try EventLoop()
@@ -75,43 +97,63 @@ import Wire
         try run(server.loop, "the late one") { server.recorder.received.count == 3 }
     }
 
-    @Test func aProcessOutOfDescriptorsTurnsPeersAwayAndGoesOn() async {
+    @Test func aProcessOutOfDescriptorsTellsPeersWhyAndGoesOn() async {
         await #expect(processExitsWith: .success) {
             let server = try Server()
-            var first: RawClient? = try RawClient(port: server.listener.address.port)
-            try first?.write(frame(ping(1)))
+            let log = ShortageLog(of: server.listener, each: .milliseconds(300))
+            let port = server.listener.address.port
+            let first = try RawClient(port: port)
+            try first.write(frame(ping(1)))
             try run(server.loop, "the first connection") { server.recorder.received.count == 1 }
-            var sockets = [socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)]
             // From here on the process has no descriptors; the clients' sockets were made before.
+            let clients = (0..<4).map { _ in RawClient() }
             let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
             var before = rlimit()
             getrlimit(resource, &before)
-            var limit = rlimit(rlim_cur: rlim_t(sockets[0]) + 1, rlim_max: before.rlim_max)
+            var limit = rlimit(rlim_cur: rlim_t(clients[3].descriptor) + 1, rlim_max: before.rlim_max)
             setrlimit(resource, &limit)
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = server.listener.address.port.bigEndian
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            _ = withUnsafeBytes(of: &address) {
-                connect(
-                    sockets[0], $0.baseAddress?.assumingMemoryBound(to: sockaddr.self),
-                    socklen_t(MemoryLayout<sockaddr_in>.size))
+            // Each gets the words, so what was given up for the one before was taken again; whether the hello has come or not.
+            for (number, client) in clients.enumerated() {
+                try client.connect(port: port)
+                if number.isMultiple(of: 2) { try client.write(frame(ping(2))) }
+                var said: [UInt8] = []
+                try run(server.loop, "the turning away") {
+                    guard let piece = client.readAvailable() else { return true }
+                    said += piece
+                    return false
+                }
+                let text = String(decoding: said, as: UTF8.self)
+                try #require(
+                    text.contains("its limit is \(limit.rlim_cur)); raise it (ulimit -n;"), "client \(number) got: \(text)")
             }
-            var byte: UInt8 = 0
-            var count = 0
-            try run(server.loop, "the turning away") {
-                count = recv(sockets[0], &byte, 1, Int32(MSG_DONTWAIT))
-                return count == 0 || (count < 0 && errno != EAGAIN)
-            }
+            // Not one more is there for anybody.
+            try #require(open("/dev/null", O_RDONLY) == -1 && errno == EMFILE)
+            try run(server.loop, "all reports") { log.turnedAway == clients.count }
+            try #require(log.saysFirst("ulimit -n") && log.keepsItsInterval)
             // The shortage is over, for whichever thread of this process wants descriptors, and the next peer is served.
             setrlimit(resource, &before)
-            first?.close()
-            first = nil
-            close(sockets.removeLast())
+            first.close()
+            for client in clients { client.close() }
             try run(server.loop, "the first one's end") { server.recorder.closed.count == 1 }
-            let next = try RawClient(port: server.listener.address.port)
+            let next = try RawClient(port: port)
             try next.write(frame(ping(2)))
             try run(server.loop, "the next connection") { server.recorder.received.count == 2 }
+        }
+    }
+
+    @Test func theLogHearsOfAFullListenerOnceInAWhile() throws {
+        let server = try Server(maximumConnectionCount: 1)
+        let log = ShortageLog(of: server.listener, each: .seconds(1))
+        let first = try RawClient(port: server.listener.address.port)
+        try first.write(frame(ping(1)))
+        try run(server.loop, "the first connection") { server.recorder.received.count == 1 }
+        // More than are waited for: none of them reads what it is told before all have it.
+        let others = try (0..<100).map { _ in try RawClient(port: server.listener.address.port) }
+        try run(server.loop, "all reports") { log.turnedAway == others.count }
+        #expect(log.saysFirst("1 connections are open, which is the limit") && log.keepsItsInterval)
+        for client in others {
+            let said = String(decoding: client.readAvailable() ?? [], as: UTF8.self)
+            #expect(said.contains("1 connections are open"))
         }
     }
 

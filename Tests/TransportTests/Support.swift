@@ -124,17 +124,26 @@ final class Server {
 final class RawClient {
     let descriptor: Int32
 
-    init(port: UInt16, receiveBufferByteCount: Int32? = nil) throws {
+    convenience init(port: UInt16, receiveBufferByteCount: Int32? = nil) throws {
+        self.init(receiveBufferByteCount: receiveBufferByteCount)
+        try connect(port: port)
+    }
+
+    /// A socket that is not connected yet.
+    init(receiveBufferByteCount: Int32? = nil) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         if var size = receiveBufferByteCount {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
         }
+    }
+
+    func connect(port: UInt16) throws {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let status = withUnsafeBytes(of: &address) {
-            connect(
+            Glibc.connect(
                 descriptor, $0.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(MemoryLayout<sockaddr_in>.size))
         }
         try #require(status == 0)
