@@ -13,7 +13,7 @@ struct Churn: Sendable {
     /// One worker process of the product joins and leaves beside so many names.
     static let namesBesideJoiner = 400
     /// Names that are long enough for what is kept of them to be seen in memory, too.
-    private static let nameByteCount = 120
+    static let nameByteCount = 120
     /// Nobody listens there, and who dials is told at once.
     private static let nowhere = "127.0.0.1:1"
 

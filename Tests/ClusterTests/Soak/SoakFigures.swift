@@ -14,6 +14,8 @@ struct SoakFigures: Sendable {
     private static let living = 3
     /// Who is remembered after it has gone: 64 registrations of one host, and those that were there together when the last of them came.
     private static let remembered = 64 + Churn.lanes + 1
+    /// Whom the last peer table tells of: it is sent when somebody joins, so who was there then and has gone since is still in it.
+    private static let told = living + Churn.lanes / Churn.answeredEvery + 1
 
     /// Tables that are bounded by something else than who is there; what their bound lets them have, whatever it was before.
     private static let bounds: [String: Int] = [
@@ -35,6 +37,7 @@ struct SoakFigures: Sendable {
         // Which layers were cut where depends on who has joined: four partitions that no plan uses stay loaded on a worker, and the archives of
         // all that it was ever sent, up to a number of bytes.
         "partitions": 32, "archives": 128, "node_partitions": 96, "refused_standbys": 32,
+        "peer table: peers": told, "peer table: bytes": told * (Churn.nameByteCount + 64),
     ]
 
     /// Looks at a cluster that rests.
@@ -74,7 +77,9 @@ struct SoakFigures: Sendable {
         return String(series[start.upperBound..<end])
     }
 
-    private static func bound(of count: String) -> Int? { bounds[count.split(separator: " ").last.map(String.init) ?? ""] }
+    private static func bound(of count: String) -> Int? {
+        bounds[count] ?? bounds[count.split(separator: " ").last.map(String.init) ?? ""]
+    }
 
     /// What is larger than its bound, where it has one.
     var aboveBounds: [String] {
