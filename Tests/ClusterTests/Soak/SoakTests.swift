@@ -55,7 +55,7 @@ struct SoakTests {
                 + "beside them \(counts.right) honest requests, each right."
             print("soak: \(heading)")
             if let path = SoakOrder.reportPath {
-                try Data(last.report(since: baseline, heading: heading).utf8).write(to: URL(fileURLWithPath: path))
+                try Data((last.report(since: baseline, heading: heading) + "\n").utf8).write(to: URL(fileURLWithPath: path))
             }
             scene.traffic.resume()
             try await scene.traffic.goesOn()
