@@ -154,9 +154,7 @@ struct BaselineCommand: ParsableCommand {
             timeline?.add(
                 ReplyTimeline.Entry(
                     atMs: (clock.now - start) / .milliseconds(1), client: 0, ok: true, items: batch, latencyMs: took, queueMs: 0,
-                    receiveMs: 0,
-                    cached: false, replays: 0,
-                    retries: 0))
+                    receiveMs: 0, cached: false, replays: 0, retries: 0))
         }
         let seconds = (clock.now - start) / .seconds(1)
         progress.end()

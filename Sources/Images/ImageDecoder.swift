@@ -51,15 +51,15 @@ public enum ImageDecoder {
             fix: "copy the file again, or save it again")
     }
 
-    /// - Parameter kind: what makes it hold so much.
-    static func check(held byteCount: Int, because kind: String, name: String) throws(ImageError) {
+    /// - Parameters:
+    ///   - kind: what makes it hold so much.
+    ///   - other: a kind that would not.
+    static func check(held byteCount: Int, as kind: String, other: String, name: String) throws(ImageError) {
         guard byteCount <= maximumHeldByteCount else {
             throw ImageError(
                 .tooLarge, file: name,
                 problem: "as \(kind) it takes \(byteCount >> 20) MiB to decode; the limit is \(maximumHeldByteCount >> 20) MiB",
-                fix:
-                    "save it as \(kind.contains("PNG") ? "a PNG without interlacing" : "a JPEG that is not progressive"), or make it smaller"
-            )
+                fix: "save it as \(other), or make it smaller")
         }
     }
 

@@ -21,7 +21,7 @@ enum JPEGDecoder {
             throw ImageDecoder.cannotHold(width: width, height: height, byteCount: bytes.count, name: name)
         }
         // 65,535 × 65,535 pixels of four components at most: it fits.
-        try ImageDecoder.check(held: Int(held), because: "a progressive JPEG", name: name)
+        try ImageDecoder.check(held: Int(held), as: "a progressive JPEG", other: "a JPEG that is not progressive", name: name)
         var sink = try makeSink(width, height)
         try check(amp_jpeg_start(jpeg), jpeg, name)
         var row = [UInt8](repeating: 0, count: width * Int(channels))

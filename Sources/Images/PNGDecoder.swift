@@ -38,7 +38,9 @@ enum PNGDecoder {
                 fix: "save the picture again")
         }
         let isInterlaced = header.interlace_method != 0
-        if isInterlaced { try ImageDecoder.check(held: byteCount, because: "an interlaced PNG", name: name) }
+        if isInterlaced {
+            try ImageDecoder.check(held: byteCount, as: "an interlaced PNG", other: "a PNG without interlacing", name: name)
+        }
         var sink = try makeSink(width, height)
         var pixels = [UInt8](repeating: 0, count: isInterlaced ? byteCount : width * 3)
         if isInterlaced {

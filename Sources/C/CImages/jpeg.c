@@ -135,15 +135,10 @@ static amp_jpeg_status why(const amp_jpeg *jpeg) {
 
 // Libjpeg's own reckoning: each component's blocks, of 64 coefficients each, in full units of the scan.
 static uint64_t coefficient_bytes(const struct jpeg_decompress_struct *info) {
-    int most_across = 1;
-    int most_down = 1;
-    for (int number = 0; number < info->num_components; number++) {
-        const jpeg_component_info *component = &info->comp_info[number];
-        if (component->h_samp_factor > most_across) most_across = component->h_samp_factor;
-        if (component->v_samp_factor > most_down) most_down = component->v_samp_factor;
-    }
-    uint64_t across = (info->image_width + 8 * (uint64_t)most_across - 1) / (8 * (uint64_t)most_across);
-    uint64_t down = (info->image_height + 8 * (uint64_t)most_down - 1) / (8 * (uint64_t)most_down);
+    uint64_t width = 8 * (uint64_t)info->max_h_samp_factor;
+    uint64_t height = 8 * (uint64_t)info->max_v_samp_factor;
+    uint64_t across = (info->image_width + width - 1) / width;
+    uint64_t down = (info->image_height + height - 1) / height;
     uint64_t blocks = 0;
     for (int number = 0; number < info->num_components; number++) {
         const jpeg_component_info *component = &info->comp_info[number];
