@@ -146,7 +146,7 @@ extension Simulation {
         case .worker(let index):
             if workers[index].registration == id { return registrationEnded(index) }
             if connection.dialer == process, !connection.isWelcomed {
-                if let peer = connection.peer { try stepWorker(index, .peerFailed(peer, cause)) }
+                try dialEnded(id, cause, worker: index)
             } else {
                 try stepWorker(index, .closed(id))
             }

@@ -283,6 +283,14 @@ extension Simulation {
     private mutating func giveUp(_ id: ConnectionID, _ peer: PeerTable.Peer, _ why: String, worker index: Int) throws(Violation) {
         connections[Int(id.number)][.worker(index)].wasTold = true
         close(id, by: .worker(index), why)
-        try stepWorker(index, .peerFailed(peer, why))
+        try dialEnded(id, why, worker: index)
+    }
+
+    /// A worker that is listed by two addresses may have dialled itself by one of them: then the end that it accepted is over as well.
+    mutating func dialEnded(_ id: ConnectionID, _ why: String, worker index: Int) throws(Violation) {
+        let connection = connection(id)
+        let life = workers[index].life
+        if let peer = connection.peer { try stepWorker(index, .peerFailed(peer, why)) }
+        if connection.acceptor == .worker(index), workers[index].isRunning(life) { try stepWorker(index, .closed(id)) }
     }
 }

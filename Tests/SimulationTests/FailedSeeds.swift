@@ -59,5 +59,10 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             found:
                 "simulator: a hello counted as a word of the holder before it was obeyed, so that a worker whose holder had been silent for "
                 + "long seemed to leave one that lives"),
+        FailedSeed(
+            seed: 502_839_330_603_248_865, profile: .everything,
+            found:
+                "simulator: a worker with two addresses that had dialled itself was told of the end of one of the connection's two ends"
+        ),
     ]
 }
