@@ -67,7 +67,7 @@ let package = Package(
         .executable(name: "amp4ec", targets: ["CLI"]),
         .executable(name: "amp4ec-check", targets: ["Check"]),
         // With the modules whose types stand in its interface.
-        .library(name: "AMP4ECClient", targets: ["AMP4ECClient", "Tensors", "Cluster", "Wire"]),
+        .library(name: "AMP4ECClient", targets: ["AMP4ECClient", "Base", "Tensors", "Cluster", "Wire"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -106,113 +106,111 @@ let package = Package(
         // Pure: no sockets, no clock, no libtorch.
         pure("Base"),
         pure("Tensors"),
-        pure("Planning"),
-        pure("Wire", ["CWire", "CZstd", "CChecksum", "Tensors", collections]),
-        pure("Cluster", ["Planning", "Wire", "Tensors", collections]),
-        pure("TestKit", ["Cluster", "Planning", "Wire", "Tensors", collections]),
+        pure("Planning", ["Base"]),
+        pure("Wire", ["Base", "CWire", "CZstd", "CChecksum", "Tensors", collections]),
+        pure("Cluster", ["Base", "Planning", "Wire", "Tensors", collections]),
+        pure("TestKit", ["Base", "Cluster", "Planning", "Wire", "Tensors", collections]),
 
         // Edges.
-        pure("Transport", ["Wire", "Tensors", "CLinux", collections]),
+        pure("Transport", ["Base", "Wire", "Tensors", "CLinux", collections]),
         .target(
             name: "Inference", dependencies: ["CTorch", "Base", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
-        pure("Shell", ["Cluster", "Planning", "Transport", "Wire", "Tensors", arguments, logging]),
-        pure("Topology", ["Shell", yams]),
+        pure("Shell", ["Base", "Cluster", "Planning", "Transport", "Wire", "Tensors", arguments, logging]),
+        pure("Topology", ["Base", "Shell", yams]),
         pure("Arrays", ["Base", "Tensors", "CZlib"]),
         pure("Digest", ["CCrypto"]),
-        pure("Resources"),
+        pure("Resources", ["Base"]),
         // What runs a machine on a loop, in the coordinator, the workers and the client.
-        pure("Hosting", ["Cluster", "Planning", "Transport", "Wire", "Tensors"]),
+        pure("Hosting", ["Base", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
         pure("Images", ["Tensors", "CImages"]),
 
-        pure("Health", ["Shell", "Transport", "Wire"]),
+        pure("Health", ["Base", "Shell", "Transport", "Wire"]),
         // The coordinator's HTTP server, the only user of Hummingbird.
-        pure("Gateway", ["Cluster", "Planning", "Shell", logging] + http),
+        pure("Gateway", ["Base", "Cluster", "Planning", "Shell", logging] + http),
 
-        pure("History", ["Cluster", "Transport", "Wire", grdb]),
-        pure("Profiling", ["Arrays", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors", "CLinux"]),
+        pure("History", ["Base", "Cluster", "Transport", "Wire", grdb]),
+        pure("Profiling", ["Base", "Arrays", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors", "CLinux"]),
 
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources",
-                "Shell", "History", "Topology", "Gateway", arguments, logging,
+                "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest",
+                "Resources", "Shell", "History", "Topology", "Gateway", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
-                "Shell",
-                arguments,
-                logging,
+                "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health",
+                "Resources", "Shell", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
-            name: "Check", dependencies: ["Health", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
+            name: "Check", dependencies: ["Base", "Health", "Shell", arguments], swiftSettings: swift,
+            linkerSettings: installedLinks),
         .target(
-            name: "AMP4ECClient", dependencies: ["Cluster", "Hosting", "Transport", "Wire", "Tensors"], path: "Sources/Client",
+            name: "AMP4ECClient", dependencies: ["Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors"],
+            path: "Sources/Client",
             swiftSettings: swift),
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Tensors",
-                "Shell",
-                "Wire", "TestKit",
-                arguments, logging,
+                "AMP4ECClient", "Base", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images",
+                "Tensors", "Shell", "Wire", "TestKit", arguments, logging,
             ],
             swiftSettings: swift),
 
         .executableTarget(
             name: "EngineBench",
-            dependencies: ["Inference", "Planning", "Profiling", "Shell", "Tensors", "Transport", "Wire", arguments],
+            dependencies: ["Base", "Inference", "Planning", "Profiling", "Shell", "Tensors", "Transport", "Wire", arguments],
             path: "Benchmarks/EngineBench", swiftSettings: swift),
 
         .executableTarget(
-            name: "PlanningBench", dependencies: ["Planning"], path: "Benchmarks/PlanningBench", swiftSettings: swift),
+            name: "PlanningBench", dependencies: ["Base", "Planning"], path: "Benchmarks/PlanningBench", swiftSettings: swift),
 
         .executableTarget(
-            name: "WireBench", dependencies: ["Tensors", "Wire"], path: "Benchmarks/WireBench", swiftSettings: swift),
+            name: "WireBench", dependencies: ["Base", "Tensors", "Wire"], path: "Benchmarks/WireBench", swiftSettings: swift),
 
         // Built with everything else, so that what the README and the library's documentation show compiles (DocumentationRules).
         .executableTarget(
             name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),
         .target(
-            name: "SwiftClientSnippets", dependencies: ["AMP4ECClient", "Cluster", "Tensors", "Wire"],
+            name: "SwiftClientSnippets", dependencies: ["AMP4ECClient", "Base", "Cluster", "Tensors", "Wire"],
             path: "examples/swift-client/Sources/snippets", swiftSettings: swift),
 
         // What the parsers of outside bytes are tested with, by scripts/fuzz-inputs and, with the kept inputs, by the tests.
         .target(
             name: "FuzzBodies",
-            dependencies: ["Arrays", "Images", "Inference", "Shell", "Tensors", "Topology", "Transport", "Wire"],
+            dependencies: ["Arrays", "Base", "Images", "Inference", "Shell", "Tensors", "Topology", "Transport", "Wire"],
             path: "Fuzz/Bodies",
             swiftSettings: swift),
 
         tests("CorpusTests", ["FuzzBodies"]),
         tests("BaseTests", ["Base"]),
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
-        tests("ShellTests", ["Shell", "Transport", "Wire", arguments, logging]),
-        tests("TopologyTests", ["Topology", "Shell"]),
-        tests("PlanningTests", ["Planning"], computes: true),
-        tests("WireTests", ["Wire", "Tensors", "CZstd"], computes: true),
-        tests("TransportTests", ["Transport", "Hosting", "Cluster", "Planning", "Shell", "Wire", "Tensors"]),
+        tests("ShellTests", ["Base", "Shell", "Transport", "Wire", arguments, logging]),
+        tests("TopologyTests", ["Base", "Topology", "Shell"]),
+        tests("PlanningTests", ["Base", "Planning"], computes: true),
+        tests("WireTests", ["Base", "Wire", "Tensors", "CZstd"], computes: true),
+        tests("TransportTests", ["Base", "Transport", "Hosting", "Cluster", "Planning", "Shell", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
-        tests("MachineTests", ["Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
-        tests("SimulationTests", ["Cluster", "TestKit"]),
+        tests("MachineTests", ["Base", "Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
+        tests("SimulationTests", ["Base", "Cluster", "TestKit"]),
         tests(
             "CoordinatorTests",
             [
-                "Coordinator", "Profiling", "Arrays", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell", "Topology",
-                arguments,
+                "Base", "Coordinator", "Profiling", "Arrays", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell",
+                "Topology", arguments,
             ]),
         // What the commands print, against docs/json.md.
-        tests("CLITests", ["CLI", "Check", "Planning", "Shell", arguments]),
-        tests("GatewayTests", ["Gateway", "Cluster", "Planning", "Shell", logging]),
-        tests("HistoryTests", ["History", "Cluster", "Wire"]),
-        tests("WorkerTests", ["Worker", "Resources", "Digest", "Wire", "Tensors"]),
-        tests("ClusterTests", ["AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "TestKit"]),
+        tests("CLITests", ["Base", "CLI", "Check", "Planning", "Shell", arguments]),
+        tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging]),
+        tests("HistoryTests", ["Base", "History", "Cluster", "Wire"]),
+        tests("WorkerTests", ["Base", "Worker", "Resources", "Digest", "Wire", "Tensors"]),
+        tests("ClusterTests", ["Base", "AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "TestKit"]),
         // compose/ and deploy/ against the options of the programs.
-        tests("DeploymentTests", ["Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
+        tests("DeploymentTests", ["Base", "Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
         tests("TidyTests", []),
         // Mistakes that scripts/sanitize must see; skipped in other runs.
         tests("SanitizerTests", [], exclude: ["leaks.supp", "threads.supp"]),

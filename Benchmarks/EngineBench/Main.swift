@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Base
 internal import Inference
 internal import Planning
 internal import Profiling
@@ -89,13 +90,13 @@ struct EngineBench: ParsableCommand {
     private func throughput(of partition: any LoadedPartition, _ inputs: [Tensor]) throws -> Double {
         for _ in 0..<3 { _ = try partition.run(inputs) }
         let queue = try TaskQueue(name: "bench", threadCount: executors, capacity: executors)
-        let start = LoopTime.current()
+        let start = Instant.current()
         let end = start + duration
         let counts = RunCounts()
         for _ in 0..<executors {
             _ = queue.submit {
                 var runs = 0
-                while LoopTime.current() < end {
+                while Instant.current() < end {
                     guard (try? partition.run(inputs)) != nil else { break }
                     runs += 1
                 }
@@ -103,7 +104,7 @@ struct EngineBench: ParsableCommand {
             }
         }
         queue.shutDown()
-        let elapsed = LoopTime.current() - start
+        let elapsed = Instant.current() - start
         return Double(counts.total * batch) / (elapsed / .seconds(1))
     }
 
@@ -113,14 +114,14 @@ struct EngineBench: ParsableCommand {
     ) {
         var wholeMs: [Double] = []
         var partsMs: [Double] = []
-        let end = LoopTime.current() + duration
-        while LoopTime.current() < end || wholeMs.count < 5 {
-            let first = LoopTime.current()
+        let end = Instant.current() + duration
+        while Instant.current() < end || wholeMs.count < 5 {
+            let first = Instant.current()
             _ = try whole.run(inputs)
-            let second = LoopTime.current()
+            let second = Instant.current()
             var values = inputs
             for part in parts { values = try part.run(values) }
-            let third = LoopTime.current()
+            let third = Instant.current()
             wholeMs.append((second - first) / .milliseconds(1))
             partsMs.append((third - second) / .milliseconds(1))
         }

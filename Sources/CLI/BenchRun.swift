@@ -1,4 +1,5 @@
 internal import AMP4ECClient
+internal import Base
 internal import Shell
 internal import Tensors
 internal import Wire

@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 internal import Resources
 internal import Shell
@@ -13,7 +14,7 @@ enum FileRoom {
     static let byteCount: Int = {
         // Rates are over the time between two samples; there is one.
         guard var probe = try? ResourceProbe() else { return .max }
-        return Int(clamping: UInt64(Double(probe.sample(at: 0).memoryForProcessBytes) * share))
+        return Int(clamping: UInt64(Double(probe.sample(at: .zero).memoryForProcessBytes) * share))
     }()
 
     /// - Throws: ``CommandFailure`` (bad data) for a file that is larger; a file that cannot be read is an error of the reader that comes next.

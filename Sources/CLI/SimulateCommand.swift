@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Base
 internal import Cluster
 internal import Glibc
 internal import Shell

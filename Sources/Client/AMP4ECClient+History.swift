@@ -1,3 +1,4 @@
+internal import Base
 public import Cluster
 internal import Tensors
 internal import Wire

@@ -1,3 +1,5 @@
+internal import Base
+
 /// How long requests took, counted in fixed buckets, as Prometheus' histograms are.
 public struct LatencyHistogram: Sendable, Hashable, Codable {
     /// Upper bounds of the buckets in seconds; what is above the last one is only in ``count``. From a cached tensor's way through loopback to

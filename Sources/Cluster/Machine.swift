@@ -1,3 +1,5 @@
+public import Base
+
 /// Decisions as a value: it takes what happened and the time, answers with what is to be done, and never acts.
 ///
 /// A shell carries the directives out, in order, before it feeds the next event (`MachineHost` in the programs, the simulator in its own way).

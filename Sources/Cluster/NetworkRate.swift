@@ -1,3 +1,5 @@
+public import Base
+
 /// Bytes a second in and out of a node, from the totals that its heartbeats carry.
 ///
 /// A worker reads its interfaces once a second and beats four times as often, so most heartbeats repeat the totals of the one before. The

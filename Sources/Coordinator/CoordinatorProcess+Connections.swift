@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Hosting
 internal import Logging
@@ -18,7 +19,7 @@ final class CoordinatorPeer {
     /// A worker that dialled in to register.
     var registrant: IncarnationID?
     var hasRegistered = false
-    var reportedLife: LoopTime
+    var reportedLife: Instant
 
     init(_ connection: Connection) {
         self.connection = connection

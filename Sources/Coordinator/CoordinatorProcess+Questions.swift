@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Gateway
 internal import Hosting
@@ -80,7 +81,7 @@ extension CoordinatorProcess {
 
     private func makeStatusWhenDue() {
         guard let due = statuses.dueAt else { return }
-        if due <= LoopTime.current() { return makeStatus() }
+        if due <= Instant.current() { return makeStatus() }
         if let statusTimer, statusTimer.isPending { return }
         statusTimer = loop.schedule(at: due) { [weak self] in self?.makeStatusWhenDue() }
     }
@@ -88,18 +89,18 @@ extension CoordinatorProcess {
     /// The state is copied on the loop and written down on a thread: with a thousand nodes that takes a hundred times as long.
     private func makeStatus() {
         let askers = statuses.begin()
-        let start = LoopTime.current()
+        let start = Instant.current()
         statusNumber += 1
         let report = GatewayReport(status: status, readiness: host.machine.readiness, number: statusNumber)
-        let loopCost = LoopTime.current() - start
+        let loopCost = Instant.current() - start
         let answers = answers
         let isTaken = documents.submit {
-            let start = LoopTime.current()
+            let start = Instant.current()
             let bytes = (try? JSONOutput.text(report.status)).map { Array($0.utf8) } ?? []
             var written = report
             written.statusDocument = bytes
             let document = StatusDocument(
-                report: written, storage: TensorStorage(copying: bytes), threadCost: LoopTime.current() - start)
+                report: written, storage: TensorStorage(copying: bytes), threadCost: Instant.current() - start)
             _ = answers?.post(.status(document))
         }
         statusAskers = askers

@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Glibc
 internal import Hosting
@@ -58,7 +59,7 @@ extension CoordinatorProcess {
         var targets: [CoordinatorMachine.Target]?
         /// Names whose first look-up is under way.
         var unanswered: Set<String> = []
-        var startedAt = LoopTime.current()
+        var startedAt = Instant.current()
         var lookupProblems: [String: String] = [:]
         /// By folder.
         var watches: [String: FolderWatch] = [:]

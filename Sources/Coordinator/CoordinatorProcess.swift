@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Digest
 internal import Foundation
@@ -152,7 +153,7 @@ final class CoordinatorProcess: MachineShell {
 
     private static func memoryLimitBytes() throws -> UInt64 {
         var probe = try ResourceProbe()
-        return probe.sample(at: LoopTime.current().nanoseconds).memoryForProcessBytes
+        return probe.sample(at: .current()).memoryForProcessBytes
     }
 
     /// Serves until SIGTERM or SIGINT; outstanding requests are finished first, as far as `--drain-timeout` allows.
@@ -330,7 +331,7 @@ final class CoordinatorProcess: MachineShell {
         }
         var status = host.machine.status(ownLinks: own)
         fillCacheCounters(&status.counters)
-        status.counters.longestLoopTurnMs = Double(loop.longestTurn.wholeNanoseconds) / 1e6
+        status.counters.longestLoopTurnMs = Double(loop.longestTurn.nanoseconds) / 1e6
         status.tables?.merge(tables) { $1 }
         return status
     }

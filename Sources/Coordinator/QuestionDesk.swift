@@ -1,5 +1,6 @@
+package import Base
 package import Cluster
-package import Transport
+internal import Transport
 
 /// What each client may have asked and not yet been answered, and what of the answers waits for clients that do not read: a value.
 ///
@@ -80,14 +81,14 @@ package struct DocumentSchedule<Asker> {
 
     package private(set) var waiting: [Asker] = []
     private var isBeingMade = false
-    private var nextAt: LoopTime?
+    private var nextAt: Instant?
 
     package init() {}
 
     package mutating func ask(_ asker: Asker) { waiting.append(asker) }
 
     /// When the next document is due; `nil` while nobody waits or one is being made.
-    package var dueAt: LoopTime? { waiting.isEmpty || isBeingMade ? nil : nextAt ?? LoopTime(nanoseconds: 0) }
+    package var dueAt: Instant? { waiting.isEmpty || isBeingMade ? nil : nextAt ?? .zero }
 
     /// Takes those for whom a document is made now.
     package mutating func begin() -> [Asker] {
@@ -100,7 +101,7 @@ package struct DocumentSchedule<Asker> {
     /// - Parameters:
     ///   - loopCost: what it took of the loop's time.
     ///   - threadCost: what it took elsewhere.
-    package mutating func made(at now: LoopTime, loopCost: Duration, threadCost: Duration) {
+    package mutating func made(at now: Instant, loopCost: Duration, threadCost: Duration) {
         isBeingMade = false
         nextAt = now + min(max(loopCost * 20 + threadCost * 2, Self.shortestPause), Self.longestPause)
     }

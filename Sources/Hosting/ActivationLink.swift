@@ -1,3 +1,4 @@
+public import Base
 public import Transport
 public import Wire
 
@@ -12,9 +13,9 @@ public struct ActivationLink: Sendable {
     /// 0 while nothing was measured, as ``roundTripMs``.
     public private(set) var bandwidthBytesPerSecond = 0.0
     public private(set) var roundTripMs = 0.0
-    public private(set) var lastUsed: LoopTime
+    public private(set) var lastUsed: Instant
 
-    public init(mode: CompressionMode, at now: LoopTime) {
+    public init(mode: CompressionMode, at now: Instant) {
         policy = CompressionPolicy(mode: mode)
         lastUsed = now
     }
@@ -23,7 +24,7 @@ public struct ActivationLink: Sendable {
     public var compressedShare: Double { messages > 0 ? Double(compressed) / Double(messages) : 0 }
 
     /// How the next message goes.
-    public mutating func decide(rawByteCount: Int, mode: CompressionMode, at now: LoopTime) -> CompressionPolicy.Decision {
+    public mutating func decide(rawByteCount: Int, mode: CompressionMode, at now: Instant) -> CompressionPolicy.Decision {
         if policy.mode != mode { policy = CompressionPolicy(mode: mode) }
         lastUsed = now
         return policy.decide(rawBytes: rawByteCount)

@@ -1,3 +1,4 @@
+public import Base
 public import Cluster
 public import Transport
 
@@ -51,18 +52,17 @@ public final class MachineHost<Machine: Cluster.Machine> {
     }
 
     @inlinable func advance<Shell: MachineShell>(_ event: Machine.Event, _ shell: Shell) where Shell.Machine == Machine {
-        let now = Instant(nanoseconds: Int64(clamping: LoopTime.current().nanoseconds))
+        let now = Instant.current()
         for directive in machine.step(event, now: now) { shell.carryOut(directive) }
     }
 
     @inlinable func armWakeTimer<Shell: MachineShell>(_ shell: Shell) where Shell.Machine == Machine {
         guard let wake = machine.nextWake, wake < .distantFuture else { return }
-        let deadline = LoopTime(nanoseconds: UInt64(max(0, wake.nanoseconds)))
         if let wakeTimer, wakeTimer.isPending {
             // A timer that fires too early only costs a step.
-            if wakeTimer.deadline <= deadline { return }
+            if wakeTimer.deadline <= wake { return }
             wakeTimer.cancel()
         }
-        wakeTimer = loop.schedule(at: deadline) { [weak shell] in shell?.step(Machine.wake) }
+        wakeTimer = loop.schedule(at: wake) { [weak shell] in shell?.step(Machine.wake) }
     }
 }

@@ -1,3 +1,4 @@
+internal import Base
 internal import FoundationEssentials
 internal import Glibc
 internal import Shell

@@ -1,3 +1,4 @@
+public import Base
 internal import Glibc
 
 /// Reads what this process may use and what is in use: its control groups (versions 1 and 2), else the host.
@@ -79,8 +80,9 @@ public struct ResourceProbe {
         pageByteCount = UInt64(max(sysconf(Int32(_SC_PAGESIZE)), 1))
     }
 
-    /// The resources now. `now` is the caller's monotonic clock in ns; rates are over the time since the sample before.
-    public mutating func sample(at now: UInt64) -> ResourceSample {
+    /// The resources now. `now` is the caller's monotonic clock; rates are over the time since the sample before.
+    public mutating func sample(at now: Instant) -> ResourceSample {
+        let now = UInt64(clamping: now.nanoseconds)
         var sample = ResourceSample()
         let group = cpu?.read()
         sample.isQuotaBound = group != nil

@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, fast, and the same on every machine, so that a seed is a whole test case.

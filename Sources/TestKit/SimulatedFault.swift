@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 
 /// What goes wrong, and for how long.

@@ -1,4 +1,5 @@
-public import Cluster
+public import Base
+internal import Cluster
 
 extension Simulation {
     public struct Options: Sendable {
@@ -242,6 +243,6 @@ extension Simulation {
         public let seed: UInt64
         public let at: Instant
         public let message: String
-        public var description: String { "seed \(seed) at \((at - .zero).readable): \(message)" }
+        public var description: String { "seed \(seed) at \((at - Instant.zero).readable): \(message)" }
     }
 }

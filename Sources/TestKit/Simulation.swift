@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Planning
 internal import Wire
@@ -116,7 +117,7 @@ public struct Simulation {
 
     func note(_ text: @autoclosure () -> String, _ detail: Detail = .event) {
         guard let trace else { return }
-        let milliseconds = (now - .zero).nanoseconds / 1_000_000
+        let milliseconds = (now - Instant.zero).nanoseconds / 1_000_000
         let parts = (milliseconds / 1_000, milliseconds % 1_000)
         trace(detail, "\(parts.0).\(parts.1 < 100 ? "0" : "")\(parts.1 < 10 ? "0" : "")\(parts.1) \(text())")
     }
@@ -129,7 +130,8 @@ public struct Simulation {
             now = max(now, time)
             report.occurrences += 1
             guard now < limit, report.occurrences < Self.occurrenceLimit else {
-                throw violation("no rest: \(unsettled) after \((now - .zero).readable) and \(report.occurrences) occurrences")
+                throw violation(
+                    "no rest: \(unsettled) after \((now - Instant.zero).readable) and \(report.occurrences) occurrences")
             }
             if !stalledUntil.isEmpty, let process = occurrence.process, let until = stalledUntil[process], until > now {
                 schedule.add(occurrence, at: until)
@@ -143,7 +145,7 @@ public struct Simulation {
         for coordinator in coordinators { report.replayed += coordinator.replays }
         report.plans = coordinators[0].plans
         for client in clients { report.resent += client.machine.retries }
-        report.virtualTime = now - .zero
+        report.virtualTime = now - Instant.zero
         return report
     }
 

@@ -1,3 +1,4 @@
+public import Base
 public import Tensors
 public import Wire
 
@@ -50,7 +51,7 @@ public enum CloseReason: Sendable, Hashable, CustomStringConvertible {
 /// What became of a message that was given to ``Connection/send(_:payload:tag:completion:)``.
 public enum SendOutcome: Sendable, Hashable {
     /// The kernel has its last byte. `transferDuration` is the time since the first one, so 0 for what fits into one write.
-    case written(at: LoopTime, transferDuration: Duration)
+    case written(at: Instant, transferDuration: Duration)
     /// ``Connection/cancelSend(tag:)`` came before the end. Where `wasStarted`, the peer is told to forget the beginning.
     case cancelled(wasStarted: Bool)
     /// It breaks a bound of the protocol: nothing was sent.

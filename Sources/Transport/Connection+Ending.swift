@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 internal import Wire
 
@@ -27,8 +28,8 @@ extension Connection {
     // MARK: Deadlines
 
     /// The earliest moment at which something may be overdue, with what to say then.
-    private var nextDeadline: (time: LoopTime, reason: CloseReason)? {
-        var candidates: [(time: LoopTime, reason: CloseReason)] = []
+    private var nextDeadline: (time: Instant, reason: CloseReason)? {
+        var candidates: [(time: Instant, reason: CloseReason)] = []
         switch state {
         case .connecting:
             if let connectDeadline {

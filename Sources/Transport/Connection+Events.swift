@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 package import Tensors
 package import Wire
@@ -18,7 +19,7 @@ extension Connection {
             token = try loop.register(socket.rawValue, interest: .writable, source: self)
             interest = .writable
             self.socket = socket
-            connectDeadline = LoopTime.current() + timeout
+            connectDeadline = Instant.current() + timeout
             armDeadline()
         } catch {
             finish(.connectFailed(error))

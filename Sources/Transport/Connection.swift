@@ -1,3 +1,4 @@
+public import Base
 internal import Glibc
 internal import Tensors
 public import Wire
@@ -32,7 +33,7 @@ public final class Connection: CustomStringConvertible {
     /// Who is told; may be changed at any time (the role is known only after the hello). Let go of after `connectionClosed`.
     public var handler: (any ConnectionHandler)?
     /// When the last byte came: any byte of a peer counts as life.
-    public internal(set) var lastReceived: LoopTime
+    public internal(set) var lastReceived: Instant
     /// How long the message that is being delivered took from its head to its last byte.
     public internal(set) var receiveDuration: Duration = .zero
     /// Of the message that is being delivered or aborted: the name under which its payload was accepted (``PayloadDisposition``), `nil` where it
@@ -60,11 +61,11 @@ public final class Connection: CustomStringConvertible {
     /// What was read already is handled in a later turn.
     var isReadDeferred = false
     var hasWritingEnded = false
-    var openedAt: LoopTime
+    var openedAt: Instant
     var hasFirstMessage = false
-    var lastWriteProgress: LoopTime
-    var closingSince: LoopTime
-    var connectDeadline: LoopTime?
+    var lastWriteProgress: Instant
+    var closingSince: Instant
+    var connectDeadline: Instant?
     var deadlineTimer: Timer?
     /// Set by ``closeAfterFlush(_:)`` while the connection is still being opened.
     var closesOnceOpen: CloseReason?

@@ -1,3 +1,4 @@
+public import Base
 internal import CLinux
 internal import Glibc
 
@@ -23,7 +24,7 @@ public final class EventLoop {
     static let stagingByteCount = 64 << 10
 
     /// The time at the start of the current wake. Cached: reading it costs nothing, and one wake sees one time.
-    public private(set) var now: LoopTime
+    public private(set) var now: Instant
     /// The longest time between two waits for events so far: what a peer may have had to wait for others.
     public private(set) var longestTurn: Duration = .zero
 
@@ -102,7 +103,7 @@ public final class EventLoop {
 
     /// Asks the kernel once everything that it said before is handled.
     private func takeEvents(_ maximumWait: Duration?) throws(TransportError) {
-        let turnEnd = LoopTime.current()
+        let turnEnd = Instant.current()
         if !isFirstTurn { longestTurn = max(longestTurn, turnEnd - now) }
         isFirstTurn = false
         guard pendingEvents.isEmpty else { return now = turnEnd }
@@ -113,7 +114,7 @@ public final class EventLoop {
             // In whole milliseconds, rounded up: a timer comes up to 1 ms late, never early.
             let limits = [maximumWait, timers.nextDeadline.map { $0 - turnEnd }]
             for limit in limits.compactMap({ $0 }) {
-                let (whole, rest) = max(limit.wholeNanoseconds, 0).quotientAndRemainder(dividingBy: 1_000_000)
+                let (whole, rest) = max(limit.nanoseconds, 0).quotientAndRemainder(dividingBy: 1_000_000)
                 let milliseconds = Int32(clamping: whole + (rest > 0 ? 1 : 0))
                 wait = wait < 0 ? milliseconds : min(wait, milliseconds)
             }
@@ -135,12 +136,12 @@ public final class EventLoop {
             guard let source = sources[event.data.u64] else { continue }
             source.ready(IOReadiness(rawValue: event.events))
             // One event is a batch of messages; the last needs no look.
-            if !pendingEvents.isEmpty, LoopTime.current() >= end { return }
+            if !pendingEvents.isEmpty, Instant.current() >= end { return }
         }
     }
 
     private func runTimers() {
-        var end: LoopTime?
+        var end: Instant?
         for number in 1...Self.timersPerWake {
             guard let timer = timers.popDue(at: now) else { return }
             timer.fire()
@@ -149,8 +150,8 @@ public final class EventLoop {
     }
 
     /// Whether a slice that began at the first look is over.
-    static func isOver(_ end: inout LoopTime?) -> Bool {
-        let time = LoopTime.current()
+    static func isOver(_ end: inout Instant?) -> Bool {
+        let time = Instant.current()
         if let end { return time >= end }
         end = time + slice
         return false
@@ -160,7 +161,7 @@ public final class EventLoop {
         guard !deferred.isEmpty else { return }
         let bodies = deferred
         deferred = []
-        var end: LoopTime?
+        var end: Instant?
         for (index, body) in bodies.enumerated() {
             body()
             // A deferred call may read a connection's share: each is looked at, as there are few.
@@ -174,7 +175,7 @@ public final class EventLoop {
         guard !unflushed.isEmpty else { return }
         let connections = unflushed
         unflushed = []
-        var end: LoopTime?
+        var end: Instant?
         for (index, connection) in connections.enumerated() {
             connection.flush()
             guard index + 1 < connections.count, Self.isOver(&end) else { continue }
@@ -188,12 +189,12 @@ public final class EventLoop {
     /// Calls `body` once, not before `delay` has passed.
     @discardableResult
     public func schedule(after delay: Duration, _ body: @escaping () -> Void) -> Timer {
-        schedule(at: LoopTime.current() + delay, body)
+        schedule(at: Instant.current() + delay, body)
     }
 
     /// Calls `body` once, not before `deadline`.
     @discardableResult
-    public func schedule(at deadline: LoopTime, _ body: @escaping () -> Void) -> Timer {
+    public func schedule(at deadline: Instant, _ body: @escaping () -> Void) -> Timer {
         let timer = Timer(deadline: deadline, body: body)
         timers.insert(timer)
         return timer
@@ -203,7 +204,7 @@ public final class EventLoop {
     @discardableResult
     public func every(_ interval: Duration, _ body: @escaping () -> Void) -> Timer {
         precondition(interval > .zero, "a repeating timer needs an interval above zero")
-        let timer = Timer(deadline: LoopTime.current() + interval, body: nil)
+        let timer = Timer(deadline: Instant.current() + interval, body: nil)
         timer.body = { [unowned self, unowned timer] in
             let next = timer.deadline + interval
             timer.deadline = next > now ? next : now + interval

@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 package import Tensors
 package import Wire
@@ -45,7 +46,7 @@ package final class FrameReceiver {
         let layout: PayloadLayout?
         let storage: TensorStorage
         let ticket: UInt64
-        let begin: LoopTime
+        let begin: Instant
         /// Bytes of the whole frames so far.
         var byteCount = 0
     }
@@ -71,7 +72,7 @@ package final class FrameReceiver {
     private var headCount = 0
     /// What one read brought and the time did not suffice for: at most a staging's length.
     private var backlog: [UInt8] = []
-    private var sliceEnd: LoopTime?
+    private var sliceEnd: Instant?
     private let staging: UnsafeMutableRawBufferPointer
     private unowned let delegate: any FrameReceiverDelegate
 
@@ -155,7 +156,7 @@ package final class FrameReceiver {
     }
 
     private func isSliceOver() -> Bool {
-        let time = LoopTime.current()
+        let time = Instant.current()
         if let sliceEnd { return time >= sliceEnd }
         sliceEnd = time + Self.slice
         return false
@@ -330,7 +331,7 @@ package final class FrameReceiver {
         case .messageEnd(let stream):
             frame = nil
             guard case .kept(let kept)? = streams.removeValue(forKey: stream) else { return }
-            deliver(kept.message, kept, duration: LoopTime.current() - kept.begin)
+            deliver(kept.message, kept, duration: Instant.current() - kept.begin)
         }
     }
 

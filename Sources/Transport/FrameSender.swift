@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 internal import Wire
 
@@ -15,7 +16,7 @@ struct FrameSender {
         let payload: OutgoingPayload
         let userTag: UInt64?
         let completion: ((SendOutcome) -> Void)?
-        var startedAt: LoopTime?
+        var startedAt: Instant?
         /// What it counts against the queue's limit.
         let weight: Int
     }
@@ -160,7 +161,7 @@ struct FrameSender {
             guard frame.isLast, let message = forget(frame.tag) else { continue }
             sentMessageCount += 1
             guard let completion = message.completion else { continue }
-            let end = LoopTime.current()
+            let end = Instant.current()
             completions.append { completion(.written(at: end, transferDuration: end - (message.startedAt ?? end))) }
         }
         // Payloads are let go of as soon as their last byte is written, not at the next batch.

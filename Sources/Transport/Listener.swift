@@ -1,3 +1,4 @@
+internal import Base
 internal import CLinux
 internal import Glibc
 internal import Wire
@@ -117,7 +118,7 @@ public final class Listener {
 
 extension Listener: EventSource {
     func ready(_ readiness: IOReadiness) {
-        var end: LoopTime?
+        var end: Instant?
         // Another thread was quicker when it was given up.
         if reserve == nil { reserve = Self.makeReserve() }
         for number in 1...Self.acceptsPerWake {
@@ -172,7 +173,7 @@ extension Listener: EventSource {
     /// A connection that could have said hello by now goes before one that has; a fresh one stays, which may do so with its next packet.
     func dismissLongSilent() -> Bool {
         guard let oldest = strangers.oldest, let connection = silent[oldest],
-            LoopTime.current() - connection.openedAt >= Self.freshness
+            Instant.current() - connection.openedAt >= Self.freshness
         else { return false }
         return dismissStranger(oldest, "silent connections make room for others")
     }

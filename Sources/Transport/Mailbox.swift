@@ -1,3 +1,4 @@
+internal import Base
 internal import CLinux
 internal import DequeModule
 internal import Glibc
@@ -87,7 +88,7 @@ final class MailboxReceiver<Message: Sendable>: MailboxSource {
 
     /// Until nothing is left or the time is used up, so that a busy mailbox does not keep sockets waiting.
     func drain() -> Bool {
-        var end: LoopTime?
+        var end: Instant?
         while true {
             if position == taken.count {
                 position = 0

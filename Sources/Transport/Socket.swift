@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 
 /// A TCP socket: options and questions. Closed with its last reference.
@@ -38,7 +39,7 @@ final class Socket {
         try? set(tcp, TCP_KEEPIDLE, Self.keepAliveIdleSeconds)
         try? set(tcp, TCP_KEEPINTVL, Self.keepAliveIntervalSeconds)
         try? set(tcp, TCP_KEEPCNT, Self.keepAliveProbes)
-        try? set(tcp, TCP_USER_TIMEOUT, Int32(clamping: options.unacknowledgedTimeout.wholeNanoseconds / 1_000_000))
+        try? set(tcp, TCP_USER_TIMEOUT, Int32(clamping: options.unacknowledgedTimeout.nanoseconds / 1_000_000))
         try? set(tcp, TCP_NOTSENT_LOWAT, Int32(clamping: options.unsentByteLimit))
         if let size = options.socketBufferByteCount {
             try? set(SOL_SOCKET, SO_SNDBUF, Int32(clamping: size))

@@ -1,14 +1,15 @@
+public import Base
 internal import HeapModule
 
 /// A call that a loop makes later; see ``EventLoop/schedule(after:_:)`` and ``EventLoop/every(_:_:)``.
 public final class Timer {
     /// When it is due next.
-    public internal(set) var deadline: LoopTime
+    public internal(set) var deadline: Instant
     /// `nil` once it was cancelled or, where it does not repeat, has fired.
     var body: (() -> Void)?
     var isRepeating = false
 
-    init(deadline: LoopTime, body: (() -> Void)?) {
+    init(deadline: Instant, body: (() -> Void)?) {
         self.deadline = deadline
         self.body = body
     }
@@ -35,7 +36,7 @@ struct TimerQueue {
     private static let sweepThreshold = 256
 
     private struct Entry: Comparable {
-        let deadline: LoopTime
+        let deadline: Instant
         let sequence: UInt64
         let timer: Timer
         static func == (left: Entry, right: Entry) -> Bool { left.sequence == right.sequence }
@@ -60,7 +61,7 @@ struct TimerQueue {
     }
 
     /// When the next living timer is due.
-    var nextDeadline: LoopTime? {
+    var nextDeadline: Instant? {
         mutating get {
             while let first = heap.min {
                 if first.timer.isPending { return first.deadline }
@@ -71,7 +72,7 @@ struct TimerQueue {
     }
 
     /// Takes the next living timer if it is due.
-    mutating func popDue(at now: LoopTime) -> Timer? {
+    mutating func popDue(at now: Instant) -> Timer? {
         guard let deadline = nextDeadline, deadline <= now else { return nil }
         return heap.popMin()?.timer
     }

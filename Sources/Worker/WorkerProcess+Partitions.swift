@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Digest
 internal import Hosting
@@ -23,7 +24,7 @@ extension WorkerProcess {
         let partition: any LoadedPartition
         let archiveBytes: UInt64
         var isReleased = false
-        var lastUsed: LoopTime
+        var lastUsed: Instant
         var runs: UInt64 = 0
         var items: UInt64 = 0
         var computeNanoseconds: UInt64 = 0
@@ -96,7 +97,7 @@ extension WorkerProcess {
         let answers = answers
         let warmupLimit = slotBytes
         let isTaken = (order.isStandby ? standbyLoader : loader).submit {
-            let start = LoopTime.current()
+            let start = Instant.current()
             let result = Result { () throws(StoreRefusal) in
                 try Self.load(order, from: store, with: engine, warmupLimit: warmupLimit, since: start)
             }
@@ -119,7 +120,7 @@ extension WorkerProcess {
     /// Loads, optimises and runs once at each size that is named, so that the first request does not pay for it.
     /// - Parameter warmupLimit: bytes of the inputs of one run; a micro-batch above it is not taken either.
     private static func load(
-        _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, warmupLimit: Int, since start: LoopTime
+        _ order: LoadPartition, from store: PartitionArchiveStore, with engine: TorchEngine, warmupLimit: Int, since start: Instant
     ) throws(StoreRefusal) -> LoadOutcome {
         guard let archive = store.archive(for: order.key) else {
             throw StoreRefusal(code: .failedPrecondition, message: "the archive is not in the store")
@@ -141,7 +142,7 @@ extension WorkerProcess {
             }
             TorchEngine.trimMemory()
             return LoadOutcome(
-                partition: partition, archiveBytes: UInt64(archive.byteCount), duration: LoopTime.current() - start,
+                partition: partition, archiveBytes: UInt64(archive.byteCount), duration: Instant.current() - start,
                 runMilliseconds: runMilliseconds)
         } catch {
             throw StoreRefusal(code: .internalError, message: "\(error)")
@@ -198,7 +199,7 @@ extension WorkerProcess {
             for directive in host.machine.evicted(key) {
                 if case .send(let id, let message) = directive { connections[id]?.connection.send(message) }
             }
-            sample = probe.sample(at: LoopTime.current().nanoseconds)
+            sample = probe.sample(at: .current())
         }
     }
 

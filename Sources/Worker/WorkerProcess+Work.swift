@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Hosting
 internal import Inference
@@ -16,7 +17,7 @@ extension WorkerProcess {
         /// Inputs before execution, outputs after it.
         var tensors: [Tensor] = []
         var trace: HopTrace
-        var readyAt: LoopTime
+        var readyAt: Instant
     }
 
     /// Results go to the coordinator; its link bears this name.
@@ -73,14 +74,14 @@ extension WorkerProcess {
         guard let payload = payloads[key], let ready = loaded[partition]?.partition else {
             return step(.executionFailed(key, .failedPrecondition, "partition \(partition) is not loaded"))
         }
-        payloads.update(key) { $0.trace.queue = UInt64(clamping: (LoopTime.current() - $0.readyAt).nanoseconds) }
+        payloads.update(key) { $0.trace.queue = UInt64(clamping: (Instant.current() - $0.readyAt).nanoseconds) }
         let inputs = payload.tensors
         let answers = answers
         let isTaken = executors.submit {
-            let (start, cpuStart) = (LoopTime.current(), SpeedProbe.threadNanoseconds())
+            let (start, cpuStart) = (Instant.current(), SpeedProbe.threadNanoseconds())
             let result = Result { () throws(InferenceError) in try ready.run(inputs) }
             let time = RunTime(
-                wall: LoopTime.current() - start, cpuNanoseconds: SpeedProbe.threadNanoseconds() &- cpuStart)
+                wall: Instant.current() - start, cpuNanoseconds: SpeedProbe.threadNanoseconds() &- cpuStart)
             _ = answers?.post(.executed(key, partition, result, time))
         }
         if !isTaken { step(.executionFailed(key, .resourceExhausted, "the executors' queue is full")) }

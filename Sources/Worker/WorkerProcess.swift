@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Glibc
 internal import Hosting
@@ -64,7 +65,7 @@ final class WorkerProcess: MachineShell {
         self.logger = logger
         loop = try EventLoop()
         var probe = try ResourceProbe()
-        let first = probe.sample(at: LoopTime.current().nanoseconds)
+        let first = probe.sample(at: .current())
         self.probe = probe
         sample = first
         memoryLimit = min(first.memoryForProcessBytes, options.memoryLimit.map { UInt64($0.bytes) } ?? .max)
@@ -117,7 +118,7 @@ final class WorkerProcess: MachineShell {
             "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         startRegistering(listening: listener.address)
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
-        loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: LoopTime.current().nanoseconds) }
+        loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: .current()) }
         try loop.run()
         // Its thread would be waited for as long as it likes.
         if host.machine.executingCount > 0 { leaveRunsBehind() }

@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Coordinator
 import Testing
@@ -55,7 +56,7 @@ import Transport
         #expect(large != nil)
     }
 
-    private func at(_ milliseconds: Int) -> LoopTime { LoopTime(nanoseconds: UInt64(milliseconds) * 1_000_000) }
+    private func at(_ milliseconds: Int) -> Instant { Instant(nanoseconds: Int64(milliseconds) * 1_000_000) }
 
     @Test("those who ask while a document is made, or soon after, share the next; each is made after its question")
     func schedule() {

@@ -15,45 +15,47 @@ enum ImportRules {
     static let allowed: [String: Set<String>] = [
         "Base": [],
         "Tensors": [],
-        "Planning": mathematics,
-        "Wire": collections.union(mathematics).union(["CWire", "CZstd", "CChecksum", "Tensors"]),
-        "Cluster": collections.union(mathematics).union(["Planning", "Wire", "Tensors"]),
-        "TestKit": collections.union(mathematics).union(["Cluster", "Planning", "Wire", "Tensors"]),
+        "Planning": mathematics.union(["Base"]),
+        "Wire": collections.union(mathematics).union(["Base", "CWire", "CZstd", "CChecksum", "Tensors"]),
+        "Cluster": collections.union(mathematics).union(["Base", "Planning", "Wire", "Tensors"]),
+        "TestKit": collections.union(mathematics).union(["Base", "Cluster", "Planning", "Wire", "Tensors"]),
 
-        "Transport": collections.union(["CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
-        "Hosting": ["Cluster", "Planning", "Transport", "Wire", "Tensors"],
+        "Transport": collections.union(["Base", "CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
+        "Hosting": ["Base", "Cluster", "Planning", "Transport", "Wire", "Tensors"],
         "Inference": system.union(["CTorch", "Base", "Tensors"]),
-        "Resources": system,
+        "Resources": system.union(["Base"]),
         // Transport for the thread that logs.
-        "Shell": system.union(["ArgumentParser", "Logging", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
-        "Profiling": system.union(["CLinux", "Arrays", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors"]),
-        "History": system.union(["GRDB", "Cluster", "Transport", "Wire"]),
+        "Shell": system.union(["ArgumentParser", "Logging", "Base", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
+        "Profiling": system.union([
+            "CLinux", "Arrays", "Base", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors",
+        ]),
+        "History": system.union(["GRDB", "Base", "Cluster", "Transport", "Wire"]),
         "Arrays": system.union(["CZlib", "Base", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),
         "Digest": system.union(["CCrypto"]),
-        "Topology": system.union(["Shell", "CYaml"]),
-        "Health": ["Shell", "Transport", "Wire"],
+        "Topology": system.union(["Base", "Shell", "CYaml"]),
+        "Health": ["Base", "Shell", "Transport", "Wire"],
         // The only user of Hummingbird; the coordinator alone links it.
         "Gateway": system.union([
             "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "ServiceLifecycle", "Logging",
-            "Shell", "Cluster", "Planning",
+            "Base", "Shell", "Cluster", "Planning",
         ]),
 
-        "Client": system.union(["Cluster", "Hosting", "Transport", "Wire", "Tensors"]),
+        "Client": system.union(["Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
-            "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest", "Resources",
-            "History", "Topology", "Gateway",
+            "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest",
+            "Resources", "History", "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
-            // Planning for the names of nodes.
-            "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
+            "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
         ]),
         // No libtorch: a container's engine starts it every few seconds.
-        "Check": ["ArgumentParser", "Health", "Shell"],
+        "Check": ["ArgumentParser", "Base", "Health", "Shell"],
         "CLI": system.union(command).union([
             // A bench takes Ctrl-C while it runs.
             "Dispatch",
-            "AMP4ECClient", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Wire", "Tensors",
+            "AMP4ECClient", "Base", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Wire",
+            "Tensors",
             // `amp4ec simulate`.
             "TestKit",
         ]),

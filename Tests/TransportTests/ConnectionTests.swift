@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import Tensors
 import Testing
@@ -242,8 +243,8 @@ import Wire
         for number in 0..<800 { bytes += try frame(ping(UInt64(number))) }
         server.recorder.onMessage = { _, message, _ in
             guard case .ping(let ping) = message, ping.sequence < 1_000 else { return }
-            let end = LoopTime.current() + .microseconds(500)
-            while LoopTime.current() < end {}
+            let end = Instant.current() + .microseconds(500)
+            while Instant.current() < end {}
         }
         try flood.write(bytes)
         try run(server.loop, "the flood has begun") { server.recorder.received.count > 0 }

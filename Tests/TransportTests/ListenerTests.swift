@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import Tensors
 import Testing
@@ -7,7 +8,7 @@ import Wire
 /// What a listener tells of shortages, and when.
 private final class ShortageLog {
     private let interval: Duration
-    private var reports: [(shortage: Listener.Shortage, time: LoopTime)] = []
+    private var reports: [(shortage: Listener.Shortage, time: Instant)] = []
 
     init(of listener: Listener, each interval: Duration) {
         self.interval = interval

@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Hosting
 import Testing
@@ -66,8 +67,8 @@ private final class Reader: MachineShell {
         let loop = try EventLoop()
         defer { loop.shutDown() }
         let reader = Reader(loop)
-        let now = LoopTime.current()
-        let soon = Instant(nanoseconds: Int64(now.nanoseconds)) + .milliseconds(20)
+        let now = Instant.current()
+        let soon = now + .milliseconds(20)
         // Never by its own clock, then late, then early: the early time counts.
         reader.host.machine.nextWake = .distantFuture
         reader.step(.order([]))
@@ -77,7 +78,7 @@ private final class Reader: MachineShell {
         reader.host.machine.nextWake = soon
         reader.step(.order([]))
         try run(loop, "waking") { reader.host.machine.ticks == 1 }
-        #expect(reader.said == ["woken"] && LoopTime.current() - now >= .milliseconds(20))
+        #expect(reader.said == ["woken"] && Instant.current() - now >= .milliseconds(20))
     }
 
     @Test func aShellThatIsGoneIsNotWoken() throws {
@@ -85,7 +86,7 @@ private final class Reader: MachineShell {
         defer { loop.shutDown() }
         var reader: Reader? = Reader(loop)
         weak let gone = reader
-        reader?.host.machine.nextWake = Instant(nanoseconds: Int64(LoopTime.current().nanoseconds)) + .milliseconds(1)
+        reader?.host.machine.nextWake = Instant.current() + .milliseconds(1)
         reader?.step(.order([]))
         reader = nil
         #expect(gone == nil)

@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import Tensors
 import Testing
@@ -13,9 +14,9 @@ func run(
     until condition: () -> Bool
 ) throws {
     let limit = limit * patience
-    let deadline = LoopTime.current() + limit
+    let deadline = Instant.current() + limit
     while !condition() {
-        try #require(LoopTime.current() < deadline, "\(what) did not happen within \(limit)", sourceLocation: sourceLocation)
+        try #require(Instant.current() < deadline, "\(what) did not happen within \(limit)", sourceLocation: sourceLocation)
         try loop.runOnce(maximumWait: .milliseconds(100))
     }
 }

@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import Synchronization
 import Tensors
@@ -71,7 +72,7 @@ import Wire
         let accepted = accept(listening, nil, nil)
         defer { close(accepted) }
         let reader = try TaskQueue(name: "bare", threadCount: 1, capacity: 1)
-        let ended = Mutex<LoopTime?>(nil)
+        let ended = Mutex<Instant?>(nil)
         let count = messageCount
         let size = messageByteCount
         reader.submit {
@@ -86,7 +87,7 @@ import Wire
             }
             ended.withLock { $0 = .current() }
         }
-        let start = LoopTime.current()
+        let start = Instant.current()
         for storage in storages {
             var sent = 0
             while sent < size {
@@ -98,7 +99,7 @@ import Wire
         }
         reader.shutDown()
         let end = try #require(ended.withLock { $0 })
-        return Double((end - start).wholeNanoseconds) / 1e9
+        return Double((end - start).nanoseconds) / 1e9
     }
 }
 
@@ -107,7 +108,7 @@ private final class FramedLink {
     private let receiving: LoopThread
     private let sending: LoopThread
     private let results: EventLoop
-    private let ends: Box<LoopTime>
+    private let ends: Box<Instant>
     private let connected: Mailbox<Bool>
 
     /// Lives on the sending thread only.
@@ -126,7 +127,7 @@ private final class FramedLink {
         results = try EventLoop()
         ends = Box()
         let ends = ends
-        let ended = results.mailbox(capacity: 1) { (time: LoopTime) in ends.value = time }
+        let ended = results.mailbox(capacity: 1) { (time: Instant) in ends.value = time }
         var port: UInt16?
         let listening = results.mailbox(capacity: 1) { port = $0 }
         receiving = try LoopThread(name: "receiving") { loop in
@@ -159,14 +160,14 @@ private final class FramedLink {
 
     func seconds(_ storages: [TensorStorage]) throws -> Double {
         ends.value = nil
-        let start = LoopTime.current()
+        let start = Instant.current()
         sending.execute { _ in
             for (number, storage) in storages.enumerated() {
                 Sender.current?.send(archive(number), payload: OutgoingPayload(storage))
             }
         }
         try run(results, "all messages") { ends.value != nil }
-        return Double((try #require(ends.value) - start).wholeNanoseconds) / 1e9
+        return Double((try #require(ends.value) - start).nanoseconds) / 1e9
     }
 
     func end() {

@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import Testing
 import Resources
@@ -63,13 +64,14 @@ struct ResourceProbeTests {
     }
 
     static let second: UInt64 = 1_000_000_000
+    static func at(_ nanoseconds: UInt64) -> Instant { Instant(nanoseconds: Int64(nanoseconds)) }
 
     @Test("a host without control groups: /proc")
     func hostFigures() throws {
         let tree = Self.host()
         var ticking: UInt64 = 0
         var probe = try ResourceProbe(root: tree.path, processNanoseconds: { ticking })
-        let first = probe.sample(at: Self.second)
+        let first = probe.sample(at: Self.at(Self.second))
         #expect(first.cpuUsedCores == 0)
         #expect(first.quotaCores == 4)
         #expect(first.memoryLimitBytes == 8 << 30)
@@ -85,7 +87,7 @@ struct ResourceProbeTests {
         // 300 ticks of 10 ms in 2 s: 1.5 cores; 0.5 s of it ours.
         tree.write("cpu  1200 0 100 9500 0 0 0 0 0 0\n", to: "proc/stat")
         ticking = Self.second / 2
-        let next = probe.sample(at: 3 * Self.second)
+        let next = probe.sample(at: Self.at(3 * Self.second))
         #expect(abs(next.cpuUsedCores - 1.5) < 1e-9)
         #expect(next.processCPUCores == 0.25)
         #expect(next.throttledShare == 0)
@@ -95,7 +97,7 @@ struct ResourceProbeTests {
     func v2Figures() throws {
         let tree = Self.v2()
         var probe = try ResourceProbe(root: tree.path)
-        let first = probe.sample(at: 0)
+        let first = probe.sample(at: .zero)
         #expect(probe.cpuScope == .cgroupV2)
         #expect(abs(first.quotaCores - 0.6) < 1e-9)
         // The pod leaves 2 GiB − (1 GiB − 256 MiB) = 1.25 GiB, the container 2.5 GiB.
@@ -103,7 +105,7 @@ struct ResourceProbeTests {
         #expect(first.memoryUsedBytes == 768 << 20)
         #expect(first.memoryAvailableBytes == 1280 << 20)
         tree.write("usage_usec 1300000\nnr_periods 110\nnr_throttled 14\n", to: "sys/fs/cgroup/pod/worker/cpu.stat")
-        let next = probe.sample(at: Self.second)
+        let next = probe.sample(at: Self.at(Self.second))
         #expect(abs(next.cpuUsedCores - 0.3) < 1e-9)
         #expect(abs(next.throttledShare - 0.4) < 1e-9)
     }
@@ -124,7 +126,7 @@ struct ResourceProbeTests {
     func v1Figures() throws {
         let tree = Self.v1()
         var probe = try ResourceProbe(root: tree.path)
-        let first = probe.sample(at: 0)
+        let first = probe.sample(at: .zero)
         #expect(probe.cpuScope == .cgroupV1)
         #expect(probe.memoryScope == .cgroupV1)
         #expect(abs(first.quotaCores - 0.4) < 1e-9)
@@ -133,7 +135,7 @@ struct ResourceProbeTests {
         #expect(first.memoryAvailableBytes == 412 << 20)
         tree.write("3200000000\n", to: "cg/cpuacct/w/cpuacct.usage")
         tree.write("nr_periods 60\nnr_throttled 15\nthrottled_time 1\n", to: "cg/cpu/w/cpu.stat")
-        let next = probe.sample(at: Self.second)
+        let next = probe.sample(at: Self.at(Self.second))
         #expect(abs(next.cpuUsedCores - 0.2) < 1e-9)
         #expect(next.throttledShare == 1)
     }
@@ -142,15 +144,15 @@ struct ResourceProbeTests {
     func changedQuota() throws {
         let tree = Self.v2()
         var probe = try ResourceProbe(root: tree.path)
-        _ = probe.sample(at: 0)
+        _ = probe.sample(at: .zero)
         tree.write("30000 100000\n", to: "sys/fs/cgroup/pod/worker/cpu.max")
-        #expect(abs(probe.sample(at: Self.second).quotaCores - 0.3) < 1e-9)
+        #expect(abs(probe.sample(at: Self.at(Self.second)).quotaCores - 0.3) < 1e-9)
         tree.write("max 100000\n", to: "sys/fs/cgroup/pod/worker/cpu.max")
-        let other = probe.sample(at: 2 * Self.second)
+        let other = probe.sample(at: Self.at(2 * Self.second))
         #expect(other.quotaCores == 2)
         #expect(other.cpuUsedCores == 0)
         tree.write("usage_usec 50500000\n", to: "sys/fs/cgroup/pod/cpu.stat")
-        #expect(abs(probe.sample(at: 3 * Self.second).cpuUsedCores - 0.5) < 1e-9)
+        #expect(abs(probe.sample(at: Self.at(3 * Self.second)).cpuUsedCores - 0.5) < 1e-9)
     }
 
     @Test("no limits in the groups: the host's figures; affinity below the quota wins")
@@ -161,13 +163,13 @@ struct ResourceProbeTests {
         tree.write("max\n", to: "sys/fs/cgroup/pod/memory.max")
         tree.write("max\n", to: "sys/fs/cgroup/pod/worker/memory.max")
         var probe = try ResourceProbe(root: tree.path)
-        let sample = probe.sample(at: 0)
+        let sample = probe.sample(at: .zero)
         #expect(sample.quotaCores == 4)
         #expect(sample.memoryLimitBytes == 8 << 30)
         tree.write("300000 100000\n", to: "sys/fs/cgroup/pod/cpu.max")
         tree.write("Name:\tx\nCpus_allowed_list:\t1-2\n", to: "proc/self/status")
         tree.write("1099511627776\n", to: "sys/fs/cgroup/pod/memory.max")
-        let narrower = probe.sample(at: Self.second)
+        let narrower = probe.sample(at: Self.at(Self.second))
         #expect(narrower.quotaCores == 2)
         #expect(narrower.memoryLimitBytes == 8 << 30, "a limit of 1 TiB limits nothing on 8 GiB")
     }
@@ -176,15 +178,15 @@ struct ResourceProbeTests {
     func oddities() throws {
         let tree = Self.v2()
         var probe = try ResourceProbe(root: tree.path)
-        _ = probe.sample(at: Self.second)
-        #expect(probe.sample(at: Self.second).cpuUsedCores == 0)
+        _ = probe.sample(at: Self.at(Self.second))
+        #expect(probe.sample(at: Self.at(Self.second)).cpuUsedCores == 0)
         tree.write("usage_usec 5\nnr_periods 1\nnr_throttled 0\n", to: "sys/fs/cgroup/pod/worker/cpu.stat")
-        #expect(probe.sample(at: 2 * Self.second).cpuUsedCores == 0)
+        #expect(probe.sample(at: Self.at(2 * Self.second)).cpuUsedCores == 0)
         for file in ["proc/stat", "proc/meminfo", "proc/self/status", "proc/self/statm", "proc/self/net/dev"] {
             tree.write([0xff, 0x00, 0x80], to: file)
         }
         tree.write("", to: "sys/fs/cgroup/pod/worker/cpu.stat")
-        let sample = probe.sample(at: 3 * Self.second)
+        let sample = probe.sample(at: Self.at(3 * Self.second))
         #expect(sample.cpuUsedCores == 0)
         #expect(sample.quotaCores >= 1)
         #expect(sample.networkReceivedBytes == 0)
@@ -194,20 +196,20 @@ struct ResourceProbeTests {
     func closeSamples() throws {
         let tree = Self.v2()
         var probe = try ResourceProbe(root: tree.path)
-        _ = probe.sample(at: 0)
+        _ = probe.sample(at: .zero)
         func use(_ microseconds: Int, ofMemory bytes: Int) {
             tree.write(
                 "usage_usec \(microseconds)\nnr_periods 100\nnr_throttled 10\n", to: "sys/fs/cgroup/pod/worker/cpu.stat")
             tree.write("\(bytes)\n", to: "sys/fs/cgroup/pod/memory.current")
         }
         use(1_500_000, ofMemory: 1 << 30)
-        #expect(abs(probe.sample(at: Self.second).cpuUsedCores - 0.5) < 1e-9)
+        #expect(abs(probe.sample(at: Self.at(Self.second)).cpuUsedCores - 0.5) < 1e-9)
         use(1_505_000, ofMemory: 1 << 29)
-        let close = probe.sample(at: Self.second + 5_000_000)
+        let close = probe.sample(at: Self.at(Self.second + 5_000_000))
         #expect(abs(close.cpuUsedCores - 0.5) < 1e-9, "5 ms of a core in 5 ms are no core")
         #expect(close.memoryUsedBytes == 256 << 20, "what is no rate is read again")
         use(1_600_000, ofMemory: 1 << 29)
-        #expect(abs(probe.sample(at: 2 * Self.second).cpuUsedCores - 0.1) < 1e-9)
+        #expect(abs(probe.sample(at: Self.at(2 * Self.second)).cpuUsedCores - 0.1) < 1e-9)
     }
 
     @Test("without /proc it says what to do")
@@ -227,11 +229,11 @@ struct ResourceProbeTests {
         var probe = try ResourceProbe()
         let begin = Self.monotonic()
         let ticksBefore = Self.processTicks()
-        _ = probe.sample(at: begin)
+        _ = probe.sample(at: Self.at(begin))
         let until = SpeedProbe.threadNanoseconds() + 300_000_000
         while SpeedProbe.threadNanoseconds() < until {}
         let end = Self.monotonic()
-        let sample = probe.sample(at: end)
+        let sample = probe.sample(at: Self.at(end))
         let seconds = Double(end - begin) / 1e9
         let burned = sample.processCPUCores * seconds
         let counted = Double(Self.processTicks() - ticksBefore) / Double(sysconf(Int32(_SC_CLK_TCK)))
@@ -248,10 +250,10 @@ struct ResourceProbeTests {
     @Test("memory that is touched shows in the resident set")
     func touchedMemory() throws {
         var probe = try ResourceProbe()
-        let before = probe.sample(at: 0).processResidentBytes
+        let before = probe.sample(at: .zero).processResidentBytes
         let block = UnsafeMutableRawPointer.allocate(byteCount: 200 << 20, alignment: 4096)
         memset(block, 1, 200 << 20)
-        let after = probe.sample(at: 1).processResidentBytes
+        let after = probe.sample(at: Self.at(1)).processResidentBytes
         block.deallocate()
         #expect(after > before + 150 << 20)
     }
@@ -259,10 +261,10 @@ struct ResourceProbeTests {
     @Test("one sample costs less than a thousandth of a core at 1 Hz")
     func cost() throws {
         var probe = try ResourceProbe()
-        _ = probe.sample(at: 0)
+        _ = probe.sample(at: .zero)
         let count = 1_000
         let begin = SpeedProbe.threadNanoseconds()
-        for index in 1...count { _ = probe.sample(at: UInt64(index) * Self.second) }
+        for index in 1...count { _ = probe.sample(at: Self.at(UInt64(index) * Self.second)) }
         let microseconds = Double(SpeedProbe.threadNanoseconds() - begin) / 1000 / Double(count)
         print(
             "one resource sample: \(microseconds) µs of CPU (\(probe.cpuScope.rawValue)), \(microseconds / 10_000) % of a core at 1 Hz"

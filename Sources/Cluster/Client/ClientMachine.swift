@@ -1,3 +1,4 @@
+public import Base
 internal import DequeModule
 internal import HeapModule
 public import Wire

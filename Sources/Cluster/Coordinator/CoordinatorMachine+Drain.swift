@@ -1,3 +1,4 @@
+internal import Base
 internal import Wire
 
 /// The end of a coordinator (SIGTERM): what runs is answered, within a time of its own. Clients' deadlines, which may be an hour away, and

@@ -1,3 +1,4 @@
+internal import Base
 public import Planning
 public import Tensors
 public import Wire

@@ -1,3 +1,5 @@
+public import Base
+
 extension CoordinatorMachine {
     /// When ``step(_:now:)`` must be called at the latest, or `nil` while only events can change anything. O(1).
     public var nextWake: Instant? {

@@ -1,3 +1,4 @@
+public import Base
 public import Planning
 internal import Tensors
 public import Wire

@@ -1,3 +1,5 @@
+internal import Base
+
 /// One call of ``CoordinatorMachine/step(_:now:)`` on its way through the machine: the time, which is the same for all that follows from one
 /// event, and what is to be done, in order.
 ///

@@ -1,3 +1,4 @@
+internal import Base
 public import Wire
 
 /// Whom the worker obeys: the coordinator that holds it, as long as that one lives, and after it whoever comes

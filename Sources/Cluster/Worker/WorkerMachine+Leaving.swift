@@ -1,3 +1,4 @@
+internal import Base
 internal import Wire
 
 /// The polite end: the coordinator takes the worker out of its plans first, so that nothing waits while another plan is loaded.

@@ -1,3 +1,4 @@
+internal import Base
 public import Wire
 
 /// Runs that do not end. A library's call cannot be interrupted, so what goes on long after nobody waits for it takes an executor for good:

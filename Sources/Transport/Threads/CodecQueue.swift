@@ -1,3 +1,4 @@
+internal import Base
 internal import Synchronization
 public import Tensors
 public import Wire
@@ -43,11 +44,11 @@ public final class CodecQueue: Sendable {
         completion: @escaping @Sendable (Result<[Tensor], WireError>, Duration) -> Void
     ) -> Bool {
         queue.submit { [self] in
-            let start = LoopTime.current()
+            let start = Instant.current()
             let result = codec.withLock { codec in
                 Result { () throws(WireError) in try codec.decode(layout, in: storage) }
             }
-            completion(result, LoopTime.current() - start)
+            completion(result, Instant.current() - start)
         }
     }
 
@@ -56,19 +57,19 @@ public final class CodecQueue: Sendable {
     private static func encode(
         _ tensors: [Tensor], _ encoding: TensorEncoding, _ level: Int, _ measuresDecoding: Bool, with codec: ActivationCodec
     ) -> Encoded {
-        let start = LoopTime.current()
+        let start = Instant.current()
         // A codec that finds no memory sends the tensor as it is: slower, and still right.
         let compressed = tensors.map { try? codec.encode($0, as: encoding, level: level) }
-        let encode = LoopTime.current() - start
+        let encode = Instant.current() - start
         let segments = zip(tensors, compressed).map { $1 ?? EncodedSegment(raw: $0) }
         var decode: Duration?
         if measuresDecoding {
-            let decodeStart = LoopTime.current()
+            let decodeStart = Instant.current()
             for segment in compressed.compactMap({ $0 }) {
                 _ = try? codec.decode(
                     segment.header, UnsafeRawBufferPointer(rebasing: segment.storage.bytes[..<segment.header.wireByteCount]))
             }
-            decode = LoopTime.current() - decodeStart
+            decode = Instant.current() - decodeStart
         }
         let rawBytes = tensors.reduce(0) { $0 + $1.byteCount }
         let wireBytes = segments.reduce(0) { $0 + $1.header.wireByteCount }

@@ -1,3 +1,4 @@
+internal import Base
 internal import DequeModule
 internal import Glibc
 
@@ -72,7 +73,7 @@ public final class LineQueue: Sendable {
     /// - Returns: `false` when lines are left.
     @discardableResult
     public func flush(within limit: Duration) -> Bool {
-        state.wait(until: LoopTime.current() + limit, for: { $0.pendingLines == 0 || !$0.hasThread ? true : nil }) ?? false
+        state.wait(until: Instant.current() + limit, for: { $0.pendingLines == 0 || !$0.hasThread ? true : nil }) ?? false
     }
 
     /// Lines that were dropped and of which nobody has been told.

@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 
 /// A state under a lock, with a condition to wait on: what `Synchronization.Mutex` lacks.
@@ -49,10 +50,10 @@ final class Monitor<State: Sendable>: @unchecked Sendable {
     }
 
     /// Waits until `body` gives a value, or for `nil` until `deadline`.
-    func wait<Result>(until deadline: LoopTime, for body: (inout State) -> Result?) -> Result? {
-        var time = timespec()
-        time.tv_sec = Int(deadline.nanoseconds / 1_000_000_000)
-        time.tv_nsec = Int(deadline.nanoseconds % 1_000_000_000)
+    func wait<Result>(until deadline: Instant, for body: (inout State) -> Result?) -> Result? {
+        // The system refuses a moment before the clock's start at once, without waiting: the loop would spin.
+        let (seconds, nanoseconds) = max(deadline, .zero).nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {

@@ -1,3 +1,4 @@
+internal import Base
 internal import Planning
 
 /// Links between workers that failed, and when the workers must be told of each other.

@@ -1,3 +1,4 @@
+internal import Base
 public import Planning
 
 /// Whether requests are answered now, and if not, what is missing.

@@ -1,3 +1,4 @@
+internal import Base
 internal import Planning
 
 /// Comparisons of the plan that serves with the best one under the newest measurements: when the next one is made, and what the last said.

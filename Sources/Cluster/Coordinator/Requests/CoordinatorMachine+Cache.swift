@@ -1,3 +1,4 @@
+internal import Base
 internal import Wire
 
 /// Requests that the shell answers from its result cache.

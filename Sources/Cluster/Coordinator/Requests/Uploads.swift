@@ -1,3 +1,4 @@
+internal import Base
 internal import Wire
 
 /// Requests whose inputs are still on their way: what each of them may reserve, and when one that does not come loses its place.

@@ -1,3 +1,4 @@
+internal import Base
 internal import Wire
 
 /// What belongs to one connection to a worker's process: it begins with the control connection and ends with it.

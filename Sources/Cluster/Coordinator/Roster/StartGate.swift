@@ -1,3 +1,5 @@
+internal import Base
+
 /// The first plan waits for the workers that are listed, for a while.
 struct StartGate: Sendable {
     private(set) var startedAt: Instant?

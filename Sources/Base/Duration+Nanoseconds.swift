@@ -1,0 +1,20 @@
+extension Duration {
+    /// Whole nanoseconds, rounded towards zero and clamped to what 64 bits hold (292 years).
+    public var nanoseconds: Int64 {
+        // Not by `components`, which ends the process for more seconds than 64 bits hold.
+        Int64(clamping: attoseconds / 1_000_000_000)
+    }
+
+    /// Seconds with their fraction.
+    public var seconds: Double { Double(nanoseconds) / 1e9 }
+
+    /// Milliseconds with their fraction.
+    public var milliseconds: Double { Double(nanoseconds) / 1e6 }
+
+    /// For messages: `250 ms`, `1.5 s`.
+    public var readable: String {
+        let ms = nanoseconds / 1_000_000
+        if ms < 1_000 { return "\(ms) ms" }
+        return ms % 1_000 == 0 ? "\(ms / 1_000) s" : "\(ms / 1_000).\(ms % 1_000 / 100) s"
+    }
+}
