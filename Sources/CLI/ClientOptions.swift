@@ -1,5 +1,6 @@
 internal import AMP4ECClient
 internal import ArgumentParser
+internal import Base
 internal import Shell
 internal import Tensors
 internal import Wire

@@ -1,6 +1,7 @@
 package import ArgumentParser
+package import Base
 internal import Health
-package import Shell
+internal import Shell
 
 /// Whom to ask.
 package struct CheckOptions: ParsableArguments {

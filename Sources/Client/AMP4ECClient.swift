@@ -1,3 +1,4 @@
+internal import Base
 public import Cluster
 public import Tensors
 internal import Transport
@@ -69,8 +70,8 @@ public final class AMP4ECClient: Sendable {
         self.options = options
         let port = SessionPort()
         session = port
+        do { _ = try HostPort(parsing: coordinator) } catch { throw ClientError(.invalidArgument, error.message) }
         do {
-            _ = try Endpoint(coordinator)
             thread = try LoopThread(name: "amp4ec-client") { loop in
                 port.attach(ClientSession(loop: loop, coordinator: coordinator, options: options))
             }

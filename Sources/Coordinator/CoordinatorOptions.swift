@@ -1,4 +1,5 @@
 package import ArgumentParser
+package import Base
 package import Planning
 package import Shell
 package import Tensors

@@ -130,7 +130,7 @@ extension CoordinatorProcess {
 
     /// - Parameter completion: takes why the name does not resolve, or nil, once the targets are told.
     func lookUp(_ service: WorkerDirectory.Service, completion: @escaping (_ problem: String?) -> Void = { _ in }) {
-        Resolver.resolve(Endpoint(host: service.host, port: service.port), on: loop) { [weak self] result in
+        Resolver.resolve(HostPort(host: service.host, port: service.port), on: loop) { [weak self] result in
             self?.lookedUp(service.name, result)
             if case .failure(let error) = result { completion(error.message) } else { completion(nil) }
         }

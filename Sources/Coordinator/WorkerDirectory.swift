@@ -1,3 +1,4 @@
+internal import Base
 package import Cluster
 package import Planning
 internal import Shell

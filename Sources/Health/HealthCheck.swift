@@ -1,3 +1,4 @@
+public import Base
 public import Shell
 internal import Transport
 internal import Wire

@@ -1,4 +1,5 @@
 public import ArgumentParser
+public import Base
 
 /// An amount of memory or disk as a user writes it: `512MiB`, `1.5GiB`, `100MB`, or plain bytes.
 ///

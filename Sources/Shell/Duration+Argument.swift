@@ -1,4 +1,5 @@
 public import ArgumentParser
+public import Base
 
 extension Duration {
     private static let units: [(suffix: String, nanoseconds: Int)] = [

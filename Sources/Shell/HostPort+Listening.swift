@@ -1,3 +1,4 @@
+public import Base
 public import Transport
 
 extension HostPort {
@@ -6,7 +7,7 @@ extension HostPort {
     public func listeningAddress(option: String) throws(CommandFailure) -> SocketAddress {
         guard let host else { return .any(port: port) }
         let found: [SocketAddress]
-        do { found = try Resolver.lookUp(Endpoint(host: host, port: port)) } catch {
+        do { found = try Resolver.lookUp(self) } catch {
             throw CommandFailure(.failure, "\(option): \(error.message)")
         }
         guard let address = found.first else {

@@ -1,4 +1,4 @@
-internal import Wire
+internal import Base
 
 /// Who may talk in plain text: peers on this machine and on private networks; strangers only where the operator said `--insecure`.
 public enum PublicAddressPolicy {

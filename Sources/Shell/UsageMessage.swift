@@ -1,3 +1,5 @@
+internal import Base
+
 /// The argument parser's message about a wrong value, with an addition that the parser cannot know: how to write such a value.
 struct UsageMessage {
     let text: String

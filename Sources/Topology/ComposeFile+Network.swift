@@ -1,3 +1,4 @@
+internal import Base
 internal import Shell
 
 /// Where a worker is reached: by its service's name in the project's networks, at the ports that the host publishes, and at the addresses

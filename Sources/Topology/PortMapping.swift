@@ -1,3 +1,4 @@
+internal import Base
 internal import Shell
 
 /// One entry of a service's `ports`: which container ports are reachable at which ports of the host.

@@ -1,4 +1,5 @@
-public import Shell
+public import Base
+internal import Shell
 
 /// What a topology says: the workers, and options of the coordinator that stand beside them.
 public struct Topology: Sendable, Hashable {

@@ -1,3 +1,4 @@
+internal import Base
 internal import Shell
 
 /// What `--topology` names: a compose project, or a DNS name each of whose addresses is a worker.

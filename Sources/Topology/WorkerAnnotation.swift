@@ -1,4 +1,5 @@
-public import Shell
+public import Base
+internal import Shell
 
 /// A service's own `x-amp4ec` keys.
 public struct WorkerAnnotation: Sendable, Hashable {

@@ -1,3 +1,4 @@
+internal import Base
 internal import Glibc
 public import Tensors
 public import Wire
@@ -32,7 +33,7 @@ public final class Dialer: ConnectionHandler {
     private let settings: Settings
     private let isRight: (Welcome) -> String?
     private var completion: ((Result<(Connection, Welcome), Failure>) -> Void)?
-    private var endpoints: [Endpoint]
+    private var places: [HostPort]
     private var addresses: [SocketAddress] = []
     /// What came of each address, and which it was where the words do not say it.
     private var failures: [(place: String?, why: String, isNobody: Bool)] = []
@@ -58,9 +59,9 @@ public final class Dialer: ConnectionHandler {
         self.isRight = isRight
         self.completion = completion
         given = addresses
-        endpoints = []
+        places = []
         for text in addresses {
-            do { endpoints.append(try Endpoint(text)) } catch { failures.append((nil, error.message, false)) }
+            do { places.append(try HostPort(parsing: text)) } catch { failures.append((nil, error.message, false)) }
         }
         // From a fresh stack, so that `completion` never runs inside the call.
         loop.defer { self.next() }
@@ -70,9 +71,9 @@ public final class Dialer: ConnectionHandler {
         guard completion != nil else { return }
         if !addresses.isEmpty {
             connect(to: addresses.removeFirst())
-        } else if !endpoints.isEmpty {
-            let endpoint = endpoints.removeFirst()
-            Resolver.resolve(endpoint, on: loop) { result in
+        } else if !places.isEmpty {
+            let place = places.removeFirst()
+            Resolver.resolve(place, on: loop) { result in
                 switch result {
                 case .success(let found): self.addresses = found
                 case .failure(let error): self.failures.append((nil, error.message, false))

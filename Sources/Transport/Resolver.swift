@@ -1,3 +1,4 @@
+public import Base
 internal import Glibc
 
 /// Names to addresses, without stopping the loop: `getaddrinfo` blocks (up to half a minute), so it runs on helper threads.
@@ -15,15 +16,15 @@ public enum Resolver {
     /// Shared by the loops of the process. `nil` when the system gave no thread.
     private static let queue = try? TaskQueue(name: "resolver", threadCount: threadCount, capacity: queueCapacity)
 
-    /// Finds every address behind `endpoint` and gives them to `completion` on `loop`, in the system's order of preference.
+    /// Finds every address behind `place` and gives them to `completion` on `loop`, in the system's order of preference.
     ///
     /// Numeric hosts need no look-up, and no host means this machine (`127.0.0.1`); they too are reported from a fresh stack.
     public static func resolve(
-        _ endpoint: Endpoint, on loop: EventLoop,
+        _ place: HostPort, on loop: EventLoop,
         completion: @escaping (Result<[SocketAddress], TransportError>) -> Void
     ) {
-        if let address = endpoint.numericAddress {
-            let target = endpoint.host == nil ? SocketAddress.loopback(port: endpoint.port) : address
+        if let address = place.numericAddress {
+            let target = place.host == nil ? SocketAddress.loopback(port: place.port) : address
             loop.defer { completion(.success([target])) }
             return
         }
@@ -32,25 +33,18 @@ public enum Resolver {
         let number = port.add(completion)
         let mailbox = port.mailbox
         let isQueued = queue?.submit {
-            mailbox.post(ResolverAnswer(number: number, result: Result { () throws(TransportError) in try lookUp(endpoint) }))
+            mailbox.post(ResolverAnswer(number: number, result: Result { () throws(TransportError) in try lookUp(place) }))
         }
         if isQueued != true {
             let error = TransportError(
-                .resourceExhausted, "\(endpoint) was not looked up: \(queueCapacity) names are waiting already; try again later")
+                .resourceExhausted, "\(place) was not looked up: \(queueCapacity) names are waiting already; try again later")
             loop.defer { port.finish(ResolverAnswer(number: number, result: .failure(error))) }
         }
     }
 
-    /// Whether `getaddrinfo` takes the text for an IPv4 address that it does not look like: `192.168.1.010` is 192.168.1.8 to it, `127.1` is
-    /// 127.0.0.1, and `1` is 0.0.0.1.
-    public static func isMisread(_ host: String) -> Bool {
-        var address = in_addr()
-        return inet_pton(AF_INET, host, &address) != 1 && inet_aton(host, &address) != 0
-    }
-
     /// Why the system is not asked about the host: it would take it for another address, or has no such interface.
     private static func objection(to host: String) -> String? {
-        if isMisread(host) {
+        if IPAddress.isMisread(host) {
             return
                 "\"\(host)\" is no IPv4 address, which has four numbers from 0 to 255 without zeros before them, and no name either"
         }
@@ -63,24 +57,24 @@ public enum Resolver {
     }
 
     /// The blocking call itself, for callers that have a thread to spare.
-    public static func lookUp(_ endpoint: Endpoint) throws(TransportError) -> [SocketAddress] {
-        if let host = endpoint.host, let problem = objection(to: host) { throw TransportError(.unresolvedName, problem) }
+    public static func lookUp(_ place: HostPort) throws(TransportError) -> [SocketAddress] {
+        if let host = place.host, let problem = objection(to: host) { throw TransportError(.unresolvedName, problem) }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         // Only families that this machine has an address of; without it containers without IPv6 get addresses that fail.
         hints.ai_flags = AI_ADDRCONFIG
         var list: UnsafeMutablePointer<addrinfo>?
-        var status = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &list)
+        var status = getaddrinfo(place.host, String(place.port), &hints, &list)
         if status == EAI_NONAME || status == addressFamilyMismatch {
             // AI_ADDRCONFIG does not count loopback addresses: on a machine without a network `localhost` would not resolve.
             hints.ai_flags = 0
-            status = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &list)
+            status = getaddrinfo(place.host, String(place.port), &hints, &list)
         }
         guard status == 0 else {
             let reason = status == EAI_SYSTEM ? Syscall.describe(errno) : String(cString: gai_strerror(status))
             throw TransportError(
                 .unresolvedName,
-                "the name \"\(endpoint.host ?? "")\" does not resolve: \(reason); check its spelling and the network's DNS")
+                "the name \"\(place.host ?? "")\" does not resolve: \(reason); check its spelling and the network's DNS")
         }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []

@@ -1,7 +1,7 @@
+public import Base
 internal import Glibc
-public import Wire
 
-/// A numeric IPv4 or IPv6 address with a port. Names are ``Endpoint``s; ``Resolver`` turns them into these.
+/// A numeric IPv4 or IPv6 address with a port. Names are ``HostPort``s; ``Resolver`` turns them into these.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     enum Host: Sendable, Hashable {
         case v4(UInt32)
@@ -19,7 +19,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// `1.2.3.4:port` or `[v6]:port`, numeric.
     public init?(_ text: String) {
-        guard let endpoint = try? Endpoint(text), let address = endpoint.numericAddress else { return nil }
+        guard let place = try? HostPort(parsing: text), let address = place.numericAddress else { return nil }
         self = address
     }
 

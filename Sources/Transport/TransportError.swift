@@ -1,10 +1,8 @@
 internal import Glibc
 
-/// Why the operating system or an address did not let us. The message names what was tried, what came of it and the fix.
+/// Why the operating system did not let us. The message names what was tried, what came of it and the fix.
 public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Code: Sendable, Hashable {
-        /// Text that is no address, or a port outside 0…65535.
-        case malformedAddress
         /// A name that does not resolve.
         case unresolvedName
         /// Another process listens there.

@@ -1,3 +1,4 @@
+internal import Base
 internal import Tensors
 
 /// What a node may be called, in every place where a name comes in or goes out: `--name`, a topology, each message.
@@ -43,26 +44,8 @@ extension Unicode.Scalar {
 
 /// `host:port` or `[v6]:port` as text. Whether anybody answers there is found out by dialling; this is what may be passed on to others.
 enum AddressText {
-    /// A DNS name has at most 253 bytes.
-    static let hostByteCount = 253
-
+    /// No host is this machine. A port alone is for people to write.
     static func isPlausible(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")) else { return false }
-        let port = bytes[(colon + 1)...]
-        guard (1...5).contains(port.count), port.allSatisfy({ $0 &- UInt8(ascii: "0") <= 9 }),
-            port.reduce(0, { $0 * 10 + Int($1 - UInt8(ascii: "0")) }) <= Int(UInt16.max)
-        else { return false }
-        var host = bytes[..<colon]
-        if host.first == UInt8(ascii: "[") {
-            guard host.count > 2, host.last == UInt8(ascii: "]") else { return false }
-            host = host.dropFirst().dropLast()
-        } else if host.contains(UInt8(ascii: ":")) {
-            return false
-        }
-        // No host is this machine.
-        return host.count <= hostByteCount
-            && host.allSatisfy {
-                $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "]")
-            }
+        bytes.contains(UInt8(ascii: ":")) && HostPort.isReadable(bytes)
     }
 }

@@ -1,5 +1,6 @@
 package import ArgumentParser
-package import Shell
+package import Base
+internal import Shell
 internal import Wire
 
 /// What the command line sets.

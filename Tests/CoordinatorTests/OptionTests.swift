@@ -1,4 +1,5 @@
 import ArgumentParser
+import Base
 import Cluster
 import Coordinator
 import Foundation

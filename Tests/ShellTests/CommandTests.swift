@@ -1,4 +1,5 @@
 import ArgumentParser
+import Base
 import Logging
 import Shell
 import Synchronization

@@ -1,6 +1,6 @@
+import Base
 import Shell
 import Testing
-import Wire
 
 @Suite("Secret and public addresses")
 struct GateTests {

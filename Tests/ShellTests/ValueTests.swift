@@ -1,4 +1,5 @@
 import ArgumentParser
+import Base
 import Shell
 import Testing
 import Transport
@@ -106,6 +107,8 @@ struct ValueTests {
             "", "node", "node:", "node:70000", "node:-1", "node:+1", "::1:9000", "[::1]", "[::1:9000", "[node]:9000", "a b:1",
             "http://x:80",
             "node:１", "[::1]9000",
+            // Of these, one reader of addresses took each while another refused it.
+            "a\u{A0}b:1", "a[b:1", "a]:1", "node:009000",
         ])
     func badAddress(_ text: String) {
         let error = #expect(throws: ValueError.self) { try HostPort(parsing: text) }

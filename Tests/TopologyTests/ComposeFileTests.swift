@@ -1,3 +1,4 @@
+import Base
 import Shell
 import Testing
 import Topology

@@ -1,3 +1,4 @@
+import Base
 import Shell
 import Testing
 import Transport
@@ -21,20 +22,11 @@ import Transport
         Case(text: "[::]:9000", host: "::", port: 9_000, numeric: "[::]:9000"),
         Case(text: "[fe80::1%7]:1", host: "fe80::1%7", port: 1, numeric: "[fe80::1%7]:1"),
     ])
-    func endpointsAreRead(_ known: Case) throws {
-        let endpoint = try Endpoint(known.text)
-        #expect(endpoint == Endpoint(host: known.host, port: known.port))
-        #expect(endpoint.numericAddress?.description == known.numeric)
-        #expect(try Endpoint(endpoint.description) == endpoint)
-    }
-
-    @Test(arguments: [
-        "", ":", "host:", "host", "host:65536", "host:-1", "::1:80", "[::1]", "[::1", "[]:80", "[::1]80", "a b:1", "h:٣",
-    ])
-    func malformedEndpointsAreRefused(_ text: String) {
-        let error = #expect(throws: TransportError.self) { try Endpoint(text) }
-        #expect(error?.code == .malformedAddress)
-        #expect(error?.message.contains("\"\(text)\"") == true)
+    func placesAreRead(_ known: Case) throws {
+        let place = try HostPort(parsing: known.text)
+        #expect(place == HostPort(host: known.host, port: known.port))
+        #expect(place.numericAddress?.description == known.numeric)
+        #expect(try HostPort(parsing: place.description) == place)
     }
 
     @Test(arguments: [
@@ -54,7 +46,7 @@ import Transport
     @Test func namesAreResolvedOffTheLoop() throws {
         let loop = try EventLoop()
         var found: [SocketAddress]?
-        Resolver.resolve(try Endpoint("localhost:4711"), on: loop) { found = try? $0.get() }
+        Resolver.resolve(try HostPort(parsing: "localhost:4711"), on: loop) { found = try? $0.get() }
         #expect(found == nil, "the answer comes from a fresh stack")
         try run(loop, "the look-up") { found != nil }
         let addresses = try #require(found)
@@ -66,7 +58,7 @@ import Transport
         let loop = try EventLoop()
         var found: [String] = []
         for text in ["10.1.2.3:5", "[::1]:6", "7"] {
-            Resolver.resolve(try Endpoint(text), on: loop) { found += ((try? $0.get()) ?? []).map(\.description) }
+            Resolver.resolve(try HostPort(parsing: text), on: loop) { found += ((try? $0.get()) ?? []).map(\.description) }
         }
         try run(loop, "three answers") { found.count == 3 }
         #expect(found == ["10.1.2.3:5", "[::1]:6", "127.0.0.1:7"])
@@ -79,15 +71,15 @@ import Transport
             ("fe80::1%nowhere0", "no network interface \"nowhere0\""),
         ])
     func misreadHost(_ host: String, _ says: String) throws {
-        let endpoint = Endpoint(host: host, port: 1)
-        let error = #expect(throws: TransportError.self) { try Resolver.lookUp(endpoint) }
+        let place = HostPort(host: host, port: 1)
+        let error = #expect(throws: TransportError.self) { try Resolver.lookUp(place) }
         #expect(error?.code == .unresolvedName && error?.message.contains(says) == true, "\(error as Any)")
     }
 
     @Test func anUnknownNameIsAnErrorThatNamesIt() throws {
         let loop = try EventLoop()
         var failure: TransportError?
-        Resolver.resolve(try Endpoint("no-such-name.invalid:1"), on: loop) {
+        Resolver.resolve(try HostPort(parsing: "no-such-name.invalid:1"), on: loop) {
             if case .failure(let error) = $0 { failure = error }
         }
         try run(loop, "the answer") { failure != nil }

@@ -16,7 +16,7 @@ import Wire
     static func peer(_ number: Int, _ addresses: Int, length: Int = WireLimits.nameByteCount) -> PeerTable.Peer {
         PeerTable.Peer(
             name: String(name(number).prefix(length)), incarnation: IncarnationID(bits: .max - UInt128(number)),
-            addresses: (0..<addresses).map { String((String($0 + 1) + longest).prefix(max(1, length - 5))) + ":9000" })
+            addresses: (0..<addresses).map { String(("h\($0 + 1)" + longest).prefix(max(1, length - 5))) + ":9000" })
     }
 
     static func decode(_ message: Message) throws -> Message? {

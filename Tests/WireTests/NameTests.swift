@@ -136,7 +136,8 @@ import Wire
         Word("a\u{2066}b", []), Word("a:1", names.union([.address])), Word("a:65535", names.union([.address])),
         Word("a:65536", names), Word("a:", names), Word("a", names), Word(":9000", names.union([.address])), Word("a:x", names),
         Word("[::1]:80", names.union([.address])), Word("[fe80::1%eth0]:1", names.union([.address])), Word("::1:80", names),
-        Word("[]:80", names), Word("[::1]", names), Word("a b:1", names), Word("a/b:1", names), Word("a\n:1", []),
+        Word("[]:80", names), Word("[w1]:80", names), Word("h\u{A0}h:1", names), Word("[::1]", names), Word("a b:1", names),
+        Word("a/b:1", names), Word("a\n:1", []),
         Word(String(repeating: "h", count: 253) + ":65535", [.address]), Word(String(repeating: "h", count: 254) + ":1", []),
         Word(String(repeating: "ab", count: 32), names.union([.digest])), Word(String(repeating: "AB", count: 32), names),
     ]
