@@ -10,11 +10,4 @@ extension Duration {
 
     /// Milliseconds with their fraction.
     public var milliseconds: Double { Double(nanoseconds) / 1e6 }
-
-    /// For messages: `250 ms`, `1.5 s`.
-    public var readable: String {
-        let ms = nanoseconds / 1_000_000
-        if ms < 1_000 { return "\(ms) ms" }
-        return ms % 1_000 == 0 ? "\(ms / 1_000) s" : "\(ms / 1_000).\(ms % 1_000 / 100) s"
-    }
 }

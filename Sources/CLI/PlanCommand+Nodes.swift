@@ -21,9 +21,9 @@ enum NodeList {
             guard !nodes.contains(where: { $0.id.name == name }) else {
                 throw CommandFailure(.usage, "--nodes: \"\(name)\" is there twice; names must differ")
             }
-            let memory: ByteSize
-            do { memory = try ByteSize(parsing: fields[1]) } catch { throw CommandFailure(.usage, "--nodes: \(error.message)") }
-            nodes.append(PlanningNode(id: NodeID(name), effectiveCores: cores, freeMemory: ByteCount(memory.bytes)))
+            let memory: ByteCount
+            do { memory = try ByteCount(parsing: fields[1]) } catch { throw CommandFailure(.usage, "--nodes: \(error.message)") }
+            nodes.append(PlanningNode(id: NodeID(name), effectiveCores: cores, freeMemory: memory))
         }
         return nodes
     }

@@ -1,5 +1,6 @@
 internal import AMP4ECClient
 internal import ArgumentParser
+internal import Base
 internal import Cluster
 internal import Inference
 internal import Planning
@@ -34,7 +35,7 @@ struct PlanCommand: AsyncParsableCommand {
     var nodes: String?
 
     @Option(help: ArgumentHelp("Bytes per second between any two machines (default: Gigabit Ethernet).", valueName: "size"))
-    var bandwidth: ByteSize?
+    var bandwidth: ByteCount?
 
     @Option(help: ArgumentHelp("One way's latency between any two machines.", valueName: "time"))
     var latency: Duration?

@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Planning
 internal import Shell
@@ -119,7 +120,7 @@ enum StatusReport {
         return overflow ? .max : sum
     }
 
-    static func size(_ bytes: UInt64) -> String { ByteSize(bytes: Int(clamping: bytes)).rounded }
+    static func size(_ bytes: UInt64) -> String { ByteCount(Int(clamping: bytes)).description }
     static func decimal(_ value: Double) -> String {
         guard value.isFinite else { return "–" }
         // Digits after the point say nothing here, and hundredths would not fit an integer.
@@ -152,21 +153,5 @@ extension String {
         var text = self
         while text.last == " " { text.removeLast() }
         return text
-    }
-}
-
-extension ByteSize {
-    /// `12.3 MiB`: for tables.
-    var rounded: String {
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-        var value = Double(bytes)
-        var unit = 0
-        while value >= 1024, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
-        }
-        if unit == 0 { return "\(bytes) B" }
-        let tenths = Int((value * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10) \(units[unit])"
     }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Base
 package import Shell
 internal import Tensors
 package import Topology

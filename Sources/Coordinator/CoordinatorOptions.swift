@@ -122,7 +122,7 @@ package struct CoordinatorOptions: ParsableArguments {
         help: ArgumentHelp(
             "Keep up to that many bytes of results and answer equal requests from them (256MiB). Off unless given.",
             valueName: "size"))
-    package var resultCache: ByteSize?
+    package var resultCache: ByteCount?
 
     @Option(
         help: ArgumentHelp(

@@ -1,3 +1,4 @@
+internal import Base
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -84,7 +85,7 @@ struct GatewayResponder: HTTPResponder {
         if let announced = request.headers[.contentLength].flatMap({ Int($0) }), announced > limit { throw tooLong() }
         do {
             guard let buffer = try await collect(request.body, upTo: limit) else {
-                throw HTTPRefusal(reply: .error(408, "the body was not complete within \(bodyLimit)"))
+                throw HTTPRefusal(reply: .error(408, "the body was not complete within \(bodyLimit.optionText)"))
             }
             return Array(buffer.readableBytesView)
         } catch let refusal as HTTPRefusal {

@@ -1,3 +1,5 @@
+public import Base
+
 /// One layer of a model: a top-level operator of the analysed graph, with what the cost models need to know of it.
 ///
 /// Figures that grow with the batch (elements, bytes, milliseconds) are those at the ``ModelProfile``'s batch.

@@ -1,3 +1,5 @@
+public import Base
+
 /// How far a model was transformed, as far as planning cares: what a parameter byte costs in memory.
 public enum PlanningLevel: String, Sendable, Hashable, Codable, CaseIterable {
     /// As saved.

@@ -1,3 +1,5 @@
+internal import Base
+
 /// Units of nodes that may stand for each other: the search counts them instead of telling them apart.
 ///
 /// A unit is one node in an exact search; in a search over many nodes it may be a packet of them, which serve a stage together

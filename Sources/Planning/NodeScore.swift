@@ -1,3 +1,5 @@
+public import Base
+
 /// What one task needs of a node: the figures that Algorithm 1 compares.
 public struct TaskDemand: Sendable, Hashable {
     public var cores: Double

@@ -1,3 +1,5 @@
+internal import Base
+
 /// Stages over the legal cuts with the lowest bottleneck, then the lowest latency within the tolerance, then the fewest nodes.
 ///
 /// `--shape pipeline` gives each stage one node, `auto` any group of nodes and leaves nodes out. Identical nodes are one kind. While

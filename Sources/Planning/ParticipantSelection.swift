@@ -1,3 +1,5 @@
+internal import Base
+
 /// Which nodes may take part, strongest first (equals by name), and why the others may not.
 ///
 /// The eligibility of Algorithm 1: health, usable figures, load and latency. If nobody is left, load and latency are dropped

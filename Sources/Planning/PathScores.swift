@@ -1,3 +1,5 @@
+internal import Base
+
 /// The slowest stage or link of a chain, among chains that fit the memory and stay within `limitMs`.
 struct BottleneckScore: PathScore {
     let model: PipelineModel

@@ -1,3 +1,5 @@
+internal import Base
+
 /// The figures that all strategies and the evaluation share: sums over the segments between legal cuts.
 ///
 /// A *boundary* is a place where a stage may begin or end: boundary 0 is the model's input, the last one its output, those between

@@ -1,3 +1,5 @@
+public import Base
+
 /// Which layers run where, and what that is predicted to give. It carries no generation: who deploys it numbers it.
 public struct Plan: Sendable, Hashable, Codable {
     /// Consecutive layers, served by any one of its replicas for each micro-batch.

@@ -1,3 +1,5 @@
+internal import Base
+
 /// What a strategy decides: blocks of segments on groups of nodes, in the order of the pipeline.
 struct PlanOutcome {
     struct Step {

@@ -1,3 +1,5 @@
+internal import Base
+
 /// Why a plan is as it is, for a reader: who was left out, what decided the number of stages, what one node would do, how good it is.
 struct PlanReasons {
     let plan: Plan

@@ -1,3 +1,5 @@
+public import Base
+
 /// How layers are put on nodes (`--strategy`).
 public enum PlanStrategy: String, Sendable, Hashable, Codable, CaseIterable {
     /// The best bottleneck, then the lowest latency within 3 % of it, then the fewest nodes.

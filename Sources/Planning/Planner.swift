@@ -1,3 +1,5 @@
+internal import Base
+
 /// The planner: a pure function from a model's profile, nodes and links to a ``Plan``.
 public enum Planner {
     /// The plan for a request, or why there is none. Equal requests give equal plans, whatever the order of the nodes.

@@ -1,3 +1,5 @@
+public import Base
+
 /// Why there is no plan.
 public enum PlanningError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A node's lack of memory for a stage, in the plan that comes closest to fitting.

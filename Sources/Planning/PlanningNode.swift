@@ -1,3 +1,5 @@
+public import Base
+
 /// A worker as the planner sees it.
 public struct PlanningNode: Sendable, Hashable, Codable {
     public var id: NodeID

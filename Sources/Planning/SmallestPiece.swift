@@ -1,3 +1,5 @@
+public import Base
+
 /// The piece of a model, between two neighbouring cuts, that needs the least memory, and a node that has less.
 public struct SmallestPiece: Sendable, Hashable {
     public var node: NodeID

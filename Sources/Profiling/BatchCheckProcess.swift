@@ -83,7 +83,7 @@ final class BatchCheckProcess: Sendable {
         if bytes.map({ $0.count > Self.maximumAnswerByteCount }) ?? true { stop() }
         let status = end()
         guard let bytes else {
-            return .inconclusive("the check whether items influence each other did not end within \(patience)")
+            return .inconclusive("the check whether items influence each other did not end within \(patience.optionText)")
         }
         guard status == 0, let answer = try? JSONDecoder().decode(BatchCheckChild.Answer.self, from: Data(bytes)) else {
             let signal = status & 0x7F

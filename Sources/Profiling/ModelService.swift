@@ -1,3 +1,4 @@
+internal import Base
 public import Cluster
 internal import Digest
 public import Inference

@@ -39,10 +39,10 @@ public enum CloseReason: Sendable, Hashable, CustomStringConvertible {
         case .wire(let error): error.message
         case .slowReader(let bytes, let messages):
             "the peer reads too slowly: \(messages) messages of \(bytes) bytes are waiting for it, which is over the limit"
-        case .writeStalled(let span): "the peer has taken no byte of what is queued for it for \(span)"
-        case .firstMessageTimeout(let span): "no message came within \(span) of the connection's opening"
-        case .partialMessageTimeout(let span): "a message was begun and not continued for \(span)"
-        case .idleTimeout(let span): "nothing came from the peer for \(span)"
+        case .writeStalled(let span): "the peer has taken no byte of what is queued for it for \(span.optionText)"
+        case .firstMessageTimeout(let span): "no message came within \(span.optionText) of the connection's opening"
+        case .partialMessageTimeout(let span): "a message was begun and not continued for \(span.optionText)"
+        case .idleTimeout(let span): "nothing came from the peer for \(span.optionText)"
         case .loopEnded: "the process is ending"
         }
     }

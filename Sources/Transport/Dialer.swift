@@ -146,7 +146,7 @@ public final class Dialer: ConnectionHandler {
         welcomeTimer = loop.schedule(after: settings.welcomeTimeout) { [settings] in
             connection.close(
                 .requested(
-                    "no answer within \(settings.welcomeTimeout), though connections are taken; check the port, and that the process there is not stopped"
+                    "no answer within \(settings.welcomeTimeout.optionText), though connections are taken; check the port, and that the process there is not stopped"
                 ))
         }
     }

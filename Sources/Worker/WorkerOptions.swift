@@ -35,11 +35,11 @@ package struct WorkerOptions: ParsableArguments {
     package var cacheDir: String?
 
     @Option(help: ArgumentHelp("Most bytes of partition archives to keep; least recently used ones go first.", valueName: "size"))
-    var cacheLimit = ByteSize(bytes: 2 << 30)
+    var cacheLimit = ByteCount(2 << 30)
 
     @Option(
         help: ArgumentHelp("Memory that this worker may use; by default what its cgroup or the host allows.", valueName: "size"))
-    var memoryLimit: ByteSize?
+    var memoryLimit: ByteCount?
 
     @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
     var clusterSecretFile: String?

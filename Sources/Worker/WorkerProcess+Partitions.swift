@@ -88,8 +88,8 @@ extension WorkerProcess {
                 return
             }
             let message =
-                "the partition needs \(ByteSize(bytes: Int(clamping: order.residentBytes))), but only "
-                + "\(ByteSize(bytes: Int(clamping: available))) are free; give \(host.machine.name) more memory or use more workers"
+                "the partition needs \(ByteCount(Int(clamping: order.residentBytes))), but only "
+                + "\(ByteCount(Int(clamping: available))) are free; give \(host.machine.name) more memory or use more workers"
             return step(.loadFailed(order.key, .resourceExhausted, message))
         }
         let store = store

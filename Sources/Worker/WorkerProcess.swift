@@ -111,7 +111,7 @@ final class WorkerProcess: MachineShell {
             "worker started",
             metadata: [
                 "address": "\(listener.address)", "cores": "\(sample.quotaCores)", "speed": "\(coreSpeed)",
-                "memory_limit": "\(ByteSize(bytes: Int(clamping: memoryLimit)))", "executors": "\(executorCount)",
+                "memory_limit": "\(ByteCount(Int(clamping: memoryLimit)))", "executors": "\(executorCount)",
                 "torch": "\(TorchEngine.libtorchVersion)", "instructions": "\(TorchEngine.instructionSet)",
             ])
         logger.warning(

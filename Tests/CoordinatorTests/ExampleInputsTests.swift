@@ -1,4 +1,5 @@
 import Arrays
+import Base
 import Cluster
 import Foundation
 import Inference

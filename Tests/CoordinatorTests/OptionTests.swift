@@ -35,7 +35,7 @@ import Wire
         let settings = try CoordinatorSettings(options)
         #expect(settings.inputs.map(\.name) == ["x", "y"] && settings.level == .o0 && settings.modelPath == "m.pt")
         #expect(options.microBatch == .items(8) && options.compress == .never && options.strategy == .ralos)
-        #expect(options.http == HostPort(host: nil, port: 9_101) && options.resultCache == ByteSize(bytes: 256 << 20))
+        #expect(options.http == HostPort(host: nil, port: 9_101) && options.resultCache == ByteCount(256 << 20))
         #expect(options.heartbeatTimeout == .seconds(1) && options.stateDir == "state")
         guard case .listed(let services) = settings.workers else {
             Issue.record("the workers are not listed")

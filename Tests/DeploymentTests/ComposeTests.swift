@@ -1,3 +1,4 @@
+import Base
 import Coordinator
 import Foundation
 import Shell

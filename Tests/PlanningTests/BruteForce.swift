@@ -1,3 +1,4 @@
+import Base
 import Planning
 
 /// The best plan by trying all: every choice of cuts, and every sequence of disjoint groups of nodes (single nodes in the pipeline's

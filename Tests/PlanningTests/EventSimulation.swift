@@ -1,3 +1,4 @@
+import Base
 import Planning
 
 /// A pipeline run event by event: the judge of plans. It shares no code with the planner, only the plan's stages.

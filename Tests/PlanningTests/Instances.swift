@@ -1,3 +1,4 @@
+import Base
 import Planning
 
 /// Random small planning problems, the same for the same seed.

@@ -1,3 +1,4 @@
+import Base
 import Planning
 
 /// Small models and clusters that a reader can work out by hand.

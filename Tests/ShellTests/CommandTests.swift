@@ -10,7 +10,7 @@ private struct Sample: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "sample", version: ProductVersion.current)
     @Option(help: ArgumentHelp("How long to wait.", valueName: "time")) var wait: Duration = .seconds(1)
     @Option(help: ArgumentHelp(valueName: "addr")) var listen: HostPort?
-    @Option(help: ArgumentHelp(valueName: "size")) var keep: ByteSize?
+    @Option(help: ArgumentHelp(valueName: "size")) var keep: ByteCount?
     @OptionGroup var logging: LoggingOptions
     mutating func validate() throws {
         if wait == .zero { throw ValidationError("--wait must be above 0") }

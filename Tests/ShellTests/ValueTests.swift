@@ -47,9 +47,9 @@ struct ValueTests {
             Accepted(text: "1TiB", value: 1 << 40), Accepted(text: "0", value: 0),
         ])
     func size(_ row: Accepted<Int>) throws {
-        #expect(try ByteSize(parsing: row.text).bytes == row.value)
-        let printed = ByteSize(bytes: row.value).description
-        #expect(try ByteSize(parsing: printed).bytes == row.value)
+        #expect(try ByteCount(parsing: row.text).bytes == row.value)
+        let printed = ByteCount(row.value).optionText
+        #expect(try ByteCount(parsing: printed).bytes == row.value)
     }
 
     @Test(
@@ -58,16 +58,17 @@ struct ValueTests {
             "", "MiB", "512M", "512m", "-1", "1.5", "0.3B", "1 GiB", "10000000TiB", "0x10", "1,5GiB", "99999999999999999999",
         ])
     func badSize(_ text: String) {
-        let error = #expect(throws: ValueError.self) { try ByteSize(parsing: text) }
+        let error = #expect(throws: ValueError.self) { try ByteCount(parsing: text) }
         #expect(error?.message.contains("512MiB") == true)
-        #expect(ByteSize(argument: text) == nil)
+        #expect(ByteCount(argument: text) == nil)
     }
 
     @Test func sizesPrintAsShortAsTheyCan() {
-        #expect(ByteSize(bytes: 512 << 20).description == "512MiB")
-        #expect(ByteSize(bytes: 1 << 30).description == "1GiB")
-        #expect(ByteSize(bytes: 1_000).description == "1000")
-        #expect(ByteSize(bytes: 1) < ByteSize(bytes: 2))
+        #expect(ByteCount(512 << 20).optionText == "512MiB")
+        #expect(ByteCount(1 << 30).defaultValueDescription == "1GiB")
+        #expect(ByteCount(1_000).optionText == "1000" && ByteCount(1_000).description == "1000 B")
+        // For people it is rounded, and has a unit.
+        #expect(ByteCount((512 << 20) + 1).description == "512 MiB" && ByteCount(1_500_000).description == "1.4 MiB")
         #expect(Duration.seconds(60).defaultValueDescription == "1m")
         #expect(Duration.milliseconds(1_500).defaultValueDescription == "1500ms")
     }

@@ -23,7 +23,7 @@ extension CoordinatorMachine {
         drain = Drain(startedAt: step.now)
         step.log(
             .info, "draining: no new requests are taken",
-            ["outstanding": "\(requests.count)", "limit": configuration.drainTimeout.readable])
+            ["outstanding": "\(requests.count)", "limit": configuration.drainTimeout.optionText])
     }
 
     mutating func settleDrain(_ step: inout Step) {
@@ -35,9 +35,9 @@ extension CoordinatorMachine {
             if left > 0 {
                 step.log(
                     .warning, "the drain's limit is reached: requests are given up",
-                    ["requests": "\(left)", "limit": configuration.drainTimeout.readable])
+                    ["requests": "\(left)", "limit": configuration.drainTimeout.optionText])
             }
-            failWhileDraining("was not done within the \(configuration.drainTimeout.readable) of --drain-timeout", &step) { _ in
+            failWhileDraining("was not done within the \(configuration.drainTimeout.optionText) of --drain-timeout", &step) { _ in
                 true
             }
             return endDrain(&step)

@@ -1,6 +1,3 @@
-public import ArgumentParser
-public import Base
-
 extension Duration {
     private static let units: [(suffix: String, nanoseconds: Int)] = [
         ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
@@ -27,21 +24,19 @@ extension Duration {
         self = .nanoseconds(nanoseconds)
     }
 
-    /// The shortest text that ``init(parsing:)`` reads back as the same duration (rounded to nanoseconds).
+    /// What was set, in an option or as a bound of ours, is written like this, in messages too: `500ms`, `30s`. The shortest text that
+    /// ``init(parsing:)`` reads back as the same duration (rounded to nanoseconds).
     public var optionText: String {
-        let nanoseconds = components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+        let nanoseconds = nanoseconds
         guard nanoseconds != 0 else { return "0s" }
         let unit = Duration.units.last { nanoseconds.isMultiple(of: Int64($0.nanoseconds)) }
         return unit.map { "\(nanoseconds / Int64($0.nanoseconds))\($0.suffix)" } ?? "\(nanoseconds)ns"
     }
-}
 
-/// The executables are the only users of this module, and none of their other dependencies gives `Duration` this conformance.
-extension Duration: @retroactive ExpressibleByArgument {
-    public init?(argument: String) {
-        guard let value = try? Duration(parsing: argument) else { return nil }
-        self = value
+    /// What was measured is rounded for messages: `250 ms`, `1.5 s`.
+    public var readable: String {
+        let ms = nanoseconds / 1_000_000
+        if ms < 1_000 { return "\(ms) ms" }
+        return ms % 1_000 == 0 ? "\(ms / 1_000) s" : "\(ms / 1_000).\(ms % 1_000 / 100) s"
     }
-
-    public var defaultValueDescription: String { optionText }
 }
