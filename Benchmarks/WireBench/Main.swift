@@ -1,3 +1,4 @@
+internal import Base
 import Glibc
 import Tensors
 import Wire
@@ -49,7 +50,8 @@ enum WireBench {
         let work = Message.work(
             Work(
                 key: WorkKey(session: SessionID(bits: 1), client: 1, request: 2, microBatch: 3, attempt: 1),
-                route: (0..<3).map { Hop(node: "worker-\($0)", partition: partition) }, items: 4, deadlineMilliseconds: 60_000,
+                route: (0..<3).map { Hop(node: NodeID("worker-\($0)"), partition: partition) }, items: 4,
+                deadlineMilliseconds: 60_000,
                 tensors: [
                     TensorHeader(dtype: .float32, shape: [4, 32, 112, 112], encoding: .raw, wireByteCount: 4 * 32 * 112 * 112 * 4)
                 ],

@@ -59,10 +59,9 @@ enum LiveNodes {
         if isLocal { return LinkTable(common: .loopback, measured: [], broken: []) }
         let names = Set(status.nodes.map(\.name))
         let measured = status.links.compactMap { link -> MeasuredLink? in
-            let (from, to) = (NodeID(link.from), NodeID(link.to))
-            guard link.connected, names.contains(from), names.contains(to) else { return nil }
+            guard link.connected, names.contains(link.from), names.contains(link.to) else { return nil }
             return MeasuredLink(
-                from: from, to: to, wireBytesPerSecond: link.bandwidthBytesPerSecond, rawBytes: link.rawBytes,
+                from: link.from, to: link.to, wireBytesPerSecond: link.bandwidthBytesPerSecond, rawBytes: link.rawBytes,
                 wireBytes: link.wireBytes, roundTripMs: 0)
         }
         return LinkTable(common: .gigabit, measured: measured, broken: [])

@@ -136,7 +136,7 @@ final class ClientSession: MachineShell, ConnectionHandler {
             case .status: ask(.statusRequest(StatusRequest(id: id)), id, connection)
             case .history(let range): ask(.statusRequest(StatusRequest(id: id, history: range)), id, connection)
             case .drain(let node, let undo, let force):
-                ask(.drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)), id, connection)
+                ask(.drainRequest(DrainRequest(id: id, node: NodeID(node), undo: undo, force: force)), id, connection)
             }
             return
         }

@@ -1,4 +1,5 @@
-public import Planning
+public import Base
+internal import Planning
 
 /// What `amp4ec status --json` and `/status` print, and what `/metrics` is made of. Field names are the contract; they only grow.
 public struct ClusterStatus: Sendable, Hashable, Codable {
@@ -22,8 +23,9 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
     }
 
     public struct Link: Sendable, Hashable, Codable {
-        public var from: String
-        public var to: String
+        /// The coordinator is called `NodeID.coordinator` here.
+        public var from: NodeID
+        public var to: NodeID
         public var connected: Bool
         public var messages: UInt64
         public var rawBytes: UInt64
@@ -40,7 +42,7 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         }
 
         public init(
-            from: String, to: String, connected: Bool, messages: UInt64, rawBytes: UInt64, wireBytes: UInt64,
+            from: NodeID, to: NodeID, connected: Bool, messages: UInt64, rawBytes: UInt64, wireBytes: UInt64,
             bandwidthBytesPerSecond: Double, compressedShare: Double
         ) {
             self.from = from

@@ -166,7 +166,7 @@ extension CoordinatorProcess: ConnectionHandler {
         peer.connection.send(
             .welcome(
                 Welcome(
-                    role: .coordinator, name: "coordinator", software: ProductVersion.current, incarnation: incarnation,
+                    role: .coordinator, name: NodeID.coordinator.name, software: ProductVersion.current, incarnation: incarnation,
                     term: host.machine.term)))
     }
 

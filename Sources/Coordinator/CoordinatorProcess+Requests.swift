@@ -42,7 +42,7 @@ extension CoordinatorProcess {
     // MARK: Micro-batches
 
     func dispatch(_ work: Work, on connection: ConnectionID, _ request: RequestID, _ range: Range<Int>) {
-        guard let inputs = payloads.inputs(of: request), let served, let node = work.route.first.map({ NodeID($0.node) }) else {
+        guard let inputs = payloads.inputs(of: request), let served, let node = work.route.first?.node else {
             return
         }
         let tensors: [Tensor]

@@ -324,7 +324,7 @@ final class CoordinatorProcess: MachineShell {
     var status: ClusterStatus {
         let own = activations.links.sorted { $0.key < $1.key }.map { node, link in
             ClusterStatus.Link(
-                from: "coordinator", to: node.description, connected: host.machine.state(of: node) == .ready,
+                from: .coordinator, to: node, connected: host.machine.state(of: node) == .ready,
                 messages: link.messages,
                 rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond,
                 compressedShare: link.compressedShare)

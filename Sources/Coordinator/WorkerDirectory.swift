@@ -1,6 +1,6 @@
-internal import Base
+package import Base
 package import Cluster
-package import Planning
+internal import Planning
 internal import Shell
 package import Topology
 

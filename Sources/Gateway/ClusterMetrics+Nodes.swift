@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Planning
 
@@ -118,7 +119,7 @@ extension ClusterMetrics {
         ) -> MetricFamily {
             MetricFamily(
                 "amp4ec_link_\(name)", kind, help,
-                links.map { Sample([Label("from", $0.from), Label("to", $0.to)], value($0)) })
+                links.map { Sample([Label("from", $0.from.name), Label("to", $0.to.name)], value($0)) })
         }
         return [
             family("up", .gauge, "1 while the link is connected, else 0.") { $0.connected ? 1 : 0 },

@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Planning
 internal import Shell

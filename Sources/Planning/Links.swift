@@ -1,3 +1,5 @@
+public import Base
+
 /// One direction between two processes.
 public struct Link: Sendable, Hashable, Codable {
     /// 0 where the pair cannot connect: a link of infinite cost.

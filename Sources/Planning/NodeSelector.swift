@@ -1,3 +1,5 @@
+public import Base
+
 /// Node selection (Algorithm 1): which node gets the next task, in O(log n).
 ///
 /// Nodes whose resources suffice all have S_R = 1 (see ``NodeScore``), so a node's score does not depend on the task, and only who

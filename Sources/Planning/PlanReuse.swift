@@ -1,3 +1,5 @@
+public import Base
+
 /// A plan from what the nodes hold already: nothing has to be sent or loaded for it, so it may be a little slower than the best and is
 /// still the better choice, after a restart of the coordinator above all.
 public enum PlanReuse {

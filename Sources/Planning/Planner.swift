@@ -1,4 +1,4 @@
-internal import Base
+public import Base
 
 /// The planner: a pure function from a model's profile, nodes and links to a ``Plan``.
 public enum Planner {

@@ -1,3 +1,5 @@
+public import Base
+
 /// What one micro-batch of a partition took on a node, as that node measured it.
 public struct RunObservation: Sendable, Hashable {
     public var node: NodeID

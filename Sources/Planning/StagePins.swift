@@ -1,3 +1,5 @@
+internal import Base
+
 /// The stages that the topology gives to nodes (`x-amp4ec: {stage: N}`), checked against shape and model.
 struct StagePins {
     /// Nodes by their stage, as indices.

@@ -1,3 +1,5 @@
+internal import Base
+
 /// What decides a match between two nodes that both can do a task, by slot: small arrays, so that a match touches little memory.
 struct Standings: Sendable {
     var scores: [Double] = []

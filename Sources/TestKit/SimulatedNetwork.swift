@@ -41,10 +41,10 @@ struct Packet: Sendable {
     /// For a trace.
     var summary: String {
         switch message {
-        case .work(let work): "work \(work.key) for \(work.route.map(\.node).joined(separator: " → "))"
+        case .work(let work): "work \(work.key) for \(work.route.map(\.node.name).joined(separator: " → "))"
         case .workResult(let result): "result \(result.key)"
         case .hello(let hello): "hello of \(hello.name), \(hello.channel)"
-        case .peerTable(let table): "peer table \(table.version): \(table.peers.map(\.name).joined(separator: " "))"
+        case .peerTable(let table): "peer table \(table.version): \(table.peers.map(\.name.name).joined(separator: " "))"
         default: String("\(message)".replacing("Wire.", with: "").prefix(160))
         }
     }
@@ -129,7 +129,7 @@ struct SimulatedConnection: Sendable {
     let dialerLife: Int
     let acceptorLife: Int
     let hello: Hello
-    let dialledNode: String
+    let dialledNode: NodeID
     /// What a worker dialled.
     let peer: PeerTable.Peer?
     var isOpen = true
@@ -140,7 +140,7 @@ struct SimulatedConnection: Sendable {
     private var acceptorEnd = End()
 
     init(
-        dialer: Process, dialerLife: Int, acceptor: Process, acceptorLife: Int, hello: Hello, dialledNode: String,
+        dialer: Process, dialerLife: Int, acceptor: Process, acceptorLife: Int, hello: Hello, dialledNode: NodeID,
         peer: PeerTable.Peer?
     ) {
         self.dialer = dialer

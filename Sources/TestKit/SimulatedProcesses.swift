@@ -52,7 +52,7 @@ struct SimulatedWorker {
     var beat: UInt64 = 0
     var cpuNanoseconds: UInt64 = 0
     /// What it sent lately: to a node, or a result (`nil`).
-    var history: [(to: String?, Packet)] = []
+    var history: [(to: NodeID?, Packet)] = []
 
     init(index: Int, random: inout SeededRandom) {
         self.index = index
@@ -94,7 +94,7 @@ struct SimulatedWorker {
         machine = SimulatedWorker.machine(index, life: life, executors: executors, slots: slots)
     }
 
-    mutating func remember(_ packet: Packet, to node: String?) {
+    mutating func remember(_ packet: Packet, to node: NodeID?) {
         if history.count == Self.historyLimit { history.removeFirst() }
         history.append((node, packet))
     }

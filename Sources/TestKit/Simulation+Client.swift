@@ -26,7 +26,7 @@ extension Simulation {
             let hello = Hello(
                 role: .client, channel: .data, name: "client\(index)", software: "sim",
                 incarnation: IncarnationID(bits: UInt128(9_000 + index)))
-            clients[index].connection = connect(from: process, to: .coordinator(0), hello: hello, dialledNode: "coordinator")
+            clients[index].connection = connect(from: process, to: .coordinator(0), hello: hello, dialledNode: .coordinator)
         case .send(let id, let deadline):
             guard let connection = clients[index].connection else { throw violation("client\(index) sends without a connection") }
             guard clients[index].requests.indices.contains(Int(id)), clients[index].requests[Int(id)].outcome == nil else {

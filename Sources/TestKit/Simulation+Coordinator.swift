@@ -39,7 +39,7 @@ extension Simulation {
         switch directive {
         case .dial(let node, let addresses, let hello):
             guard let target = workers.first(where: { addresses.contains($0.name) }) else { return }
-            _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: node.name)
+            _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: node)
         case .send(let connection, let message): transmit(Packet(message: message), on: connection, from: process)
         case .close(let connection, let why): close(connection, by: process, why)
         case .plan(let order):
@@ -154,14 +154,14 @@ extension Simulation {
         case .welcome(let welcome):
             connections[number].isWelcomed = true
             step(
-                .connected(NodeID(connections[number].dialledNode), connections[number].hello.channel, id, welcome),
+                .connected(connections[number].dialledNode, connections[number].hello.channel, id, welcome),
                 coordinator: index)
         case .refused(let refused):
             connections[number][process].wasTold = true
             close(id, by: process, "refused")
             step(
                 .dialFailed(
-                    NodeID(connections[number].dialledNode),
+                    connections[number].dialledNode,
                     .init(channel: connections[number].hello.channel, message: refused.message, refusal: refused)),
                 coordinator: index)
         case .inferRequest(var request):
@@ -177,7 +177,7 @@ extension Simulation {
             }
             schedule.add(.uploaded(index, life: life, accepted), at: now + random.duration(.zero, Self.longestUpload))
         case .register(let register):
-            step(.registered(id, register, connections[number].hello.incarnation, from: register.name), coordinator: index)
+            step(.registered(id, register, connections[number].hello.incarnation, from: register.name.name), coordinator: index)
         case .workResult(let result):
             step(
                 .resultAnnounced(id, WorkResult(key: result.key, tensors: Self.headers(packet.values), trace: result.trace)),

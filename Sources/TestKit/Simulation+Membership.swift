@@ -16,7 +16,7 @@ extension Simulation {
         let hello = Hello(
             role: .worker, channel: .control, name: workers[worker].name, software: "sim", incarnation: workers[worker].incarnation)
         workers[worker].registration = connect(
-            from: .worker(worker), to: .coordinator(0), hello: hello, dialledNode: "coordinator")
+            from: .worker(worker), to: .coordinator(0), hello: hello, dialledNode: .coordinator)
     }
 
     /// What comes on the connection of a worker's registration.
@@ -25,7 +25,7 @@ extension Simulation {
         switch message {
         case .welcome:
             connections[Int(id.number)].isWelcomed = true
-            transmit(Packet(message: .register(Register(name: name, addresses: [name]))), on: id, from: .worker(worker))
+            transmit(Packet(message: .register(Register(name: NodeID(name), addresses: [name]))), on: id, from: .worker(worker))
         case .refused(let refused): close(id, by: .worker(worker), refused.message)
         default: break
         }
@@ -43,7 +43,7 @@ extension Simulation {
     mutating func send(_ command: Command) {
         let hello = Hello(
             role: .client, channel: .data, name: "operator", software: "sim", incarnation: IncarnationID(bits: 8_000))
-        let id = connect(from: .person, to: .coordinator(0), hello: hello, dialledNode: "coordinator")
+        let id = connect(from: .person, to: .coordinator(0), hello: hello, dialledNode: .coordinator)
         commands[id] = command
     }
 
@@ -52,7 +52,7 @@ extension Simulation {
         switch message {
         case .welcome:
             connections[Int(id.number)].isWelcomed = true
-            let request = DrainRequest(id: 1, node: workers[command.worker].name, undo: command.undo, force: false)
+            let request = DrainRequest(id: 1, node: NodeID(workers[command.worker].name), undo: command.undo, force: false)
             transmit(Packet(message: .drainRequest(request)), on: id, from: .person)
         default:
             note("operator: \(message)")

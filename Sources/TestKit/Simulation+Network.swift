@@ -12,7 +12,7 @@ extension Simulation {
 
     /// Opens a connection and carries the hello over it; an unreachable process refuses after the latency.
     mutating func connect(
-        from dialer: Process, to acceptor: Process, hello: Hello, dialledNode: String, peer: PeerTable.Peer? = nil
+        from dialer: Process, to acceptor: Process, hello: Hello, dialledNode: NodeID, peer: PeerTable.Peer? = nil
     ) -> ConnectionID {
         let id = ConnectionID(UInt64(connections.count))
         var connection = SimulatedConnection(
@@ -112,7 +112,7 @@ extension Simulation {
         case .coordinator(let index):
             step(
                 .dialFailed(
-                    NodeID(connection.dialledNode), .init(channel: connection.hello.channel, message: "connection refused")),
+                    connection.dialledNode, .init(channel: connection.hello.channel, message: "connection refused")),
                 coordinator: index)
             try throwPending()
         case .worker(let index):
@@ -137,7 +137,7 @@ extension Simulation {
         case .coordinator(let index):
             if connection.dialer == process, !connection.isWelcomed {
                 step(
-                    .dialFailed(NodeID(connection.dialledNode), .init(channel: connection.hello.channel, message: cause)),
+                    .dialFailed(connection.dialledNode, .init(channel: connection.hello.channel, message: cause)),
                     coordinator: index)
             } else {
                 for request in coordinators[index].requestsReplying(on: id) { step(.replySent(request), coordinator: index) }

@@ -114,7 +114,7 @@ extension Simulation {
     }
 
     /// Sends what was computed. The shell hears of it when the kernel has the last byte, unless the connection is over for it by then.
-    private mutating func hand(_ key: WorkKey, _ packet: Packet, to node: String?, on id: ConnectionID, worker index: Int) {
+    private mutating func hand(_ key: WorkKey, _ packet: Packet, to node: NodeID?, on id: ConnectionID, worker index: Int) {
         var packet = packet
         packet.bytes = 200 + packet.values.count * itemBytes
         let process = Process.worker(index)

@@ -1,3 +1,5 @@
+public import Base
+
 /// A coordinator's run: 128 random bits, so that nothing from before a restart can be taken for today's.
 public struct SessionID: Sendable, Hashable, CustomStringConvertible {
     public let bits: UInt128
@@ -80,9 +82,9 @@ public struct WorkKey: Sendable, Hashable, CustomStringConvertible {
 
 /// One station of a micro-batch: which node runs which partition. Names, never addresses.
 public struct Hop: Sendable, Hashable {
-    public let node: String
+    public let node: NodeID
     public let partition: PartitionKey
-    public init(node: String, partition: PartitionKey) {
+    public init(node: NodeID, partition: PartitionKey) {
         self.node = node
         self.partition = partition
     }

@@ -1,3 +1,5 @@
+public import Base
+
 /// A worker's state, four times a second. Counters are totals since its start.
 public struct Heartbeat: Sendable, Hashable {
     public var sequence: UInt64
@@ -114,7 +116,7 @@ public struct PartitionStatistics: Sendable, Hashable {
 
 /// What was sent to one peer.
 public struct LinkStatistics: Sendable, Hashable {
-    public var peer: String
+    public var peer: NodeID
     public var isConnected: Bool
     public var messages: UInt64
     /// Activation bytes before and after the codec.
@@ -128,7 +130,7 @@ public struct LinkStatistics: Sendable, Hashable {
     public var roundTripMilliseconds: Double
 
     public init(
-        peer: String, isConnected: Bool, messages: UInt64, rawBytes: UInt64, wireBytes: UInt64, bandwidthBytesPerSecond: Double,
+        peer: NodeID, isConnected: Bool, messages: UInt64, rawBytes: UInt64, wireBytes: UInt64, bandwidthBytesPerSecond: Double,
         compressedShare: Double, roundTripMilliseconds: Double = 0
     ) {
         self.peer = peer
@@ -175,11 +177,11 @@ public struct PeerTable: Sendable, Hashable {
     }
 
     public struct Peer: Sendable, Hashable {
-        public var name: String
+        public var name: NodeID
         public var incarnation: IncarnationID
         /// `host:port`, most likely first.
         public var addresses: [String]
-        public init(name: String, incarnation: IncarnationID, addresses: [String]) {
+        public init(name: NodeID, incarnation: IncarnationID, addresses: [String]) {
             self.name = name
             self.incarnation = incarnation
             self.addresses = addresses
@@ -245,10 +247,10 @@ public struct CancelWork: Sendable, Hashable {
 /// The worker let go of a cancelled micro-batch: its reservation is free.
 public struct WorkDropped: Sendable, Hashable {
     public var key: WorkKey
-    public var node: String
+    public var node: NodeID
     /// It was still running long after its deadline or cancellation, and was written off.
     public var hasOverrun: Bool
-    public init(key: WorkKey, node: String, hasOverrun: Bool = false) {
+    public init(key: WorkKey, node: NodeID, hasOverrun: Bool = false) {
         self.key = key
         self.node = node
         self.hasOverrun = hasOverrun
@@ -258,10 +260,10 @@ public struct WorkDropped: Sendable, Hashable {
 /// Not done for lack of room or of the partition: may be tried elsewhere.
 public struct WorkRejected: Sendable, Hashable {
     public var key: WorkKey
-    public var node: String
+    public var node: NodeID
     public var code: StatusCode
     public var message: String
-    public init(key: WorkKey, node: String, code: StatusCode, message: String) {
+    public init(key: WorkKey, node: NodeID, code: StatusCode, message: String) {
         self.key = key
         self.node = node
         self.code = code
@@ -272,10 +274,10 @@ public struct WorkRejected: Sendable, Hashable {
 /// The model rejected the input, or running it failed: not tried again.
 public struct WorkFailed: Sendable, Hashable {
     public var key: WorkKey
-    public var node: String
+    public var node: NodeID
     public var code: StatusCode
     public var message: String
-    public init(key: WorkKey, node: String, code: StatusCode, message: String) {
+    public init(key: WorkKey, node: NodeID, code: StatusCode, message: String) {
         self.key = key
         self.node = node
         self.code = code
@@ -285,12 +287,12 @@ public struct WorkFailed: Sendable, Hashable {
 
 /// `from` cannot reach `to`: evidence against the link, not against the node.
 public struct PeerLost: Sendable, Hashable {
-    public var from: String
-    public var to: String
+    public var from: NodeID
+    public var to: NodeID
     public var message: String
     /// Micro-batches that could not be forwarded.
     public var keys: [WorkKey]
-    public init(from: String, to: String, message: String, keys: [WorkKey]) {
+    public init(from: NodeID, to: NodeID, message: String, keys: [WorkKey]) {
         self.from = from
         self.to = to
         self.message = message

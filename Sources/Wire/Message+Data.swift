@@ -1,3 +1,4 @@
+public import Base
 public import Tensors
 
 /// How a tensor's bytes stand in a payload.
@@ -65,7 +66,7 @@ public struct Work: Sendable, Hashable {
 
 /// Where the time of one micro-batch went on one node, in nanoseconds.
 public struct HopTrace: Sendable, Hashable {
-    public var node: String
+    public var node: NodeID
     /// From the first byte of the frame to the last.
     public var receive: UInt64
     public var decode: UInt64
@@ -77,7 +78,7 @@ public struct HopTrace: Sendable, Hashable {
     public var wireBytes: UInt64
 
     public init(
-        node: String, receive: UInt64 = 0, decode: UInt64 = 0, queue: UInt64 = 0, compute: UInt64 = 0, encode: UInt64 = 0,
+        node: NodeID, receive: UInt64 = 0, decode: UInt64 = 0, queue: UInt64 = 0, compute: UInt64 = 0, encode: UInt64 = 0,
         rawBytes: UInt64 = 0, wireBytes: UInt64 = 0
     ) {
         self.node = node

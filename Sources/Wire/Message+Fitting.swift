@@ -1,3 +1,5 @@
+internal import Base
+
 // What is said again and again must always fit into one message, whatever it names: it is cut, or goes in pages. The bounds below are of the
 // encoded parts: names with their length, ten bytes for each number, tags.
 
@@ -30,7 +32,7 @@ extension PeerTable {
 }
 
 extension PeerTable.Peer {
-    var byteCountBound: Int { addresses.reduce(48 + name.utf8.count) { $0 + $1.utf8.count + 4 } }
+    var byteCountBound: Int { addresses.reduce(48 + name.name.utf8.count) { $0 + $1.utf8.count + 4 } }
 }
 
 extension Heartbeat {
@@ -39,7 +41,7 @@ extension Heartbeat {
         var room = listByteCount
         var fitted = self
         fitted.partitions = partitions.fitting(atMost: WireLimits.inventory, &room) { 112 + $0.key.byteCountBound }
-        fitted.links = links.fitting(atMost: WireLimits.peers, &room) { 112 + $0.peer.utf8.count }
+        fitted.links = links.fitting(atMost: WireLimits.peers, &room) { 112 + $0.peer.name.utf8.count }
         return fitted
     }
 }

@@ -1,9 +1,11 @@
+public import Base
+
 /// From a worker that dialled the coordinator (`--coordinator`), after the welcome. The coordinator dials back.
 public struct Register: Sendable, Hashable {
-    public var name: String
+    public var name: NodeID
     /// `host:port`, most likely first.
     public var addresses: [String]
-    public init(name: String, addresses: [String]) {
+    public init(name: NodeID, addresses: [String]) {
         self.name = name
         self.addresses = addresses
     }
@@ -11,8 +13,8 @@ public struct Register: Sendable, Hashable {
 
 /// The coordinator knows the worker now. The connection stays open: its end tells either side that the other has gone.
 public struct Registered: Sendable, Hashable {
-    public var name: String
-    public init(name: String) { self.name = name }
+    public var name: NodeID
+    public init(name: NodeID) { self.name = name }
 }
 
 /// From a worker that was told to end. It goes on working, so that nothing waits while a plan without it is loaded, until ``Released``.
@@ -30,11 +32,11 @@ public struct Released: Sendable, Hashable {
 /// Takes a worker out of plans, or back.
 public struct DrainRequest: Sendable, Hashable {
     public var id: UInt64
-    public var node: String
+    public var node: NodeID
     public var undo: Bool
     /// Also where no plan is possible without it.
     public var force: Bool
-    public init(id: UInt64, node: String, undo: Bool, force: Bool) {
+    public init(id: UInt64, node: NodeID, undo: Bool, force: Bool) {
         self.id = id
         self.node = node
         self.undo = undo

@@ -1,3 +1,5 @@
+public import Base
+
 /// Everything that one process says to another. The payload, where a kind has one, travels beside it as raw bytes.
 public enum Message: Sendable, Hashable {
     // Opening of a connection, both directions.
@@ -70,11 +72,11 @@ public struct Hello: Sendable, Hashable {
     /// From a coordinator: its claim on the worker.
     public var claim: CoordinatorClaim?
     /// From a coordinator: the name that the worker has in the topology, used where the worker was given none.
-    public var assignedName: String?
+    public var assignedName: NodeID?
 
     public init(
         role: Role, channel: Channel, name: String, software: String, incarnation: IncarnationID, claim: CoordinatorClaim? = nil,
-        assignedName: String? = nil
+        assignedName: NodeID? = nil
     ) {
         self.role = role
         self.channel = channel

@@ -4,11 +4,8 @@ internal import Tensors
 /// What a node may be called, in every place where a name comes in or goes out: `--name`, a topology, each message.
 ///
 /// A legal name is 1 to 255 bytes of UTF-8 without control characters, line breaks and marks that turn the direction of writing (nobody can
-/// forge a line of a log or a table with it), without a blank at either end, and is not ``reserved``.
+/// forge a line of a log or a table with it), without a blank at either end, and is not the coordinator's (`NodeID.coordinator`).
 public enum NodeName {
-    /// The coordinator's, in the tables of links.
-    public static let reserved = "coordinator"
-
     /// Why it is no legal name; `nil` where it is one.
     public static func problem(with name: String) -> String? {
         if name.isEmpty { return "a name has at least one character" }
@@ -18,7 +15,7 @@ public enum NodeName {
         if name.unicodeScalars.first?.isBlank == true || name.unicodeScalars.last?.isBlank == true {
             return "it has a blank at one end"
         }
-        if name == reserved { return "the coordinator is called that" }
+        if name == NodeID.coordinator.name { return "the coordinator is called that" }
         return nil
     }
 

@@ -68,7 +68,7 @@ final class CoordinatorRegistration: ConnectionHandler {
         guard !isStopped else { return opened.close(.requested("the worker ends")) }
         connection = opened
         opened.handler = self
-        opened.send(.register(Register(name: name, addresses: addresses(from: opened))))
+        opened.send(.register(Register(name: NodeID(name), addresses: addresses(from: opened))))
     }
 
     /// What was said, else the address that the coordinator sees this process at, with the port that it listens on.

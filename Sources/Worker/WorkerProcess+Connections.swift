@@ -1,3 +1,4 @@
+internal import Base
 internal import Cluster
 internal import Hosting
 internal import Logging
@@ -14,7 +15,7 @@ final class WorkerPeer {
     /// What the other end said first, where it opened the connection.
     var hello: Hello?
     /// The node that this worker dialled.
-    var dialledNode: String?
+    var dialledNode: NodeID?
     /// A probe was sent: before that the kernel's estimate rests on a few small messages.
     var isProbed = false
 
@@ -28,8 +29,8 @@ final class WorkerPeer {
 extension WorkerProcess: ConnectionHandler {
     /// The link that the connection carries activations or results of, from here; what others opened only brings them.
     func link(of peer: WorkerPeer) -> NodeID? {
-        if let dialledNode = peer.dialledNode { return NodeID(dialledNode) }
-        return peer.id == host.machine.resultConnection ? Self.coordinatorLink : nil
+        if let dialledNode = peer.dialledNode { return dialledNode }
+        return peer.id == host.machine.resultConnection ? .coordinator : nil
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
@@ -42,7 +43,7 @@ extension WorkerProcess: ConnectionHandler {
     /// Connects to the next stage; the peer must be the very process that the peer table means.
     func dial(_ peer: PeerTable.Peer) {
         let hello = Hello(
-            role: .worker, channel: .data, name: host.machine.name, software: ProductVersion.current, incarnation: incarnation)
+            role: .worker, channel: .data, name: host.machine.name.name, software: ProductVersion.current, incarnation: incarnation)
         Dialer(loop: loop, addresses: peer.addresses, hello: hello, settings: dialSettings) { welcome in
             welcome.incarnation == peer.incarnation ? nil : "another process than \(peer.name) answers here (\(welcome.name))"
         } completion: { [weak self] result in

@@ -236,7 +236,7 @@ extension WorkerProcess {
         let limit = host.machine.peerCount + 1 + Self.rememberedLinks
         let excess = activations.links.count - limit
         guard excess > 0 else { return }
-        let gone = activations.links.filter { $0.key != Self.coordinatorLink && !host.machine.knowsPeer($0.key.name) }
+        let gone = activations.links.filter { $0.key != .coordinator && !host.machine.knowsPeer($0.key) }
         for (peer, _) in gone.sorted(by: { $0.value.lastUsed < $1.value.lastUsed }).prefix(excess) {
             activations.links[peer] = nil
         }
@@ -262,7 +262,7 @@ extension WorkerProcess {
             // The coordinator's own, then those that stand, then the newest: what does not fit into the message is the least of use.
             links: activations.links.sorted(by: Self.mattersMore).map { peer, link in
                 LinkStatistics(
-                    peer: peer.name, isConnected: peer == Self.coordinatorLink || host.machine.isPeerConnected(peer.name),
+                    peer: peer, isConnected: peer == .coordinator || host.machine.isPeerConnected(peer),
                     messages: link.messages, rawBytes: link.rawBytes, wireBytes: link.wireBytes,
                     bandwidthBytesPerSecond: link.bandwidthBytesPerSecond, compressedShare: link.compressedShare,
                     roundTripMilliseconds: link.roundTripMs)
@@ -282,7 +282,7 @@ extension WorkerProcess {
     private static func mattersMore(
         _ left: (key: NodeID, value: ActivationLink), _ right: (key: NodeID, value: ActivationLink)
     ) -> Bool {
-        if (left.key == coordinatorLink) != (right.key == coordinatorLink) { return left.key == coordinatorLink }
+        if (left.key == .coordinator) != (right.key == .coordinator) { return left.key == .coordinator }
         return left.value.lastUsed != right.value.lastUsed ? left.value.lastUsed > right.value.lastUsed : left.key < right.key
     }
 }

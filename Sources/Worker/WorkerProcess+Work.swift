@@ -20,9 +20,6 @@ extension WorkerProcess {
         var readyAt: Instant
     }
 
-    /// Results go to the coordinator; its link bears this name.
-    static let coordinatorLink: NodeID = "coordinator"
-
     /// What a thread has done.
     enum Answer: Sendable {
         case executed(WorkKey, PartitionKey, Result<[Tensor], InferenceError>, RunTime)

@@ -88,7 +88,8 @@ final class WorkerProcess: MachineShell {
             loop: loop,
             machine: WorkerMachine(
                 configuration: .init(
-                    name: options.name, fallbackName: "unnamed", software: ProductVersion.current, incarnation: incarnation,
+                    name: options.name.map { NodeID($0) }, fallbackName: "unnamed", software: ProductVersion.current,
+                    incarnation: incarnation,
                     executors: executorCount, slots: Self.slotsPerExecutor * executorCount, slotBytes: slotBytes)))
     }
 
@@ -174,8 +175,8 @@ final class WorkerProcess: MachineShell {
         case .hangUp(let id): connections[id]?.connection.close(.requested("the peer left the cluster"))
         case .prepare(let key): prepare(key)
         case .execute(let key, let partition): execute(key, partition)
-        case .forward(let key, let peer, let id, let route): forward(key, to: NodeID(peer), on: id, route: route)
-        case .giveResult(let key, let id): forward(key, to: Self.coordinatorLink, on: id, route: [])
+        case .forward(let key, let peer, let id, let route): forward(key, to: peer, on: id, route: route)
+        case .giveResult(let key, let id): forward(key, to: .coordinator, on: id, route: [])
         case .release(let key):
             payloads.release(key)
             retryLoads()

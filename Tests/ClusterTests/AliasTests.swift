@@ -1,4 +1,5 @@
 import AMP4ECClient
+import Base
 import Cluster
 import Planning
 import Testing

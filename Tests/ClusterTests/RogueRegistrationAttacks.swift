@@ -1,4 +1,5 @@
 import AMP4ECClient
+import Base
 import Cluster
 import Foundation
 import Planning
@@ -15,7 +16,7 @@ enum RogueRegistrationAttacks {
             let rogue = try RogueWorker(script)
             let connection = try await RogueWorker.registrant(at: scene.address)
             for number in 0..<1_024 {
-                try connection.send(.register(Register(name: "many-\(number)", addresses: [rogue.address])))
+                try connection.send(.register(Register(name: NodeID("many-\(number)"), addresses: [rogue.address])))
             }
             try await scene.traffic.goesOn(20)
             try await anHonestWorkerRegisters(scene, "w-after-many")

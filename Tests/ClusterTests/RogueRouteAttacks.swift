@@ -1,4 +1,5 @@
 import AMP4ECClient
+import Base
 import Cluster
 import Tensors
 import Testing
@@ -207,7 +208,7 @@ enum RogueRouteAttacks {
                 .workRejected(WorkRejected(key: key, node: "w1", code: .failedPrecondition, message: "not loaded")))
         },
         Case("its next hop is lost") { rogue, key in
-            try? rogue.control?.send(.peerLost(PeerLost(from: rogue.name, to: "w1", message: "gone", keys: [key])))
+            try? rogue.control?.send(.peerLost(PeerLost(from: NodeID(rogue.name), to: "w1", message: "gone", keys: [key])))
         },
         Case("the others' link is lost") { rogue, key in
             try? rogue.control?.send(.peerLost(PeerLost(from: "w1", to: "w2", message: "gone", keys: [key])))

@@ -1,4 +1,5 @@
 import AMP4ECClient
+import Base
 import Tensors
 import Testing
 import Wire
@@ -78,7 +79,7 @@ enum RogueValueAttacks {
             for (number, range) in ranges.enumerated() {
                 try rogue.connection.send(.statusRequest(StatusRequest(id: .max - UInt64(number), history: range)))
             }
-            for node in ["nobody", String(repeating: "x", count: 200)] {
+            for node: NodeID in ["nobody", NodeID(String(repeating: "x", count: 200))] {
                 try rogue.connection.send(.drainRequest(DrainRequest(id: 77, node: node, undo: true, force: true)))
             }
             try rogue.connection.send(.statusRequest(StatusRequest(id: 4)))

@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Foundation
 import Gateway

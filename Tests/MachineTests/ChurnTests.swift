@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Planning
 import Testing
@@ -64,7 +65,7 @@ import Wire
             for number in 0..<count {
                 let next = longName(number)
                 driver.join(next, as: name)
-                driver.says(NodeID(next), .peerLost(PeerLost(from: next, to: "a", message: "no", keys: [])))
+                driver.says(NodeID(next), .peerLost(PeerLost(from: NodeID(next), to: "a", message: "no", keys: [])))
                 _ = driver.close(NodeID(next))
                 driver.forget(next)
                 name = next
@@ -113,7 +114,7 @@ import Wire
                 driver.wait(.milliseconds(300))
             }
             #expect(driver.machine.state(of: "a") == .ready && driver.machine.state(of: "zed") == .ready)
-            #expect(driver.wait(.seconds(1)).tables.allSatisfy { table in table.peers.allSatisfy { !$0.name.isEmpty } })
+            #expect(driver.wait(.seconds(1)).tables.allSatisfy { table in table.peers.allSatisfy { !$0.name.name.isEmpty } })
         },
         Case("a worker that only registered takes no name of one that is lost") {
             var driver = D([])

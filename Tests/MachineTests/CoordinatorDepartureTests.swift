@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Planning
 import Testing
@@ -12,7 +13,7 @@ import Wire
     typealias D = CoordinatorDriver
 
     static func drain(_ node: String, undo: Bool = false, force: Bool = false, id: UInt64 = 50) -> CoordinatorMachine.Event {
-        .received(D.client, .drainRequest(DrainRequest(id: id, node: node, undo: undo, force: force)))
+        .received(D.client, .drainRequest(DrainRequest(id: id, node: NodeID(node), undo: undo, force: force)))
     }
 
     static func outcomes(_ out: [CoordinatorMachine.Directive]) -> [String] {

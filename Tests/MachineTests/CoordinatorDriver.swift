@@ -228,7 +228,7 @@ struct CoordinatorDriver {
     }
 
     /// Where the result of a micro-batch must come from.
-    func lastHop(_ work: Work) -> ConnectionID { work.route.last.flatMap { data[NodeID($0.node)] } ?? ConnectionID(0) }
+    func lastHop(_ work: Work) -> ConnectionID { work.route.last.flatMap { data[$0.node] } ?? ConnectionID(0) }
 
     // MARK: Fixtures
 

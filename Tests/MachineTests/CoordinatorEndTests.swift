@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Planning
 import Tensors

@@ -13,7 +13,7 @@ import Wire
     typealias D = CoordinatorDriver
 
     static func trace(_ node: String, milliseconds: UInt64) -> HopTrace {
-        HopTrace(node: node, compute: milliseconds * 1_000_000)
+        HopTrace(node: NodeID(node), compute: milliseconds * 1_000_000)
     }
 
     /// a and b serve, each has run something for 10 ms, and both have work.

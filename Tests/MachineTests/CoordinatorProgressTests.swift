@@ -69,22 +69,22 @@ import Wire
             var driver = H.busy([["a", "b", "c"]])
             var work = driver.submit(1, items: 2).dispatched.leading
             for _ in 0..<2 {
-                let node = NodeID(work.route[0].node)
+                let node = work.route[0].node
                 // The node falls silent for a moment: the micro-batch goes elsewhere, and its first run does not end.
                 let out = driver.wait(.milliseconds(1_100), silent: [node])
                 let next = out.dispatched.last
                 driver.step(.heard(driver.control[node]!))
-                let late = driver.says(node, .workDropped(WorkDropped(key: work.key, node: node.name, hasOverrun: true)))
+                let late = driver.says(node, .workDropped(WorkDropped(key: work.key, node: node, hasOverrun: true)))
                 // Said twice, or by somebody who never had it, it counts once.
-                driver.says(node, .workDropped(WorkDropped(key: work.key, node: node.name, hasOverrun: true)))
+                driver.says(node, .workDropped(WorkDropped(key: work.key, node: node, hasOverrun: true)))
                 #expect(late.errors.isEmpty)
                 work = try #require(next)
             }
             // Sent again once more, it runs with nothing beside it; the node that ends under it then is the last.
-            let last = NodeID(work.route[0].node)
+            let last = work.route[0].node
             let alone = driver.wait(.milliseconds(1_100), silent: [last]).dispatched
             #expect(alone.count == 1)
-            let errors = driver.close(NodeID(try #require(alone.first).route[0].node)).errors
+            let errors = driver.close(try #require(alone.first).route[0].node).errors
             #expect(errors.map(\.code) == [.internalError] && errors.first?.message.contains("3 losses of nodes") == true)
         },
         Case("word of a run of a request that is over changes nothing") {

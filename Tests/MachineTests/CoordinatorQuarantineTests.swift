@@ -98,15 +98,15 @@ import Wire
         },
         Case("silence, a lost link, a drain and a rejection are no losses of a process") {
             let setbacks: [@Sendable (inout CoordinatorDriver, Work) -> [CoordinatorMachine.Directive]] = [
-                { driver, work in driver.wait(.milliseconds(1_100), silent: [NodeID(work.route[0].node)]) },
+                { driver, work in driver.wait(.milliseconds(1_100), silent: [work.route[0].node]) },
                 { driver, work in
                     driver.says(
-                        NodeID(work.route[0].node),
+                        work.route[0].node,
                         .workRejected(
                             WorkRejected(key: work.key, node: work.route[0].node, code: .resourceExhausted, message: "full")))
                 },
                 { driver, work in
-                    driver.says(NodeID(work.route[0].node), .workDropped(WorkDropped(key: work.key, node: work.route[0].node)))
+                    driver.says(work.route[0].node, .workDropped(WorkDropped(key: work.key, node: work.route[0].node)))
                 },
             ]
             for setback in setbacks {

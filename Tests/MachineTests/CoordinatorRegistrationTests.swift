@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Planning
 import Testing
@@ -15,7 +16,7 @@ import Wire
         from source: String = "box"
     ) -> CoordinatorMachine.Event {
         .registered(
-            ConnectionID(connection), Register(name: name, addresses: addresses),
+            ConnectionID(connection), Register(name: NodeID(name), addresses: addresses),
             IncarnationID(bits: incarnation ?? D.incarnation(of: name)), from: source)
     }
 

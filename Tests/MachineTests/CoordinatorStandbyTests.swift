@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Planning
 import Testing
@@ -87,7 +88,7 @@ import Wire
         Case("… also for a node whose executors stall") {
             var driver = ready()
             let work = driver.submit(1, items: 2).dispatched.leading
-            driver.finish(work, ["a", "b", "c"].map { HopTrace(node: $0, compute: 1) })
+            driver.finish(work, ["a", "b", "c"].map { HopTrace(node: NodeID($0), compute: 1) })
             driver.submit(2, items: 2)
             driver.beat("b", executing: 1, completed: 4)
             let out = driver.wait(.seconds(6))

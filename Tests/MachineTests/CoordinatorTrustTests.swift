@@ -151,7 +151,7 @@ import Wire
             for word in words {
                 var driver = D.serving([["a", "c"], ["b"]])
                 let sent = driver.submit(1, items: 2).dispatched.leading
-                let first = NodeID(sent.route[0].node)
+                let first = sent.route[0].node
                 let stranger: NodeID = first == "a" ? "c" : "a"
                 let before = driver.machine.flightCount
                 let out = driver.says(stranger, word(sent.key))
@@ -166,11 +166,11 @@ import Wire
             var driver = D.serving([["a", "c"], ["b"]])
             let sent = driver.submit(1, items: 2).dispatched.leading
             driver.now += .milliseconds(10)
-            driver.finish(sent, ["a", "b", "c"].map { HopTrace(node: $0, compute: 1 << 60) })
-            let stranger = sent.route[0].node == "a" ? "c" : "a"
+            driver.finish(sent, ["a", "b", "c"].map { HopTrace(node: NodeID($0), compute: 1 << 60) })
+            let stranger: NodeID = sent.route[0].node == "a" ? "c" : "a"
             for node in driver.machine.status().nodes {
                 #expect(node.timing.computeMs <= 10, "\(node.name)")
-                if node.name == NodeID(stranger) { #expect(node.timing.computeMs == 0) }
+                if node.name == stranger { #expect(node.timing.computeMs == 0) }
             }
         },
         Case("a report about a partition that was never ordered changes nothing") {

@@ -1,3 +1,4 @@
+import Base
 import Cluster
 import Planning
 import Tensors
@@ -22,6 +23,7 @@ struct EdgeMessages {
     mutating func narrow() -> UInt32 { pick([0, 1, 2, 1_000, 1 << 20, .max]) }
     mutating func real() -> Double { pick([0, -0.0, .leastNonzeroMagnitude, 1e-6, 0.5, 1, 1e9, 1e30, 1e200, .infinity, .nan, -1]) }
     mutating func name() -> String { pick(nodes) }
+    mutating func node() -> NodeID { NodeID(name()) }
     mutating func key() -> PartitionKey { pick(partitions) }
     mutating func some<T>(_ most: Int, _ make: (inout EdgeMessages) -> T) -> [T] {
         (0..<random.int(in: 0...most)).map { _ in make(&self) }
@@ -63,7 +65,7 @@ struct EdgeMessages {
     mutating func traces() -> [HopTrace] {
         some(4) {
             HopTrace(
-                node: $0.name(), receive: $0.whole(), decode: $0.whole(), queue: $0.whole(), compute: $0.whole(),
+                node: $0.node(), receive: $0.whole(), decode: $0.whole(), queue: $0.whole(), compute: $0.whole(),
                 encode: $0.whole(), rawBytes: $0.whole(), wireBytes: $0.whole())
         }
     }
@@ -81,7 +83,8 @@ struct EdgeMessages {
                 },
                 links: some(4) {
                     LinkStatistics(
-                        peer: $0.pick($0.nodes + ["coordinator"]), isConnected: $0.random.chance(0.8), messages: $0.whole(),
+                        peer: NodeID($0.pick($0.nodes + [NodeID.coordinator.name])), isConnected: $0.random.chance(0.8),
+                        messages: $0.whole(),
                         rawBytes: $0.whole(), wireBytes: $0.whole(), bandwidthBytesPerSecond: $0.real(), compressedShare: $0.real(),
                         roundTripMilliseconds: $0.real())
                 }))
@@ -106,10 +109,10 @@ struct EdgeMessages {
                 PartitionReport(
                     key: key(), state: pick([.missing, .ready, .ready, .failed, .evicted]), archiveBytes: whole(),
                     weightBytes: whole(), loadMilliseconds: real(), message: "x", runMilliseconds: real()))
-        case 6: .workDropped(WorkDropped(key: work, node: name()))
-        case 7: .workRejected(WorkRejected(key: work, node: name(), code: pick(StatusCode.allCases), message: "x"))
-        case 8: .workFailed(WorkFailed(key: work, node: name(), code: pick(StatusCode.allCases), message: "x"))
-        default: .peerLost(PeerLost(from: name(), to: name(), message: "x", keys: [work]))
+        case 6: .workDropped(WorkDropped(key: work, node: node()))
+        case 7: .workRejected(WorkRejected(key: work, node: node(), code: pick(StatusCode.allCases), message: "x"))
+        case 8: .workFailed(WorkFailed(key: work, node: node(), code: pick(StatusCode.allCases), message: "x"))
+        default: .peerLost(PeerLost(from: node(), to: node(), message: "x", keys: [work]))
         }
     }
 

@@ -199,7 +199,7 @@ private struct CoordinatorRun {
         case 10 where !accepted.isEmpty: out = driver.step(.replySent(edges.pick(accepted)))
         case 11: out = driver.answerPlan(stages)
         case 12:
-            let register = Register(name: edges.name(), addresses: ["a:1"])
+            let register = Register(name: edges.node(), addresses: ["a:1"])
             let incarnation = IncarnationID(bits: edges.pick([1, 2]))
             out = driver.step(.registered(driver.freshConnection(), register, incarnation, from: "10.0.0.1"))
         default: out = driver.wait(edges.random.duration(.zero, .seconds(2)))

@@ -50,7 +50,9 @@ struct MissingScene {
         return all
     }
 
-    var blamed: [String] { driver.logs.filter { $0.message.hasPrefix("a node loses work") }.compactMap { $0.metadata["node"] } }
+    var blamed: [NodeID] {
+        driver.logs.filter { $0.message.hasPrefix("a node loses work") }.compactMap { $0.metadata["node"].map { NodeID($0) } }
+    }
     var replayed: UInt64 { driver.machine.counters.microBatchesReplayed }
 
     // MARK: Answers

@@ -16,7 +16,8 @@ struct WorkerDriver {
     init(name: String? = "w", executors: Int = 1, slots: Int = 4, slotBytes: Int = 1_000) {
         machine = WorkerMachine(
             configuration: .init(
-                name: name, fallbackName: "unnamed", software: "test", incarnation: IncarnationID(bits: 1), executors: executors,
+                name: name.map { NodeID($0) }, fallbackName: "unnamed", software: "test", incarnation: IncarnationID(bits: 1),
+                executors: executors,
                 slots: slots, slotBytes: slotBytes))
     }
 
@@ -49,7 +50,8 @@ struct WorkerDriver {
     ) -> Hello {
         Hello(
             role: .coordinator, channel: channel, name: name, software: "test", incarnation: IncarnationID(bits: 2),
-            claim: CoordinatorClaim(term: term, session: session, compression: compression, holder: holder), assignedName: assigned)
+            claim: CoordinatorClaim(term: term, session: session, compression: compression, holder: holder),
+            assignedName: assigned.map { NodeID($0) })
     }
 
     /// - Parameter incarnation: by default that of ``peer(_:incarnation:)``.
@@ -69,14 +71,14 @@ struct WorkerDriver {
     }
 
     static func peer(_ name: String, incarnation: UInt128 = 50) -> PeerTable.Peer {
-        PeerTable.Peer(name: name, incarnation: IncarnationID(bits: incarnation), addresses: ["\(name):9000"])
+        PeerTable.Peer(name: NodeID(name), incarnation: IncarnationID(bits: incarnation), addresses: ["\(name):9000"])
     }
 
     static func table(_ version: UInt64, _ peers: [PeerTable.Peer]) -> PeerTable { PeerTable(version: version, peers: peers) }
 
     /// A micro-batch for `w`, and the stations after it.
     static func work(_ key: WorkKey, via stations: [String] = [], deadline: UInt32 = 60_000) -> Work {
-        let route = (["w"] + stations).enumerated().map { Hop(node: $1, partition: partition($0 * 4, $0 * 4 + 4)) }
+        let route = (["w"] + stations).enumerated().map { Hop(node: NodeID($1), partition: partition($0 * 4, $0 * 4 + 4)) }
         return Work(key: key, route: route, items: 1, deadlineMilliseconds: deadline, tensors: [])
     }
 

@@ -1,3 +1,4 @@
+import Base
 import Testing
 import Wire
 
@@ -15,7 +16,7 @@ import Wire
 
     static func peer(_ number: Int, _ addresses: Int, length: Int = WireLimits.nameByteCount) -> PeerTable.Peer {
         PeerTable.Peer(
-            name: String(name(number).prefix(length)), incarnation: IncarnationID(bits: .max - UInt128(number)),
+            name: NodeID(String(name(number).prefix(length))), incarnation: IncarnationID(bits: .max - UInt128(number)),
             addresses: (0..<addresses).map { String(("h\($0 + 1)" + longest).prefix(max(1, length - 5))) + ":9000" })
     }
 
@@ -39,7 +40,7 @@ import Wire
     @Test func heartbeats() throws {
         let links = (0..<6_000).map {
             LinkStatistics(
-                peer: Self.name($0), isConnected: true, messages: WireRanges.counts.upperBound,
+                peer: NodeID(Self.name($0)), isConnected: true, messages: WireRanges.counts.upperBound,
                 rawBytes: WireRanges.totalBytes.upperBound, wireBytes: WireRanges.totalBytes.upperBound,
                 bandwidthBytesPerSecond: 1e9, compressedShare: 1, roundTripMilliseconds: 1e3)
         }

@@ -1,3 +1,4 @@
+import Base
 import Tensors
 import Wire
 
@@ -48,6 +49,8 @@ extension Generator {
         return String((0..<integer(1...12)).map { _ in pick(letters) })
     }
 
+    mutating func node() -> NodeID { NodeID(name()) }
+
     mutating func address() -> String {
         "\(pick(["", "w1", "10.0.0.7", "[fe80::1%eth0]", String(repeating: "h", count: 253), "wörker"])):\(UInt16(truncatingIfNeeded: next()))"
     }
@@ -81,7 +84,7 @@ extension Generator {
 
     mutating func hopTrace() -> HopTrace {
         HopTrace(
-            node: name(), receive: span(), decode: span(), queue: span(), compute: span(), encode: span(), rawBytes: bytes(),
+            node: node(), receive: span(), decode: span(), queue: span(), compute: span(), encode: span(), rawBytes: bytes(),
             wireBytes: bytes())
     }
 
@@ -108,7 +111,7 @@ extension Generator {
             },
             links: list(0...3) {
                 LinkStatistics(
-                    peer: $0.pick([$0.name(), "coordinator"]), isConnected: $0.flag(), messages: $0.count(), rawBytes: $0.total(),
+                    peer: $0.pick([$0.node(), .coordinator]), isConnected: $0.flag(), messages: $0.count(), rawBytes: $0.total(),
                     wireBytes: $0.total(), bandwidthBytesPerSecond: $0.quantity(WireRanges.bandwidths),
                     compressedShare: $0.quantity(WireRanges.shares),
                     roundTripMilliseconds: $0.quantity(WireRanges.spanMilliseconds))
@@ -152,7 +155,7 @@ extension Generator {
                         : CoordinatorClaim(
                             term: number(WireRanges.terms), session: SessionID(bits: bits()),
                             compression: pick(CompressionMode.allCases), holder: HolderToken(bits: bits())),
-                    assignedName: flag() ? nil : name()))
+                    assignedName: flag() ? nil : node()))
         case .welcome:
             .welcome(
                 Welcome(
@@ -172,7 +175,7 @@ extension Generator {
                     version: count(),
                     peers: list(0...4) {
                         PeerTable.Peer(
-                            name: $0.name(), incarnation: IncarnationID(bits: $0.bits()), addresses: $0.list(0...3) { $0.address() }
+                            name: $0.node(), incarnation: IncarnationID(bits: $0.bits()), addresses: $0.list(0...3) { $0.address() }
                         )
                     }, page: number(0...UInt32.max), hasMore: flag()))
         case .loadPartition:
@@ -189,17 +192,17 @@ extension Generator {
                     runMilliseconds: quantity(WireRanges.spanMilliseconds)))
         case .releasePartition: .releasePartition(ReleasePartition(key: partitionKey()))
         case .cancelWork: .cancelWork(CancelWork(keys: list(0...5) { $0.workKey() }))
-        case .workDropped: .workDropped(WorkDropped(key: workKey(), node: name(), hasOverrun: flag()))
+        case .workDropped: .workDropped(WorkDropped(key: workKey(), node: node(), hasOverrun: flag()))
         case .workRejected:
-            .workRejected(WorkRejected(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))
-        case .workFailed: .workFailed(WorkFailed(key: workKey(), node: name(), code: pick(StatusCode.allCases), message: name()))
-        case .peerLost: .peerLost(PeerLost(from: name(), to: name(), message: name(), keys: list(0...5) { $0.workKey() }))
+            .workRejected(WorkRejected(key: workKey(), node: node(), code: pick(StatusCode.allCases), message: name()))
+        case .workFailed: .workFailed(WorkFailed(key: workKey(), node: node(), code: pick(StatusCode.allCases), message: name()))
+        case .peerLost: .peerLost(PeerLost(from: node(), to: node(), message: name(), keys: list(0...5) { $0.workKey() }))
         case .linkProbe: .linkProbe(LinkProbe())
         case .partitionData: .partitionData(PartitionData(key: partitionKey(), contentDigest: digest()))
         case .work:
             .work(
                 Work(
-                    key: workKey(), route: list(1...4) { Hop(node: $0.name(), partition: $0.partitionKey()) },
+                    key: workKey(), route: list(1...4) { Hop(node: $0.node(), partition: $0.partitionKey()) },
                     items: number(WireRanges.items), deadlineMilliseconds: id32(), tensors: list(0...4) { $0.tensorHeader() },
                     trace: list(0...4) { $0.hopTrace() }))
         case .workResult:
@@ -232,11 +235,11 @@ extension Generator {
         case .statusReply: .statusReply(StatusReply(id: id()))
         case .modelRequest: .modelRequest(ModelRequest(id: id()))
         case .modelReply: .modelReply(ModelReply(id: id()))
-        case .register: .register(Register(name: name(), addresses: list(1...3) { $0.address() }))
-        case .registered: .registered(Registered(name: name()))
+        case .register: .register(Register(name: node(), addresses: list(1...3) { $0.address() }))
+        case .registered: .registered(Registered(name: node()))
         case .leaving: .leaving(Leaving(message: name()))
         case .released: .released(Released())
-        case .drainRequest: .drainRequest(DrainRequest(id: id(), node: name(), undo: flag(), force: flag()))
+        case .drainRequest: .drainRequest(DrainRequest(id: id(), node: node(), undo: flag(), force: flag()))
         case .drainReply: .drainReply(DrainReply(id: id(), message: name()))
         }
     }

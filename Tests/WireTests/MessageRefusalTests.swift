@@ -1,3 +1,4 @@
+import Base
 import Tensors
 import Testing
 import Wire
@@ -234,7 +235,7 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
                 .invalidValue
             ),
             ("a wrong length", work(1, [TensorHeader(dtype: .int32, shape: [1], encoding: .raw, wireByteCount: 8)]), .invalidValue),
-            ("too long a name", .workDropped(WorkDropped(key: workKey, node: longName)), .limitExceeded),
+            ("too long a name", .workDropped(WorkDropped(key: workKey, node: NodeID(longName))), .limitExceeded),
             ("a zero byte in a name", .workDropped(WorkDropped(key: workKey, node: "a\0b")), .invalidValue),
             ("too many keys", .cancelWork(CancelWork(keys: [WorkKey](repeating: workKey, count: 4_097))), .limitExceeded),
             (
@@ -244,7 +245,7 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
                         version: 1,
                         peers: [PeerTable.Peer](
                             repeating: .init(
-                                name: String(repeating: "n", count: 255), incarnation: IncarnationID(bits: 1),
+                                name: NodeID(String(repeating: "n", count: 255)), incarnation: IncarnationID(bits: 1),
                                 addresses: [String](repeating: String(repeating: "a", count: 250) + ":9000", count: 16)),
                             count: 4_096))),
                 .limitExceeded

@@ -1,3 +1,4 @@
+import Base
 import Testing
 import Wire
 
@@ -30,7 +31,8 @@ import Wire
     private static func hello(_ name: String = "n", software: String = "s", assigned: String? = nil) -> Message {
         .hello(
             Hello(
-                role: .coordinator, channel: .control, name: name, software: software, incarnation: id, assignedName: assigned))
+                role: .coordinator, channel: .control, name: name, software: software, incarnation: id,
+                assignedName: assigned.map { NodeID($0) }))
     }
     private static func welcome(
         _ name: String = "w", software: String = "s", worker: WorkerProfile? = worker(), role: Role = .worker
@@ -38,7 +40,7 @@ import Wire
         .welcome(Welcome(role: role, name: name, software: software, incarnation: id, term: 1, worker: worker))
     }
     private static func peers(_ name: String = "w", _ address: String = "a:1") -> Message {
-        .peerTable(PeerTable(version: 1, peers: [.init(name: name, incarnation: id, addresses: [address])]))
+        .peerTable(PeerTable(version: 1, peers: [.init(name: NodeID(name), incarnation: id, addresses: [address])]))
     }
     private static let timing = RequestTiming()
 
@@ -50,9 +52,14 @@ import Wire
             .partitionData(PartitionData(key: partition(), contentDigest: $0))
         },
         "Hop.node": .init(.node, .work) {
-            .work(Work(key: key, route: [Hop(node: $0, partition: partition())], items: 1, deadlineMilliseconds: 1, tensors: []))
+            .work(
+                Work(
+                    key: key, route: [Hop(node: NodeID($0), partition: partition())], items: 1, deadlineMilliseconds: 1, tensors: []
+                ))
         },
-        "HopTrace.node": .init(.node, .workResult) { .workResult(WorkResult(key: key, tensors: [], trace: [HopTrace(node: $0)])) },
+        "HopTrace.node": .init(.node, .workResult) {
+            .workResult(WorkResult(key: key, tensors: [], trace: [HopTrace(node: NodeID($0))]))
+        },
         "Hello.name": .init(.label, .hello) { hello($0) },
         "Hello.software": .init(.label, .hello) { hello(software: $0) },
         // None is assigned where it is empty.
@@ -66,7 +73,7 @@ import Wire
             .heartbeat(
                 Heartbeat(links: [
                     LinkStatistics(
-                        peer: $0, isConnected: true, messages: 1, rawBytes: 1, wireBytes: 1, bandwidthBytesPerSecond: 1,
+                        peer: NodeID($0), isConnected: true, messages: 1, rawBytes: 1, wireBytes: 1, bandwidthBytesPerSecond: 1,
                         compressedShare: 1)
                 ]))
         },
@@ -75,25 +82,25 @@ import Wire
         "PartitionReport.message": .init(.text, .partitionReport) {
             .partitionReport(PartitionReport(key: partition(), state: .failed, message: $0))
         },
-        "WorkDropped.node": .init(.node, .workDropped) { .workDropped(WorkDropped(key: key, node: $0)) },
+        "WorkDropped.node": .init(.node, .workDropped) { .workDropped(WorkDropped(key: key, node: NodeID($0))) },
         "WorkRejected.node": .init(.node, .workRejected) {
-            .workRejected(WorkRejected(key: key, node: $0, code: .unavailable, message: ""))
+            .workRejected(WorkRejected(key: key, node: NodeID($0), code: .unavailable, message: ""))
         },
         "WorkRejected.message": .init(.text, .workRejected) {
             .workRejected(WorkRejected(key: key, node: "w", code: .unavailable, message: $0))
         },
         "WorkFailed.node": .init(.node, .workFailed) {
-            .workFailed(WorkFailed(key: key, node: $0, code: .unavailable, message: ""))
+            .workFailed(WorkFailed(key: key, node: NodeID($0), code: .unavailable, message: ""))
         },
         "WorkFailed.message": .init(.text, .workFailed) {
             .workFailed(WorkFailed(key: key, node: "w", code: .unavailable, message: $0))
         },
-        "PeerLost.from": .init(.node, .peerLost) { .peerLost(PeerLost(from: $0, to: "w", message: "", keys: [])) },
-        "PeerLost.to": .init(.node, .peerLost) { .peerLost(PeerLost(from: "w", to: $0, message: "", keys: [])) },
+        "PeerLost.from": .init(.node, .peerLost) { .peerLost(PeerLost(from: NodeID($0), to: "w", message: "", keys: [])) },
+        "PeerLost.to": .init(.node, .peerLost) { .peerLost(PeerLost(from: "w", to: NodeID($0), message: "", keys: [])) },
         "PeerLost.message": .init(.text, .peerLost) { .peerLost(PeerLost(from: "v", to: "w", message: $0, keys: [])) },
-        "Register.name": .init(.node, .register) { .register(Register(name: $0, addresses: ["a:1"])) },
+        "Register.name": .init(.node, .register) { .register(Register(name: NodeID($0), addresses: ["a:1"])) },
         "Register.addresses": .init(.address, .register) { .register(Register(name: "w", addresses: [$0])) },
-        "Registered.name": .init(.node, .registered) { .registered(Registered(name: $0)) },
+        "Registered.name": .init(.node, .registered) { .registered(Registered(name: NodeID($0))) },
         "Leaving.message": .init(.text, .leaving) { .leaving(Leaving(message: $0)) },
         "InferRequest.names": .init(.label, .inferRequest) {
             .inferRequest(InferRequest(id: 1, deadlineMilliseconds: 1, names: [$0], tensors: []))
@@ -106,7 +113,7 @@ import Wire
             .statusRequest(StatusRequest(id: 1, history: HistoryRange(node: $0)))
         },
         "DrainRequest.node": .init(.label, .drainRequest) {
-            .drainRequest(DrainRequest(id: 1, node: $0, undo: false, force: false))
+            .drainRequest(DrainRequest(id: 1, node: NodeID($0), undo: false, force: false))
         },
         "DrainReply.message": .init(.text, .drainReply) { .drainReply(DrainReply(id: 1, message: $0)) },
     ]

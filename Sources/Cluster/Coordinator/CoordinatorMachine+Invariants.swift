@@ -1,3 +1,4 @@
+internal import Base
 internal import Planning
 internal import Wire
 

@@ -1,5 +1,5 @@
-internal import Base
-public import Planning
+public import Base
+internal import Planning
 internal import Tensors
 internal import Wire
 
@@ -140,7 +140,7 @@ extension CoordinatorMachine {
     private static func links(_ node: Node) -> [ClusterStatus.Link] {
         (node.heartbeat?.links ?? []).map { link in
             ClusterStatus.Link(
-                from: node.id.description, to: link.peer, connected: link.isConnected, messages: link.messages,
+                from: node.id, to: link.peer, connected: link.isConnected, messages: link.messages,
                 rawBytes: link.rawBytes,
                 wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond.finite,
                 compressedShare: link.compressedShare.finite)

@@ -1,5 +1,5 @@
 public import Base
-public import Planning
+internal import Planning
 internal import Tensors
 public import Wire
 

@@ -116,7 +116,7 @@ extension WorkerMachine {
                 connection,
                 .welcome(
                     Welcome(
-                        role: .worker, name: name, software: configuration.software, incarnation: configuration.incarnation,
+                        role: .worker, name: name.name, software: configuration.software, incarnation: configuration.incarnation,
                         term: claim?.term ?? 0))))
     }
 

@@ -1,3 +1,4 @@
+internal import Base
 internal import Wire
 
 /// Connections to the next stages. A lost peer is evidence against the link; the coordinator judges the node.
@@ -79,23 +80,25 @@ extension WorkerMachine {
         lose(peer.name, message, state.waiting, &out)
     }
 
-    mutating func peerClosed(_ node: String, _ message: String, _ out: inout [Directive]) {
+    mutating func peerClosed(_ node: NodeID, _ message: String, _ out: inout [Directive]) {
         guard let state = peers[node], case .connected(let connection) = state.link else { return }
         peers[node]?.link = .failed(message)
         // What was on the socket may or may not have arrived: the coordinator replays it, and one reply is kept.
         lose(node, message, sending(to: node, on: connection), &out)
     }
 
-    private func sending(to node: String, on connection: ConnectionID) -> [WorkKey] {
+    private func sending(to node: NodeID, on connection: ConnectionID) -> [WorkKey] {
         work.filter { $0.value.phase == .forwarding && $0.value.nextNode == node && $0.value.connection == connection }.keys
             .sorted { ($0.request, $0.microBatch, $0.attempt) < ($1.request, $1.microBatch, $1.attempt) }
     }
 
     /// Reports the link as broken and ends the micro-batches that needed it.
-    mutating func lose(_ node: String, _ message: String, _ keys: [WorkKey], _ out: inout [Directive]) {
+    mutating func lose(_ node: NodeID, _ message: String, _ keys: [WorkKey], _ out: inout [Directive]) {
         let living = keys.filter { work[$0]?.isCancelled == false }
         for part in PeerLost(from: name, to: node, message: message, keys: living).parts { tell(.peerLost(part), &out) }
-        log(.warning, "a peer cannot be reached", ["peer": node, "cause": message, "micro_batches": "\(living.count)"], &out)
+        log(
+            .warning, "a peer cannot be reached", ["peer": node.description, "cause": message, "micro_batches": "\(living.count)"],
+            &out)
         for key in keys {
             if work[key]?.isCancelled == true { tell(.workDropped(WorkDropped(key: key, node: name)), &out) }
             end(key, &out)

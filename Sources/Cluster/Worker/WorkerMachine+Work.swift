@@ -58,7 +58,7 @@ extension WorkerMachine {
         guard !isDraining else { return (.unavailable, "\(name) is shutting down and takes no new work") }
         guard let hop = header.route.first, hop.node == name else {
             return (
-                .failedPrecondition, "the route's first hop is \"\(header.route.first?.node ?? "")\", but this is \"\(name)\""
+                .failedPrecondition, "the route's first hop is \"\(header.route.first?.node.name ?? "")\", but this is \"\(name)\""
             )
         }
         guard partitions[hop.partition] == .loaded else {
@@ -126,7 +126,7 @@ extension WorkerMachine {
         passOn(key, to: item.header.route[1].node, &out)
     }
 
-    private mutating func passOn(_ key: WorkKey, to node: String, _ out: inout [Directive]) {
+    private mutating func passOn(_ key: WorkKey, to node: NodeID, _ out: inout [Directive]) {
         work[key]?.nextNode = node
         guard var state = peers[node] else {
             lose(node, "\(name) has no address of \(node)", [key], &out)

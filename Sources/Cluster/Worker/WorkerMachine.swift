@@ -14,8 +14,8 @@ public import Wire
 public struct WorkerMachine: Sendable {
     public struct Configuration: Sendable {
         /// The name given by `--name`; otherwise the hello of whoever is obeyed gives one.
-        public var name: String?
-        public var fallbackName: String
+        public var name: NodeID?
+        public var fallbackName: NodeID
         public var software: String
         public var incarnation: IncarnationID
         /// Micro-batches that run at the same time.
@@ -26,7 +26,7 @@ public struct WorkerMachine: Sendable {
         public var slotBytes: Int
 
         public init(
-            name: String?, fallbackName: String, software: String, incarnation: IncarnationID, executors: Int, slots: Int,
+            name: NodeID?, fallbackName: NodeID, software: String, incarnation: IncarnationID, executors: Int, slots: Int,
             slotBytes: Int
         ) {
             self.name = name
@@ -47,7 +47,7 @@ public struct WorkerMachine: Sendable {
     public static let holdTimeout: Duration = .seconds(5)
 
     let configuration: Configuration
-    public private(set) var name: String
+    public private(set) var name: NodeID
 
     // Authority.
     var claim: CoordinatorClaim?
@@ -69,7 +69,7 @@ public struct WorkerMachine: Sendable {
 
     // Partitions and peers.
     var partitions: [PartitionKey: PartitionPhase] = [:]
-    var peers: [String: PeerState] = [:]
+    var peers: [NodeID: PeerState] = [:]
     var peerTableVersion: UInt64 = 0
     /// What has come of a table in several pages; `page` counts them.
     var peerPages: PeerTable?
@@ -131,7 +131,7 @@ public struct WorkerMachine: Sendable {
         out.append(.log(LogLine(level, message, metadata)))
     }
 
-    mutating func rename(_ assigned: String) {
+    mutating func rename(_ assigned: NodeID) {
         if configuration.name == nil { name = assigned }
     }
 
@@ -151,8 +151,8 @@ public struct WorkerMachine: Sendable {
     public var cancelledKeyCount: Int { tombstones.count }
     /// In any phase.
     public var partitionCount: Int { partitions.count }
-    public func knowsPeer(_ node: String) -> Bool { peers[node] != nil }
-    public func isPeerConnected(_ node: String) -> Bool { if case .connected = peers[node]?.link { true } else { false } }
+    public func knowsPeer(_ node: NodeID) -> Bool { peers[node] != nil }
+    public func isPeerConnected(_ node: NodeID) -> Bool { if case .connected = peers[node]?.link { true } else { false } }
 }
 
 extension WorkerMachine {
@@ -200,7 +200,7 @@ extension WorkerMachine {
         /// Run it; answer `executed` or `executionFailed`.
         case execute(WorkKey, PartitionKey)
         /// Send the activation on, with this work header; answer `forwarded`.
-        case forward(WorkKey, peer: String, ConnectionID, route: [Hop])
+        case forward(WorkKey, peer: NodeID, ConnectionID, route: [Hop])
         /// Send the result to the coordinator; answer `forwarded`.
         case giveResult(WorkKey, ConnectionID)
         /// Forget the micro-batch's bytes.
@@ -229,7 +229,7 @@ extension WorkerMachine {
         /// When a run was first seen to go on after its cancellation.
         var unwantedSince: Instant?
         /// The peer that it waits for or is being sent to.
-        var nextNode: String?
+        var nextNode: NodeID?
         /// What it is being sent on; with the end of that connection it ends too.
         var connection: ConnectionID?
     }

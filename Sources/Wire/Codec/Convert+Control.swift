@@ -111,7 +111,7 @@ extension LinkStatistics: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__LinkStatistics>) { amp4ec__link_statistics__init(pointer) }
 
     func write(to c: inout Amp4ec__LinkStatistics, in arena: WireArena) throws(WireError) {
-        c.peer = try arena.name(peer, .node(mayBeCoordinator: true), "link.peer")
+        c.peer = try arena.node(peer, mayBeCoordinator: true, "link.peer")
         c.is_connected = isConnected ? 1 : 0
         c.messages = Bound.measured(messages, in: WireRanges.counts)
         c.raw_bytes = Bound.measured(rawBytes, in: WireRanges.totalBytes)
@@ -123,7 +123,7 @@ extension LinkStatistics: WireConvertible {
 
     init(reading c: Amp4ec__LinkStatistics) throws(WireError) {
         self.init(
-            peer: try Field.name(c.peer, .node(mayBeCoordinator: true), "link.peer"), isConnected: c.is_connected != 0,
+            peer: try Field.node(c.peer, mayBeCoordinator: true, "link.peer"), isConnected: c.is_connected != 0,
             messages: try Field.number(c.messages, in: WireRanges.counts, "link.messages"),
             rawBytes: try Field.number(c.raw_bytes, in: WireRanges.totalBytes, "link.raw_bytes"),
             wireBytes: try Field.number(c.wire_bytes, in: WireRanges.totalBytes, "link.wire_bytes"),
@@ -177,7 +177,7 @@ extension PeerTable.Peer: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Peer>) { amp4ec__peer__init(pointer) }
 
     func write(to c: inout Amp4ec__Peer, in arena: WireArena) throws(WireError) {
-        c.name = try arena.name(name, .node, "peer.name")
+        c.name = try arena.node(name, "peer.name")
         c.incarnation_high = incarnation.bits.high
         c.incarnation_low = incarnation.bits.low
         (c.n_addresses, c.addresses) = try arena.addresses(addresses, "peer.addresses")
@@ -185,7 +185,7 @@ extension PeerTable.Peer: WireConvertible {
 
     init(reading c: Amp4ec__Peer) throws(WireError) {
         self.init(
-            name: try Field.name(c.name, .node, "peer.name"),
+            name: try Field.node(c.name, "peer.name"),
             incarnation: IncarnationID(bits: UInt128(high: c.incarnation_high, low: c.incarnation_low)),
             addresses: try Field.addresses(c.n_addresses, c.addresses, "peer.addresses"))
     }

@@ -1,17 +1,18 @@
+internal import Base
 internal import CWire
 
 extension Register: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Register>) { amp4ec__register__init(pointer) }
 
     func write(to c: inout Amp4ec__Register, in arena: WireArena) throws(WireError) {
-        c.name = try arena.name(name, .node, "register.name")
+        c.name = try arena.node(name, "register.name")
         (c.n_addresses, c.addresses) = try arena.addresses(addresses, "register.addresses")
         try checkAddresses()
     }
 
     init(reading c: Amp4ec__Register) throws(WireError) {
         self.init(
-            name: try Field.name(c.name, .node, "register.name"),
+            name: try Field.node(c.name, "register.name"),
             addresses: try Field.addresses(c.n_addresses, c.addresses, "register.addresses"))
         try checkAddresses()
     }
@@ -26,9 +27,9 @@ extension Register: WireConvertible {
 extension Registered: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Registered>) { amp4ec__registered__init(pointer) }
     func write(to c: inout Amp4ec__Registered, in arena: WireArena) throws(WireError) {
-        c.name = try arena.name(name, .node, "registered.name")
+        c.name = try arena.node(name, "registered.name")
     }
-    init(reading c: Amp4ec__Registered) throws(WireError) { self.init(name: try Field.name(c.name, .node, "registered.name")) }
+    init(reading c: Amp4ec__Registered) throws(WireError) { self.init(name: try Field.node(c.name, "registered.name")) }
 }
 
 extension Leaving: WireConvertible {
@@ -48,13 +49,13 @@ extension DrainRequest: WireConvertible {
 
     func write(to c: inout Amp4ec__DrainRequest, in arena: WireArena) throws(WireError) {
         c.id = id
-        c.node = try arena.name(node, "drain_request.node")
+        c.node = try arena.name(node.name, "drain_request.node")
         c.undo = undo ? 1 : 0
         c.force = force ? 1 : 0
     }
 
     init(reading c: Amp4ec__DrainRequest) throws(WireError) {
-        self.init(id: c.id, node: try Field.name(c.node, "drain_request.node"), undo: c.undo != 0, force: c.force != 0)
+        self.init(id: c.id, node: NodeID(try Field.name(c.node, "drain_request.node")), undo: c.undo != 0, force: c.force != 0)
     }
 }
 

@@ -49,7 +49,7 @@ extension Hello: WireConvertible {
         c.incarnation_high = incarnation.bits.high
         c.incarnation_low = incarnation.bits.low
         if let claim { c.claim = try arena.make(claim) }
-        if let assignedName { c.assigned_name = try arena.name(assignedName, .node, "hello.assigned_name") }
+        if let assignedName { c.assigned_name = try arena.node(assignedName, "hello.assigned_name") }
     }
 
     init(reading c: Amp4ec__Hello) throws(WireError) {
@@ -59,7 +59,7 @@ extension Hello: WireConvertible {
             name: try Field.name(c.name, "hello.name"), software: try Field.name(c.software, "hello.software"),
             incarnation: IncarnationID(bits: UInt128(high: c.incarnation_high, low: c.incarnation_low)),
             claim: c.claim == nil ? nil : try Field.required(c.claim, "hello.claim"),
-            assignedName: isAssigned ? try Field.name(c.assigned_name, .node, "hello.assigned_name") : nil)
+            assignedName: isAssigned ? try Field.node(c.assigned_name, "hello.assigned_name") : nil)
     }
 }
 

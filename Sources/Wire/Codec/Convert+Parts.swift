@@ -59,12 +59,12 @@ extension Hop: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__Hop>) { amp4ec__hop__init(pointer) }
 
     func write(to c: inout Amp4ec__Hop, in arena: WireArena) throws(WireError) {
-        c.node = try arena.name(node, .node, "hop.node")
+        c.node = try arena.node(node, "hop.node")
         c.partition = try arena.make(partition)
     }
 
     init(reading c: Amp4ec__Hop) throws(WireError) {
-        self.init(node: try Field.name(c.node, .node, "hop.node"), partition: try Field.required(c.partition, "hop.partition"))
+        self.init(node: try Field.node(c.node, "hop.node"), partition: try Field.required(c.partition, "hop.partition"))
     }
 }
 
@@ -72,7 +72,7 @@ extension HopTrace: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__HopTrace>) { amp4ec__hop_trace__init(pointer) }
 
     func write(to c: inout Amp4ec__HopTrace, in arena: WireArena) throws(WireError) {
-        c.node = try arena.name(node, .node, "trace.node")
+        c.node = try arena.node(node, "trace.node")
         c.receive = Bound.measured(receive, in: WireRanges.spanNanoseconds)
         c.decode = Bound.measured(decode, in: WireRanges.spanNanoseconds)
         c.queue = Bound.measured(queue, in: WireRanges.spanNanoseconds)
@@ -84,7 +84,7 @@ extension HopTrace: WireConvertible {
 
     init(reading c: Amp4ec__HopTrace) throws(WireError) {
         self.init(
-            node: try Field.name(c.node, .node, "trace.node"),
+            node: try Field.node(c.node, "trace.node"),
             receive: try Field.number(c.receive, in: WireRanges.spanNanoseconds, "trace.receive"),
             decode: try Field.number(c.decode, in: WireRanges.spanNanoseconds, "trace.decode"),
             queue: try Field.number(c.queue, in: WireRanges.spanNanoseconds, "trace.queue"),

@@ -17,13 +17,13 @@ extension WorkDropped: WireConvertible {
 
     func write(to c: inout Amp4ec__WorkDropped, in arena: WireArena) throws(WireError) {
         c.key = try arena.make(key)
-        c.node = try arena.name(node, .node, "work_dropped.node")
+        c.node = try arena.node(node, "work_dropped.node")
         c.overran = hasOverrun ? 1 : 0
     }
 
     init(reading c: Amp4ec__WorkDropped) throws(WireError) {
         self.init(
-            key: try Field.required(c.key, "work_dropped.key"), node: try Field.name(c.node, .node, "work_dropped.node"),
+            key: try Field.required(c.key, "work_dropped.key"), node: try Field.node(c.node, "work_dropped.node"),
             hasOverrun: c.overran != 0)
     }
 }
@@ -33,14 +33,14 @@ extension WorkRejected: WireConvertible {
 
     func write(to c: inout Amp4ec__WorkRejected, in arena: WireArena) throws(WireError) {
         c.key = try arena.make(key)
-        c.node = try arena.name(node, .node, "work_rejected.node")
+        c.node = try arena.node(node, "work_rejected.node")
         c.code = Amp4ec__StatusCode(rawValue: code.rawValue)
         c.message = try arena.text(message)
     }
 
     init(reading c: Amp4ec__WorkRejected) throws(WireError) {
         self.init(
-            key: try Field.required(c.key, "work_rejected.key"), node: try Field.name(c.node, .node, "work_rejected.node"),
+            key: try Field.required(c.key, "work_rejected.key"), node: try Field.node(c.node, "work_rejected.node"),
             code: try Field.value(c.code.rawValue, "work_rejected.code"),
             message: try Field.text(c.message, "work_rejected.message"))
     }
@@ -51,14 +51,14 @@ extension WorkFailed: WireConvertible {
 
     func write(to c: inout Amp4ec__WorkFailed, in arena: WireArena) throws(WireError) {
         c.key = try arena.make(key)
-        c.node = try arena.name(node, .node, "work_failed.node")
+        c.node = try arena.node(node, "work_failed.node")
         c.code = Amp4ec__StatusCode(rawValue: code.rawValue)
         c.message = try arena.text(message)
     }
 
     init(reading c: Amp4ec__WorkFailed) throws(WireError) {
         self.init(
-            key: try Field.required(c.key, "work_failed.key"), node: try Field.name(c.node, .node, "work_failed.node"),
+            key: try Field.required(c.key, "work_failed.key"), node: try Field.node(c.node, "work_failed.node"),
             code: try Field.value(c.code.rawValue, "work_failed.code"), message: try Field.text(c.message, "work_failed.message"))
     }
 }
@@ -67,15 +67,15 @@ extension PeerLost: WireConvertible {
     static func prepare(_ pointer: UnsafeMutablePointer<Amp4ec__PeerLost>) { amp4ec__peer_lost__init(pointer) }
 
     func write(to c: inout Amp4ec__PeerLost, in arena: WireArena) throws(WireError) {
-        c.from = try arena.name(from, .node, "peer_lost.from")
-        c.to = try arena.name(to, .node, "peer_lost.to")
+        c.from = try arena.node(from, "peer_lost.from")
+        c.to = try arena.node(to, "peer_lost.to")
         c.message = try arena.text(message)
         (c.n_keys, c.keys) = try arena.list(keys, atMost: WireLimits.workKeys, "peer_lost.keys")
     }
 
     init(reading c: Amp4ec__PeerLost) throws(WireError) {
         self.init(
-            from: try Field.name(c.from, .node, "peer_lost.from"), to: try Field.name(c.to, .node, "peer_lost.to"),
+            from: try Field.node(c.from, "peer_lost.from"), to: try Field.node(c.to, "peer_lost.to"),
             message: try Field.text(c.message, "peer_lost.message"),
             keys: try Field.list(c.n_keys, c.keys, atMost: WireLimits.workKeys, "peer_lost.keys"))
     }

@@ -1,3 +1,4 @@
+internal import Base
 internal import CWire
 
 /// Memory for one message's C structs: taken piece by piece, freed all at once.
@@ -127,6 +128,12 @@ extension WireArena {
             try Bound.name(value, kind, field)
         }
         return pointer
+    }
+
+    func node(
+        _ value: NodeID, mayBeCoordinator: Bool = false, _ field: StaticString
+    ) throws(WireError) -> UnsafeMutablePointer<CChar> {
+        try name(value.name, .node(mayBeCoordinator: mayBeCoordinator), field)
     }
 
     func name(_ value: String, _ field: StaticString) throws(WireError) -> UnsafeMutablePointer<CChar> {

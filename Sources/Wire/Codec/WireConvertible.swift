@@ -1,3 +1,4 @@
+internal import Base
 internal import CWire
 
 /// A Swift type and the C struct that protobuf-c packs and unpacks for it.
@@ -68,7 +69,7 @@ enum Bound {
                 throw WireError(.invalidValue, "\(field) holds a control character or a line break")
             }
         case .node(let mayBeCoordinator):
-            if let problem = NodeName.problem(with: value), !(mayBeCoordinator && value == NodeName.reserved) {
+            if let problem = NodeName.problem(with: value), !(mayBeCoordinator && value == NodeID.coordinator.name) {
                 throw WireError(.invalidValue, "\(field) is no name of a node: \(problem)")
             }
         }
@@ -89,7 +90,7 @@ enum NameKind {
         switch self {
         case .label: bytes.allSatisfy { $0 &- 0x20 < 0x5F }
         case .node:
-            !bytes.isEmpty && bytes.count != NodeName.reserved.utf8.count && bytes.allSatisfy { $0 &- 0x21 < 0x5E }
+            !bytes.isEmpty && bytes.count != NodeID.coordinator.name.utf8.count && bytes.allSatisfy { $0 &- 0x21 < 0x5E }
         }
     }
 }
@@ -105,6 +106,12 @@ enum Field {
         let value = try string(bytes, field)
         if !kind.allowsAtOnce(bytes) { try Bound.name(value, kind, field) }
         return value
+    }
+
+    static func node(
+        _ pointer: UnsafeMutablePointer<CChar>?, mayBeCoordinator: Bool = false, _ field: StaticString
+    ) throws(WireError) -> NodeID {
+        NodeID(try name(pointer, .node(mayBeCoordinator: mayBeCoordinator), field))
     }
 
     /// A text for people; what a terminal would obey in it has become blanks.

@@ -1,3 +1,4 @@
+import Base
 import Synchronization
 import TestKit
 import Wire
@@ -33,10 +34,10 @@ enum FuzzRoute {
 
     /// A message in order, with as many bytes as it says, of tensors that the model does not declare.
     private static func misshapen(_ work: Work, as rogue: RogueWorker, _ random: inout SeededRandom) {
-        guard work.route.last?.node == rogue.name else {
+        guard work.route.last?.node.name == rogue.name else {
             // A result counts from the last hop alone, and what is neither done nor failed keeps its request waiting.
             try? rogue.control?.send(
-                .workFailed(WorkFailed(key: work.key, node: rogue.name, code: .internalError, message: "by chance")))
+                .workFailed(WorkFailed(key: work.key, node: NodeID(rogue.name), code: .internalError, message: "by chance")))
             return
         }
         let items = UInt64(work.items)
@@ -65,8 +66,8 @@ enum FuzzRoute {
         default: break
         }
         // Whatever the coordinator made of that: nothing of this key is left here.
-        let failed = WorkFailed(key: work.key, node: rogue.name, code: .internalError, message: "by chance")
-        let dropped = WorkDropped(key: work.key, node: rogue.name)
+        let failed = WorkFailed(key: work.key, node: NodeID(rogue.name), code: .internalError, message: "by chance")
+        let dropped = WorkDropped(key: work.key, node: NodeID(rogue.name))
         try? rogue.control?.send(random.chance(0.5) ? .workFailed(failed) : .workDropped(dropped))
     }
 }

@@ -1,3 +1,4 @@
+import Base
 import TestKit
 import Wire
 
@@ -82,7 +83,7 @@ struct FuzzWorkers {
             .hello(Hello(role: .worker, channel: .control, name: "fuzz", software: "test", incarnation: IncarnationID(bits: 7))))
         connection.send(.hello, random.chance(0.5) ? hello.metadata : FieldMutation.mutate(hello.metadata, &random))
         let register = try MessageCodec.encode(
-            .register(Register(name: "fuzz-\(random.int(in: 0...99))", addresses: ["127.0.0.1:1"])))
+            .register(Register(name: NodeID("fuzz-\(random.int(in: 0...99))"), addresses: ["127.0.0.1:1"])))
         for _ in 0..<random.int(in: 1...3) { connection.send(.register, FieldMutation.mutate(register.metadata, &random)) }
         connections.append(connection)
     }
@@ -93,11 +94,11 @@ struct FuzzWorkers {
             modelDigest: String(repeating: "d", count: 64), firstLayer: 0, endLayer: 1, toolchain: "t", optimization: .o0)
         let messages: [Message] =
             [
-                .workFailed(WorkFailed(key: key, node: rogue.name, code: .invalidArgument, message: "no")),
+                .workFailed(WorkFailed(key: key, node: NodeID(rogue.name), code: .invalidArgument, message: "no")),
                 .workFailed(WorkFailed(key: key, node: "w1", code: .internalError, message: "no")),
                 .workDropped(WorkDropped(key: key, node: "w1", hasOverrun: random.chance(0.5))),
                 .workRejected(WorkRejected(key: key, node: "w2", code: .resourceExhausted, message: "full")),
-                .peerLost(PeerLost(from: rogue.name, to: "w1", message: "gone", keys: [key])),
+                .peerLost(PeerLost(from: NodeID(rogue.name), to: "w1", message: "gone", keys: [key])),
                 .peerLost(PeerLost(from: "w1", to: "w2", message: "gone", keys: [key])),
                 .partitionReport(
                     PartitionReport(

@@ -1,3 +1,4 @@
+import Base
 import Wire
 
 /// A coordinator that claims a worker, rightly or not, and gives orders that no sane one gives.
@@ -35,7 +36,8 @@ final class RogueCoordinator: Sendable {
             .hello(
                 Hello(
                     role: .coordinator, channel: channel, name: "rogue", software: "test", incarnation: IncarnationID(bits: 7),
-                    claim: CoordinatorClaim(term: term, session: session, compression: compression), assignedName: assignedName)))
+                    claim: CoordinatorClaim(term: term, session: session, compression: compression),
+                    assignedName: assignedName.map { NodeID($0) })))
         let answer = try await connection.first("the worker's answer to a coordinator's hello") { arrival -> Answer? in
             switch arrival.message {
             case .welcome(let welcome): .welcome(welcome)

@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import Glibc
 import Synchronization
@@ -167,7 +168,7 @@ final class RogueWorker: Sendable {
             state.withLock { $0.works.append(work) }
             script.work(self, work, arrival.payload)
         case .cancelWork(let order):
-            for key in order.keys { try? connection.send(.workDropped(WorkDropped(key: key, node: name))) }
+            for key in order.keys { try? connection.send(.workDropped(WorkDropped(key: key, node: NodeID(name)))) }
         default: break
         }
     }
@@ -204,7 +205,7 @@ extension RogueWorker {
     @discardableResult func register(at coordinator: String, as name: String? = nil) async throws -> RogueConnection {
         let connection = try await Self.registrant(at: coordinator, incarnation: incarnation)
         let registered = name ?? self.name
-        try connection.send(.register(Register(name: registered, addresses: [address])))
+        try connection.send(.register(Register(name: NodeID(registered), addresses: [address])))
         _ = try await connection.first("the coordinator's word that it knows \(registered)") { arrival -> Bool? in
             if case .registered = arrival.message { true } else { nil }
         }
@@ -241,8 +242,8 @@ extension RogueWorker {
     /// Sends a micro-batch on to the next worker of its route, with tensors of our choice.
     /// - Returns: whether there is a next one, of which the peer table tells.
     @discardableResult func forward(_ work: Work, _ tensors: [ProtoBytes], payload: [UInt8], items: UInt64? = nil) -> Bool {
-        guard work.route.count > 1, let next = connection(to: work.route[1].node) else { return false }
-        let route = work.route.dropFirst().map { ProtoBytes().text(1, $0.node).message(2, .key($0.partition)) }
+        guard work.route.count > 1, let next = connection(to: work.route[1].node.name) else { return false }
+        let route = work.route.dropFirst().map { ProtoBytes().text(1, $0.node.name).message(2, .key($0.partition)) }
         let metadata = ProtoBytes().message(1, .key(work.key)).messages(2, route).varint(3, items ?? UInt64(work.items))
             .varint(4, UInt64(work.deadlineMilliseconds)).messages(5, tensors)
         next.send(.work, metadata, payload: payload)
@@ -250,7 +251,7 @@ extension RogueWorker {
     }
 
     private func connection(to node: String) -> RogueConnection? {
-        peers?.peers.first { $0.name == node }?.addresses.first.flatMap { stranger(at: $0) }
+        peers?.peers.first { $0.name.name == node }?.addresses.first.flatMap { stranger(at: $0) }
     }
 
     /// A data connection to a worker by its address, opened once and again where that worker has closed it.

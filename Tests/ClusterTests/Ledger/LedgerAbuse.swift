@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import Testing
 import Wire
@@ -109,7 +110,7 @@ struct LedgerAbuse: Sendable {
             Hold {
                 for number in 0..<32 {
                     let connection = try await RogueWorker.registrant(at: ground.scene.address)
-                    try connection.send(.register(Register(name: "ledger-\(number)", addresses: ["127.0.0.1:1"])))
+                    try connection.send(.register(Register(name: NodeID("ledger-\(number)"), addresses: ["127.0.0.1:1"])))
                     connection.close()
                 }
             }

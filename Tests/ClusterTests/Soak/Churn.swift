@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import Synchronization
 import Testing
@@ -103,7 +104,7 @@ struct Churn: Sendable {
     private func asNobody(_ number: Int) async throws {
         let connection = try await RogueWorker.registrant(at: scene.address)
         defer { connection.close() }
-        try connection.send(.register(Register(name: name(number), addresses: [Self.nowhere])))
+        try connection.send(.register(Register(name: NodeID(name(number)), addresses: [Self.nowhere])))
         _ = try await connection.first("the coordinator's word") { if case .registered = $0.message { true } else { nil } }
     }
 

@@ -101,7 +101,7 @@ struct Capacity {
         let known = Set(members.map(\.id))
         return members.flatMap { node in
             (node.heartbeat?.links ?? []).compactMap { link -> MeasuredLink? in
-                let to = link.peer == "coordinator" ? nil : NodeID(link.peer)
+                let to = link.peer == .coordinator ? nil : link.peer
                 guard link.isConnected, link.bandwidthBytesPerSecond > 0, to.map(known.contains) ?? true else { return nil }
                 return MeasuredLink(
                     from: node.id, to: to, wireBytesPerSecond: link.bandwidthBytesPerSecond, rawBytes: link.rawBytes,

@@ -82,7 +82,7 @@ extension CoordinatorMachine {
                 isAlone: alone))
         for node in path { plans.began(on: node) }
         let left = UInt32(clamping: Int64((attempt.deadline - step.now).milliseconds))
-        let route = zip(path, active.deployment.stages).map { Hop(node: $0.description, partition: $1.partition) }
+        let route = zip(path, active.deployment.stages).map { Hop(node: $0, partition: $1.partition) }
         count { $0.microBatchesDispatched += 1 }
         let work = Work(key: key, route: route, items: UInt32(attempt.items.count), deadlineMilliseconds: max(1, left), tensors: [])
         step.emit(.dispatch(work, data, id, attempt.items))
@@ -94,7 +94,7 @@ extension CoordinatorMachine {
     mutating func land(_ key: WorkKey, _ traces: [HopTrace] = []) -> Flight? {
         guard let (flight, freed) = flights.land(key) else { return nil }
         for node in freed {
-            let trace = traces.first { $0.node == node.description }
+            let trace = traces.first { $0.node == node }
             plans.ended(on: node, milliseconds: trace.map { Double($0.compute) / 1e6 })
         }
         return flight
@@ -219,7 +219,7 @@ extension CoordinatorMachine {
 
     /// `from` cannot reach a peer: the link is out, both nodes stay; only our own evidence fails a node.
     private mutating func linkLost(_ from: NodeID, _ lost: PeerLost, _ step: inout Step) {
-        let link = NodeLink(from: from, to: NodeID(lost.to))
+        let link = NodeLink(from: from, to: lost.to)
         let why = "\(from) cannot reach \(lost.to): \(lost.message)"
         // Who was let go closes its connections: no fault of the link.
         if roster[link.to]?.state != .drained { markOut(link, lost.message, &step) }

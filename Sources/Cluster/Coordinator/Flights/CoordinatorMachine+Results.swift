@@ -58,13 +58,12 @@ extension CoordinatorMachine {
             return drop(key, &step)
         }
         for trace in traces {
-            let node = NodeID(trace.node)
             // The last hop speaks for all: nothing took longer than the journey, and nobody off the route has part in it.
-            guard flight.route.contains(node) else { continue }
+            guard flight.route.contains(trace.node) else { continue }
             var bounded = trace
             bounded.compute = min(trace.compute, UInt64(max(0, (step.now - flight.sentAt).nanoseconds)))
-            roster[node]?.timing.add(bounded)
-            roster[node]?.session?.progress.ran(bounded.compute, step.now)
+            roster[trace.node]?.timing.add(bounded)
+            roster[trace.node]?.session?.progress.ran(bounded.compute, step.now)
         }
         let id = flight.request
         step.emit(.takeResult(key, id, piece: flight.piece))

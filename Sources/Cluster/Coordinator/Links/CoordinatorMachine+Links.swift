@@ -30,7 +30,7 @@ extension CoordinatorMachine {
     private static func peer(_ node: Node) -> PeerTable.Peer? {
         // What a topology lists may be longer than what a message takes.
         let addresses = node.addresses.filter { $0.utf8.count <= WireLimits.nameByteCount }.prefix(WireLimits.addresses)
-        return node.incarnation.map { PeerTable.Peer(name: node.id.description, incarnation: $0, addresses: Array(addresses)) }
+        return node.incarnation.map { PeerTable.Peer(name: node.id, incarnation: $0, addresses: Array(addresses)) }
     }
 
     mutating func markOut(_ link: NodeLink, _ cause: String, _ step: inout Step) {

@@ -1,5 +1,5 @@
-internal import Base
-public import Planning
+public import Base
+internal import Planning
 
 /// Whether requests are answered now, and if not, what is missing.
 public struct Readiness: Sendable, Hashable, Codable {

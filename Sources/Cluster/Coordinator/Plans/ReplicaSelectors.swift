@@ -1,3 +1,4 @@
+internal import Base
 internal import Planning
 
 /// A selector for each stage that has several replicas; a stage of one needs no choice.

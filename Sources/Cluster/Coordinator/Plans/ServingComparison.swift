@@ -1,3 +1,4 @@
+public import Base
 public import Planning
 
 /// Layers on nodes, as a plan that serves has them.

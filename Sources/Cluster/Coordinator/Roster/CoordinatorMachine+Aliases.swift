@@ -95,7 +95,7 @@ extension CoordinatorMachine {
     /// - Parameter dialled: as which it was dialled.
     func objection(to name: NodeID, of dialled: NodeID) -> String? {
         if name.description.isEmpty { return "it has an empty name; give it a --name" }
-        if name.description == Self.ownLinkName {
+        if name == .coordinator {
             return "the name \"\(name)\" is the coordinator's; give the worker another --name"
         }
         // The name of the target at which it was dialled is its own, also where it was called something else there before.
@@ -103,9 +103,6 @@ extension CoordinatorMachine {
         guard name != dialled, roster[name] == nil, isTaken else { return nil }
         return "the name \"\(name)\" is listed for another worker; give each worker a --name of its own"
     }
-
-    /// What the coordinator is called in the figures of links.
-    static let ownLinkName = "coordinator"
 
     func aliasAddresses() -> [NodeID: [String]] {
         Dictionary(grouping: roster.aliases.sorted { $0.key < $1.key }.map(\.value), by: \.node).mapValues {

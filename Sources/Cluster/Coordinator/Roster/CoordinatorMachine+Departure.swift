@@ -10,14 +10,14 @@ extension CoordinatorMachine {
     // MARK: From outside
 
     mutating func drainRequested(_ connection: ConnectionID, _ request: DrainRequest, _ step: inout Step) {
-        let id = NodeID(request.node)
+        let id = request.node
         let waiter = Departure.Waiter(connection: connection, number: request.id)
         // Whatever is said of a node that is not there: it is not to stay out.
         if request.undo { roster.drained.forget(id) }
         guard let node = roster[id] else {
             let known = roster.ids.sorted().map(\.description).joined(separator: ", ")
             let who = known.isEmpty ? "no node is known yet" : "the nodes are: \(known)"
-            return refuse(waiter, .invalidArgument, "there is no node \"\(request.node)\"; \(who)", &step)
+            return refuse(waiter, .invalidArgument, "there is no node \"\(id)\"; \(who)", &step)
         }
         if request.undo {
             guard node.departure?.cause == .asked else {

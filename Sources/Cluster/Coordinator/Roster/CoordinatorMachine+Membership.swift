@@ -109,7 +109,7 @@ extension CoordinatorMachine {
             incarnation: configuration.incarnation,
             claim: CoordinatorClaim(
                 term: term, session: session, compression: configuration.compression, holder: node.holder),
-            assignedName: node.id.description)
+            assignedName: node.id)
     }
 
     mutating func connected(

@@ -1,5 +1,5 @@
-internal import Base
-public import Planning
+public import Base
+internal import Planning
 internal import Wire
 
 /// Workers that dial in (`--coordinator`): each becomes a target like those of the topology, and is dialled back.
@@ -22,10 +22,10 @@ extension CoordinatorMachine {
     mutating func registered(
         _ connection: ConnectionID, _ register: Register, _ incarnation: IncarnationID, from source: String, _ step: inout Step
     ) {
-        guard !register.name.isEmpty, !register.addresses.isEmpty else {
+        guard !register.name.name.isEmpty, !register.addresses.isEmpty else {
             return refuse(connection, .invalidArgument, "a registration names the worker and where it can be reached", &step)
         }
-        let name = NodeID(register.name)
+        let name = register.name
         if let known = roster.registrations.name(on: connection), known != name {
             return refuse(
                 connection, .failedPrecondition, "a connection registers one worker, and this one has registered \(known)", &step)
@@ -55,7 +55,7 @@ extension CoordinatorMachine {
             step.emit(.close(old, "\(name) registered once more"))
         }
         roster.registrations.wake(at: step.now + Self.unansweredRetention)
-        step.emit(.send(connection, .registered(Registered(name: name.description))))
+        step.emit(.send(connection, .registered(Registered(name: name))))
         // It may be here already under the name that the topology gives it.
         guard !roster.all.contains(where: { $0.control != nil && $0.incarnation == incarnation }) else { return }
         // What the topology says of the target stays true of it.
