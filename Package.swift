@@ -121,7 +121,7 @@ let package = Package(
         pure("Digest", ["CCrypto"]),
         pure("Resources", ["Base"]),
         // What runs a machine on a loop, in the coordinator, the workers and the client.
-        pure("Hosting", ["Base", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
+        pure("Hosting", ["Base", "Cluster", "Transport", "Wire", "Tensors"]),
         pure("Images", ["Tensors", "CImages"]),
 
         pure("Health", ["Base", "Shell", "Transport", "Wire"]),
@@ -142,8 +142,8 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health",
-                "Resources", "Shell", arguments, logging,
+                "Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
+                "Shell", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(

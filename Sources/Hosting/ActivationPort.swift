@@ -1,6 +1,5 @@
 public import Base
 public import Cluster
-internal import Planning
 public import Tensors
 public import Transport
 public import Wire

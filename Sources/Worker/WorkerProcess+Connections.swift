@@ -2,7 +2,6 @@ internal import Base
 internal import Cluster
 internal import Hosting
 internal import Logging
-internal import Planning
 internal import Shell
 internal import Tensors
 internal import Transport

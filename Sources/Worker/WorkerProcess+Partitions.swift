@@ -3,7 +3,6 @@ internal import Cluster
 internal import Digest
 internal import Hosting
 internal import Inference
-internal import Planning
 internal import Resources
 internal import Shell
 internal import Tensors

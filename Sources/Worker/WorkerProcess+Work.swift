@@ -2,7 +2,6 @@ internal import Base
 internal import Cluster
 internal import Hosting
 internal import Inference
-internal import Planning
 internal import Resources
 internal import Tensors
 internal import Transport

@@ -4,7 +4,6 @@ internal import Glibc
 internal import Hosting
 internal import Inference
 internal import Logging
-internal import Planning
 internal import Resources
 internal import Shell
 internal import Tensors

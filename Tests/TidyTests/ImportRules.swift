@@ -21,7 +21,7 @@ enum ImportRules {
         "TestKit": collections.union(mathematics).union(["Base", "Cluster", "Planning", "Wire", "Tensors"]),
 
         "Transport": collections.union(["Base", "CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
-        "Hosting": ["Base", "Cluster", "Planning", "Transport", "Wire", "Tensors"],
+        "Hosting": ["Base", "Cluster", "Transport", "Wire", "Tensors"],
         "Inference": system.union(["CTorch", "Base", "Tensors"]),
         "Resources": system.union(["Base"]),
         // Transport for the thread that logs.
@@ -47,7 +47,7 @@ enum ImportRules {
             "Resources", "History", "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
-            "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
+            "Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
         ]),
         // No libtorch: a container's engine starts it every few seconds.
         "Check": ["ArgumentParser", "Base", "Health", "Shell"],
