@@ -112,45 +112,44 @@ let package = Package(
         pure("TestKit", ["Base", "Cluster", "Planning", "Wire", "Tensors", collections]),
 
         // Edges.
-        pure("Transport", ["Base", "Wire", "Tensors", "CLinux", collections]),
+        pure("Loops", ["Base", "CLinux", collections]),
+        pure("Transport", ["Base", "Loops", "Wire", "Tensors", "CLinux"]),
         .target(
-            name: "Inference", dependencies: ["CTorch", "Base", "Tensors"], swiftSettings: swift, linkerSettings: torchLinks),
-        pure("Shell", ["Base", "Cluster", "Planning", "Transport", "Wire", "Tensors", arguments, logging]),
+            name: "Inference", dependencies: ["CTorch", "CCrypto", "Base", "Tensors"], swiftSettings: swift,
+            linkerSettings: torchLinks),
+        pure("Shell", ["Base", "Cluster", "Planning", "Loops", "Transport", "Wire", "Tensors", arguments, logging]),
         pure("Topology", ["Base", "Shell", yams]),
         pure("Arrays", ["Base", "Tensors", "CZlib"]),
-        pure("Digest", ["CCrypto"]),
         pure("Resources", ["Base"]),
         // What runs a machine on a loop, in the coordinator, the workers and the client.
-        pure("Hosting", ["Base", "Cluster", "Transport", "Wire", "Tensors"]),
+        pure("Hosting", ["Base", "Cluster", "Loops", "Transport", "Wire", "Tensors"]),
         pure("Images", ["Tensors", "CImages"]),
 
-        pure("Health", ["Base", "Shell", "Transport", "Wire"]),
         // The coordinator's HTTP server, the only user of Hummingbird.
         pure("Gateway", ["Base", "Cluster", "Planning", "Shell", logging] + http),
 
-        pure("History", ["Base", "Cluster", "Transport", "Wire", grdb]),
-        pure("Profiling", ["Base", "Arrays", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors", "CLinux"]),
+        pure("History", ["Base", "Cluster", "Loops", "Wire", grdb]),
+        pure("Profiling", ["Base", "Arrays", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors", "CLinux"]),
 
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest",
+                "Base", "Cluster", "Hosting", "Planning", "Loops", "Transport", "Wire", "Tensors", "Inference", "Profiling",
                 "Resources", "Shell", "History", "Topology", "Gateway", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
-                "Shell", arguments, logging,
+                "Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources", "Shell",
+                arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
-            name: "Check", dependencies: ["Base", "Health", "Shell", arguments], swiftSettings: swift,
-            linkerSettings: installedLinks),
+            name: "Check", dependencies: ["Base", "Shell", arguments], swiftSettings: swift, linkerSettings: installedLinks),
         .target(
-            name: "AMP4ECClient", dependencies: ["Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors"],
+            name: "AMP4ECClient", dependencies: ["Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors"],
             path: "Sources/Client",
             swiftSettings: swift),
         .executableTarget(
@@ -163,7 +162,7 @@ let package = Package(
 
         .executableTarget(
             name: "EngineBench",
-            dependencies: ["Base", "Inference", "Planning", "Profiling", "Shell", "Tensors", "Transport", "Wire", arguments],
+            dependencies: ["Base", "Inference", "Loops", "Planning", "Profiling", "Shell", "Tensors", "Wire", arguments],
             path: "Benchmarks/EngineBench", swiftSettings: swift),
 
         .executableTarget(
@@ -193,21 +192,22 @@ let package = Package(
         tests("TopologyTests", ["Base", "Topology", "Shell"]),
         tests("PlanningTests", ["Base", "Planning"], computes: true),
         tests("WireTests", ["Base", "Wire", "Tensors", "CZstd"], computes: true),
-        tests("TransportTests", ["Base", "Transport", "Hosting", "Cluster", "Planning", "Shell", "Wire", "Tensors"]),
+        tests("LoopsTests", ["Base", "Loops"]),
+        tests("TransportTests", ["Base", "Loops", "Transport", "Hosting", "Cluster", "Planning", "Shell", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
         tests("MachineTests", ["Base", "Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
         tests("SimulationTests", ["Base", "Cluster", "TestKit"]),
         tests(
             "CoordinatorTests",
             [
-                "Base", "Coordinator", "Profiling", "Arrays", "Inference", "Cluster", "Planning", "Tensors", "Wire", "Shell",
-                "Topology", arguments,
+                "Base", "Coordinator", "Profiling", "Arrays", "Inference", "Cluster", "Loops", "Planning", "Tensors", "Wire",
+                "Shell", "Topology", arguments,
             ]),
         // What the commands print, against docs/json.md.
         tests("CLITests", ["Base", "CLI", "Check", "Planning", "Shell", arguments]),
         tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["Base", "History", "Cluster", "Wire"]),
-        tests("WorkerTests", ["Base", "Worker", "Resources", "Digest", "Wire", "Tensors"]),
+        tests("WorkerTests", ["Base", "Worker", "Resources", "Inference", "Wire", "Tensors"]),
         tests("ClusterTests", ["Base", "AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "TestKit"]),
         // compose/ and deploy/ against the options of the programs.
         tests("DeploymentTests", ["Base", "Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),

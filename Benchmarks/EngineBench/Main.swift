@@ -1,11 +1,11 @@
 internal import ArgumentParser
 internal import Base
 internal import Inference
+internal import Loops
 internal import Planning
 internal import Profiling
 internal import Shell
 internal import Tensors
-internal import Transport
 internal import Wire
 
 /// Measures a model in one process: what every distributed figure is compared with. Prints one JSON object.

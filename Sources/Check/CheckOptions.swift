@@ -1,6 +1,5 @@
 package import ArgumentParser
 package import Base
-internal import Health
 internal import Shell
 
 /// Whom to ask.

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Base
-internal import Health
 internal import Shell
 
 @main

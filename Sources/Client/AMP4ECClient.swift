@@ -1,5 +1,6 @@
 internal import Base
 public import Cluster
+internal import Loops
 public import Tensors
 internal import Transport
 public import Wire

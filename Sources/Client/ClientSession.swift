@@ -1,6 +1,7 @@
 internal import Base
 internal import Cluster
 internal import Hosting
+internal import Loops
 internal import Tensors
 internal import Transport
 internal import Wire

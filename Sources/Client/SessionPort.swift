@@ -1,5 +1,5 @@
+internal import Loops
 internal import Synchronization
-internal import Transport
 
 /// The way from any task to the session on the client's thread.
 ///

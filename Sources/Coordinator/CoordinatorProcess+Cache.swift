@@ -1,6 +1,7 @@
 internal import Cluster
 internal import Hosting
 internal import Logging
+internal import Loops
 internal import Tensors
 internal import Transport
 

@@ -2,6 +2,7 @@ internal import Base
 internal import Cluster
 internal import Hosting
 internal import Logging
+internal import Loops
 internal import Planning
 internal import Shell
 internal import Tensors

@@ -2,6 +2,7 @@ internal import Cluster
 internal import History
 internal import Hosting
 internal import Logging
+internal import Loops
 internal import Profiling
 internal import Tensors
 internal import Transport

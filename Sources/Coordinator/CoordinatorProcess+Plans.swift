@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Hosting
+internal import Loops
 internal import Planning
 internal import Profiling
 internal import Tensors

@@ -3,6 +3,7 @@ internal import Cluster
 internal import Gateway
 internal import Hosting
 internal import Logging
+internal import Loops
 internal import Shell
 internal import Tensors
 internal import Transport

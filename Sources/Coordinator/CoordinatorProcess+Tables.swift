@@ -1,6 +1,7 @@
 internal import Cluster
 internal import Gateway
 internal import Hosting
+internal import Loops
 internal import Transport
 
 extension CoordinatorProcess {

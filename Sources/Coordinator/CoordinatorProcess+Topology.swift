@@ -3,6 +3,7 @@ internal import Cluster
 internal import Glibc
 internal import Hosting
 internal import Logging
+internal import Loops
 internal import Planning
 internal import Shell
 internal import Topology
@@ -136,7 +137,7 @@ extension CoordinatorProcess {
         }
     }
 
-    private func lookedUp(_ name: String, _ result: Result<[SocketAddress], TransportError>) {
+    private func lookedUp(_ name: String, _ result: Result<[SocketAddress], SystemError>) {
         // The topology may have been read again meanwhile.
         guard topology.directory.services.contains(where: { $0.name == name }) else { return }
         switch result {

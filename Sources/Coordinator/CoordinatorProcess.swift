@@ -1,6 +1,5 @@
 internal import Base
 internal import Cluster
-internal import Digest
 internal import Foundation
 internal import Gateway
 internal import Glibc
@@ -8,6 +7,7 @@ internal import History
 internal import Hosting
 internal import Inference
 internal import Logging
+internal import Loops
 internal import Planning
 internal import Profiling
 internal import Resources
@@ -59,7 +59,7 @@ final class CoordinatorProcess: MachineShell {
     var statusAskers: [StatusAsker] = []
     var statusLoopCost: Duration = .zero
     var statusNumber: UInt64 = 0
-    var statusTimer: Transport.Timer?
+    var statusTimer: Loops.Timer?
     var answers: Mailbox<Answer>?
     var listener: Listener?
     var served: ServedModel?

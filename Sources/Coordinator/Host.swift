@@ -1,4 +1,4 @@
-internal import Digest
+internal import Inference
 internal import Tensors
 
 enum ArchiveDigest {

@@ -1,5 +1,5 @@
+package import Loops
 internal import Synchronization
-package import Transport
 
 /// Asks a loop's thread about what lives on it, from any other.
 ///

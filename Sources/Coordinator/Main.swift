@@ -1,10 +1,10 @@
 internal import ArgumentParser
 internal import Glibc
 internal import Logging
+internal import Loops
 internal import Profiling
 internal import Shell
 internal import Topology
-internal import Transport
 
 @main
 struct CoordinatorCommand: ParsableCommand {

@@ -1,6 +1,5 @@
 package import Base
 package import Cluster
-internal import Transport
 
 /// What each client may have asked and not yet been answered, and what of the answers waits for clients that do not read: a value.
 ///

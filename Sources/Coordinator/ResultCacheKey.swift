@@ -1,4 +1,4 @@
-internal import Digest
+internal import Inference
 package import Tensors
 package import Wire
 

@@ -1,8 +1,8 @@
 package import Cluster
 internal import Foundation
 internal import Glibc
+package import Loops
 internal import Synchronization
-package import Transport
 package import Wire
 
 /// Takes samples and events from the loop, keeps them with a thread of its own, and answers questions about them.
@@ -42,9 +42,9 @@ package final class HistoryRecorder: Sendable {
     private let warn: @Sendable (String) -> Void
 
     /// - Parameter path: the file; `nil` records in memory.
-    /// - Throws: ``Transport/TransportError`` where the system gives no thread.
+    /// - Throws: ``Transport/SystemError`` where the system gives no thread.
     package init(path: String?, limits: HistoryLimits = HistoryLimits(), warn: @escaping @Sendable (String) -> Void)
-        throws(TransportError)
+        throws(SystemError)
     {
         self.path = path
         self.limits = limits

@@ -1,5 +1,6 @@
 public import Base
 public import Cluster
+public import Loops
 public import Tensors
 public import Transport
 public import Wire

@@ -1,6 +1,6 @@
 public import Base
 public import Cluster
-public import Transport
+public import Loops
 
 /// A process around a machine: its resources (sockets, tensors, threads), and what each directive does with them.
 public protocol MachineShell: AnyObject {

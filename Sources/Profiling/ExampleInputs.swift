@@ -1,5 +1,4 @@
 internal import Arrays
-internal import Digest
 internal import Inference
 public import Shell
 public import Tensors

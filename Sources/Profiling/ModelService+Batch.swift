@@ -1,5 +1,4 @@
 internal import Cluster
-internal import Digest
 internal import Inference
 internal import Synchronization
 public import Tensors

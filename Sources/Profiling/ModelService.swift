@@ -1,6 +1,5 @@
 internal import Base
 public import Cluster
-internal import Digest
 public import Inference
 public import Planning
 internal import Shell

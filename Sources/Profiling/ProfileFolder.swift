@@ -1,5 +1,5 @@
-internal import Digest
 internal import Glibc
+internal import Inference
 
 /// The saved profiles of a folder, one file for each ``SavedProfile/Key``.
 ///

@@ -1,4 +1,5 @@
 public import Base
+internal import Loops
 public import Transport
 
 extension HostPort {

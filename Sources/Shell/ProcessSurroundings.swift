@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Transport
+internal import Loops
 
 /// What a process asks of the system before it begins, so that it goes on when its readers and disks do not.
 public enum ProcessSurroundings {

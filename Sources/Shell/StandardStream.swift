@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Logging
+internal import Loops
 internal import Synchronization
-internal import Transport
 
 /// stdout (results) and stderr (logs), written with plain `write(2)`: nothing stays in a buffer, so a script that waits for the ready
 /// line sees it, and lines of several threads never mix.

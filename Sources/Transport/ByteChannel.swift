@@ -1,4 +1,5 @@
 public import Glibc
+public import Loops
 
 /// The bytes of one connection over its socket: plain TCP now, TLS 1.3 without any change for the users of ``Connection``, whose
 /// ``ConnectionOptions/makeChannel`` gives the channel.
@@ -22,7 +23,7 @@ public protocol ByteChannel: AnyObject {
 public enum ChannelHandshake: Sendable {
     case done
     case waits(SocketReadiness)
-    case failed(TransportError)
+    case failed(SystemError)
 }
 
 public enum ChannelOutcome: Sendable {
@@ -30,7 +31,7 @@ public enum ChannelOutcome: Sendable {
     case waits(SocketReadiness)
     /// Reading only: the peer has ended its side in order.
     case endOfStream
-    case failed(TransportError)
+    case failed(SystemError)
 }
 
 /// What a channel waits for.
@@ -47,7 +48,7 @@ public final class PlainChannel: ByteChannel {
         case .success(0): .endOfStream
         case .success(let count): .bytes(count)
         case .failure(EAGAIN): .waits(.readable)
-        case .failure(let reason): .failed(TransportError("reading from the peer", systemError: reason))
+        case .failure(let reason): .failed(SystemError("reading from the peer", systemError: reason))
         }
     }
 
@@ -59,7 +60,7 @@ public final class PlainChannel: ByteChannel {
         switch Syscall.retry({ sendmsg(socket, &message, Int32(MSG_NOSIGNAL)) }) {
         case .success(let count): return .bytes(count)
         case .failure(EAGAIN): return .waits(.writable)
-        case .failure(let reason): return .failed(TransportError("writing to the peer", systemError: reason))
+        case .failure(let reason): return .failed(SystemError("writing to the peer", systemError: reason))
         }
     }
 

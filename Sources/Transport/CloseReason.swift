@@ -1,4 +1,5 @@
 public import Base
+public import Loops
 public import Tensors
 public import Wire
 
@@ -11,9 +12,9 @@ public enum CloseReason: Sendable, Hashable, CustomStringConvertible {
     /// The peer ended it in the middle of a message.
     case peerClosedInMessage
     /// It was never opened.
-    case connectFailed(TransportError)
+    case connectFailed(SystemError)
     /// The peer or the network broke it.
-    case failed(TransportError)
+    case failed(SystemError)
     /// The peer sent what cannot be understood.
     case wire(WireError)
     /// The peer takes its messages too slowly: the queue reached its limit.

@@ -1,5 +1,6 @@
 internal import Base
 internal import Glibc
+internal import Loops
 internal import Wire
 
 extension Connection {
@@ -33,7 +34,7 @@ extension Connection {
         switch state {
         case .connecting:
             if let connectDeadline {
-                let error = TransportError(
+                let error = SystemError(
                     .timedOut, "connecting to \(peerAddress): no answer in time; check the address and the network between")
                 candidates.append((connectDeadline, .connectFailed(error)))
             }

@@ -1,5 +1,6 @@
 internal import Base
 internal import Glibc
+package import Loops
 package import Tensors
 package import Wire
 
@@ -7,14 +8,14 @@ package import Wire
 
 extension Connection {
     func startConnecting(timeout: Duration) {
-        do throws(TransportError) {
+        do throws(SystemError) {
             let socket = try Socket(for: peerAddress)
             socket.configure(options)
             let outcome = peerAddress.withSystemAddress { address, length in
                 Syscall.retry { Glibc.connect(socket.rawValue, address, length) }
             }
             if case .failure(let reason) = outcome, reason != EINPROGRESS {
-                throw TransportError("connecting to \(peerAddress)", systemError: reason)
+                throw SystemError("connecting to \(peerAddress)", systemError: reason)
             }
             token = try loop.register(socket.rawValue, interest: .writable, source: self)
             interest = .writable
@@ -29,7 +30,7 @@ extension Connection {
     /// Takes over an accepted socket.
     func startAccepted(_ socket: Socket) {
         socket.configure(options)
-        do throws(TransportError) {
+        do throws(SystemError) {
             token = try loop.register(socket.rawValue, interest: .readable, source: self)
             interest = .readable
             self.socket = socket
@@ -88,7 +89,7 @@ extension Connection {
     private func finishConnecting() {
         let error = socket?.takeError() ?? 0
         guard error == 0 else {
-            return finish(.connectFailed(TransportError("connecting to \(peerAddress)", systemError: error)))
+            return finish(.connectFailed(SystemError("connecting to \(peerAddress)", systemError: error)))
         }
         becomeConnected()
     }
@@ -99,7 +100,7 @@ extension Connection {
 // MARK: - Events
 
 extension Connection: EventSource {
-    func ready(_ readiness: IOReadiness) {
+    package func ready(_ readiness: IOReadiness) {
         switch state {
         case .connecting: if !isServer { finishConnecting() }
         case .handshaking: continueHandshake()
@@ -115,7 +116,7 @@ extension Connection: EventSource {
         }
     }
 
-    func loopWillEnd() { finish(.loopEnded) }
+    package func loopWillEnd() { finish(.loopEnded) }
 
     private func readAvailable() {
         if case .closing = state { return readToEnd() }
@@ -179,7 +180,7 @@ extension Connection: EventSource {
 
 extension Connection: Flushable {
     /// Writes what is queued until the kernel takes no more or this wake's share is used up.
-    func flush() {
+    package func flush() {
         isFlushScheduled = false
         var rest = options.writeByteLimitPerWake
         while rest > 0 {
@@ -221,7 +222,7 @@ extension Connection: Flushable {
     }
 
     /// The peer may have said why before it closed: what is readable is delivered first.
-    private func writingFailed(_ error: TransportError) {
+    private func writingFailed(_ error: SystemError) {
         if case .closing(let reason) = state { return finish(reason) }
         readAvailable()
         if case .closed = state { return }
@@ -240,7 +241,7 @@ extension Connection: Flushable {
 
     private func setInterest(_ wanted: IOReadiness) {
         guard wanted != interest, let token, let raw = rawSocket else { return }
-        do throws(TransportError) {
+        do throws(SystemError) {
             try loop.update(raw, interest: wanted, token: token)
             interest = wanted
         } catch {

@@ -1,5 +1,6 @@
 public import Base
 internal import Glibc
+public import Loops
 internal import Tensors
 public import Wire
 
@@ -78,7 +79,7 @@ public final class Connection: CustomStringConvertible {
         loop: EventLoop, peer: SocketAddress, isServer: Bool, options: ConnectionOptions, handler: (any ConnectionHandler)?
     ) {
         self.loop = loop
-        self.id = loop.nextConnectionID()
+        self.id = loop.nextID()
         self.isServer = isServer
         self.peerAddress = peer
         self.options = options

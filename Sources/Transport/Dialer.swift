@@ -1,5 +1,6 @@
 internal import Base
 internal import Glibc
+public import Loops
 public import Tensors
 public import Wire
 

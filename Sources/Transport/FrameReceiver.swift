@@ -1,5 +1,6 @@
 internal import Base
 internal import Glibc
+package import Loops
 package import Tensors
 package import Wire
 
@@ -35,7 +36,7 @@ package final class FrameReceiver {
         /// This wake's share is used up; more may be there.
         case shareUsed
         case endOfStream
-        case failed(TransportError)
+        case failed(SystemError)
         case violation(WireError)
         /// A callback closed the connection.
         case stopped

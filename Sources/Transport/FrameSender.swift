@@ -1,5 +1,6 @@
 internal import Base
 internal import Glibc
+internal import Loops
 internal import Wire
 
 /// The sending half of a connection: queue, order of frames, bytes under way.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Loops
 internal import Tensors
 internal import Wire
 

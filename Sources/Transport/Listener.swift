@@ -1,8 +1,9 @@
 internal import Base
 internal import CLinux
 internal import Glibc
-internal import Wire
+public import Loops
 internal import Tensors
+internal import Wire
 
 /// Accepts connections on one address. The loop keeps it until ``close()``.
 public final class Listener {
@@ -54,13 +55,13 @@ public final class Listener {
     /// - Parameters:
     ///   - room: of the process' descriptors; read once, after the limit was raised.
     ///   - accept: gets each new connection before anything is read from it and gives its handler.
-    /// - Throws: ``TransportError/Code/addressInUse`` with the port and what to do, ``TransportError/Code/notPermitted`` for a port below 1024,
+    /// - Throws: ``SystemError/Code/addressInUse`` with the port and what to do, ``SystemError/Code/notPermitted`` for a port below 1024,
     ///   or another one.
     public init(
         loop: EventLoop, address: SocketAddress, backlog: Int32 = defaultBacklog,
         maximumConnectionCount: Int = defaultMaximumConnectionCount, options: ConnectionOptions = ConnectionOptions(),
         room: DescriptorRoom = .current, accept: @escaping (Connection) -> any ConnectionHandler
-    ) throws(TransportError) {
+    ) throws(SystemError) {
         let socket = try Socket(for: address)
         // A restarted process gets its port back at once, whatever the old one's connections are waiting for.
         try socket.set(SOL_SOCKET, SO_REUSEADDR, 1)
@@ -90,23 +91,23 @@ public final class Listener {
         reserve = nil
     }
 
-    private static func bindError(_ address: SocketAddress, _ reason: Int32) -> TransportError {
+    private static func bindError(_ address: SocketAddress, _ reason: Int32) -> SystemError {
         switch reason {
         case EADDRINUSE:
-            TransportError(
+            SystemError(
                 .addressInUse,
                 "cannot listen on \(address): port \(address.port) is in use; stop the process that listens there "
                     + "(ss -ltnp 'sport = :\(address.port)' shows it), or choose another port, or 0 for any free one",
                 systemError: reason)
         case EACCES, EPERM:
-            TransportError(
+            SystemError(
                 .notPermitted, "cannot listen on \(address): port \(address.port) needs a privilege; choose one from 1024 on",
                 systemError: reason)
         case EADDRNOTAVAIL:
-            TransportError(
+            SystemError(
                 .unreachable, "cannot listen on \(address): this machine has no such address; use :\(address.port) for all it has",
                 systemError: reason)
-        default: TransportError("listening on \(address)", systemError: reason)
+        default: SystemError("listening on \(address)", systemError: reason)
         }
     }
 
@@ -117,7 +118,7 @@ public final class Listener {
 }
 
 extension Listener: EventSource {
-    func ready(_ readiness: IOReadiness) {
+    package func ready(_ readiness: IOReadiness) {
         var end: Instant?
         // Another thread was quicker when it was given up.
         if reserve == nil { reserve = Self.makeReserve() }
@@ -138,7 +139,7 @@ extension Listener: EventSource {
         }
     }
 
-    func loopWillEnd() { close() }
+    package func loopWillEnd() { close() }
 
     static func acceptNext(of listening: Int32) -> (result: Syscall.Outcome, address: SocketAddress?) {
         SocketAddress.read { accept4(listening, $0, $1, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)) }

@@ -1,5 +1,6 @@
 public import Base
 internal import Glibc
+public import Loops
 
 /// Names to addresses, without stopping the loop: `getaddrinfo` blocks (up to half a minute), so it runs on helper threads.
 public enum Resolver {
@@ -21,22 +22,22 @@ public enum Resolver {
     /// Numeric hosts need no look-up, and no host means this machine (`127.0.0.1`); they too are reported from a fresh stack.
     public static func resolve(
         _ place: HostPort, on loop: EventLoop,
-        completion: @escaping (Result<[SocketAddress], TransportError>) -> Void
+        completion: @escaping (Result<[SocketAddress], SystemError>) -> Void
     ) {
         if let address = place.numericAddress {
             let target = place.host == nil ? SocketAddress.loopback(port: place.port) : address
             loop.defer { completion(.success([target])) }
             return
         }
-        let port = loop.resolverPort ?? ResolverPort(loop: loop, capacity: queueCapacity)
-        loop.resolverPort = port
+        let port = loop.resolver as? ResolverPort ?? ResolverPort(loop: loop, capacity: queueCapacity)
+        loop.resolver = port
         let number = port.add(completion)
         let mailbox = port.mailbox
         let isQueued = queue?.submit {
-            mailbox.post(ResolverAnswer(number: number, result: Result { () throws(TransportError) in try lookUp(place) }))
+            mailbox.post(ResolverAnswer(number: number, result: Result { () throws(SystemError) in try lookUp(place) }))
         }
         if isQueued != true {
-            let error = TransportError(
+            let error = SystemError(
                 .resourceExhausted, "\(place) was not looked up: \(queueCapacity) names are waiting already; try again later")
             loop.defer { port.finish(ResolverAnswer(number: number, result: .failure(error))) }
         }
@@ -57,8 +58,8 @@ public enum Resolver {
     }
 
     /// The blocking call itself, for callers that have a thread to spare.
-    public static func lookUp(_ place: HostPort) throws(TransportError) -> [SocketAddress] {
-        if let host = place.host, let problem = objection(to: host) { throw TransportError(.unresolvedName, problem) }
+    public static func lookUp(_ place: HostPort) throws(SystemError) -> [SocketAddress] {
+        if let host = place.host, let problem = objection(to: host) { throw SystemError(.unresolvedName, problem) }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         // Only families that this machine has an address of; without it containers without IPv6 get addresses that fail.
@@ -72,7 +73,7 @@ public enum Resolver {
         }
         guard status == 0 else {
             let reason = status == EAI_SYSTEM ? Syscall.describe(errno) : String(cString: gai_strerror(status))
-            throw TransportError(
+            throw SystemError(
                 .unresolvedName,
                 "the name \"\(place.host ?? "")\" does not resolve: \(reason); check its spelling and the network's DNS")
         }
@@ -94,13 +95,13 @@ public enum Resolver {
 
 struct ResolverAnswer: Sendable {
     let number: UInt64
-    let result: Result<[SocketAddress], TransportError>
+    let result: Result<[SocketAddress], SystemError>
 }
 
 /// The loop's side: who waits for which answer.
 final class ResolverPort {
     private final class Waiting {
-        var completions: [UInt64: (Result<[SocketAddress], TransportError>) -> Void] = [:]
+        var completions: [UInt64: (Result<[SocketAddress], SystemError>) -> Void] = [:]
     }
 
     let mailbox: Mailbox<ResolverAnswer>
@@ -114,7 +115,7 @@ final class ResolverPort {
         }
     }
 
-    func add(_ completion: @escaping (Result<[SocketAddress], TransportError>) -> Void) -> UInt64 {
+    func add(_ completion: @escaping (Result<[SocketAddress], SystemError>) -> Void) -> UInt64 {
         lastNumber += 1
         waiting.completions[lastNumber] = completion
         return lastNumber

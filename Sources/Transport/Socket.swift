@@ -1,5 +1,6 @@
 internal import Base
 internal import Glibc
+internal import Loops
 
 /// A TCP socket: options and questions. Closed with its last reference.
 final class Socket {
@@ -17,14 +18,14 @@ final class Socket {
     init(owning rawValue: Int32) { descriptor = Descriptor(owning: rawValue) }
 
     /// A fresh non-blocking TCP socket for addresses like `address`.
-    convenience init(for address: SocketAddress) throws(TransportError) {
+    convenience init(for address: SocketAddress) throws(SystemError) {
         let raw = try Syscall.check("making a socket for \(address)") {
             socket(address.family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), Int32(IPPROTO_TCP))
         }
         self.init(owning: Int32(raw))
     }
 
-    func set(_ level: Int32, _ option: Int32, _ value: Int32) throws(TransportError) {
+    func set(_ level: Int32, _ option: Int32, _ value: Int32) throws(SystemError) {
         var value = value
         try Syscall.check("setting socket option \(option) of level \(level) to \(value)") {
             setsockopt(rawValue, level, option, &value, socklen_t(MemoryLayout<Int32>.size))

@@ -1,5 +1,6 @@
 public import Base
 internal import Glibc
+internal import Loops
 
 /// A numeric IPv4 or IPv6 address with a port. Names are ``HostPort``s; ``Resolver`` turns them into these.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {

@@ -1,6 +1,7 @@
 internal import Base
 internal import Cluster
 internal import Logging
+internal import Loops
 internal import Shell
 internal import Tensors
 internal import Transport

@@ -1,9 +1,8 @@
 internal import ArgumentParser
 internal import Glibc
-internal import Health
 internal import Logging
+internal import Loops
 internal import Shell
-internal import Transport
 
 @main
 struct WorkerCommand: ParsableCommand {

@@ -1,8 +1,8 @@
 internal import Base
 internal import Cluster
-internal import Digest
 internal import Hosting
 internal import Inference
+internal import Loops
 internal import Resources
 internal import Shell
 internal import Tensors

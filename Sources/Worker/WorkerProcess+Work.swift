@@ -2,6 +2,7 @@ internal import Base
 internal import Cluster
 internal import Hosting
 internal import Inference
+internal import Loops
 internal import Resources
 internal import Tensors
 internal import Transport

@@ -4,6 +4,7 @@ internal import Glibc
 internal import Hosting
 internal import Inference
 internal import Logging
+internal import Loops
 internal import Resources
 internal import Shell
 internal import Tensors

@@ -1,8 +1,8 @@
 import Coordinator
 import Dispatch
+import Loops
 import Synchronization
 import Testing
-import Transport
 
 /// Questions to a loop's thread: answered, or given up in time.
 @Suite struct LoopQuestionsTests {

@@ -2,7 +2,6 @@ import Base
 import Cluster
 import Coordinator
 import Testing
-import Transport
 
 /// What clients may ask at once, and when a shared answer is made.
 @Suite struct QuestionDeskTests {

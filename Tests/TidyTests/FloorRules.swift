@@ -11,11 +11,11 @@ enum FloorRules {
     /// The lowest first.
     static let floors = [
         Floor(name: "ground", folders: ["Base"]),
-        Floor(name: "values", folders: ["Tensors", "Planning", "Digest", "Resources"]),
+        Floor(name: "values", folders: ["Tensors", "Planning", "Resources", "Loops"]),
         Floor(name: "formats", folders: ["Wire", "Arrays", "Images", "Inference"]),
         Floor(name: "engine room", folders: ["Cluster", "Transport"]),
         Floor(name: "shells", folders: ["Hosting", "Shell", "History", "TestKit"]),
-        Floor(name: "services", folders: ["Topology", "Health", "Gateway", "Profiling", "Client"]),
+        Floor(name: "services", folders: ["Topology", "Gateway", "Profiling", "Client"]),
         Floor(name: "programs", folders: ["Coordinator", "Worker", "Check", "CLI"]),
     ]
 

@@ -20,37 +20,36 @@ enum ImportRules {
         "Cluster": collections.union(mathematics).union(["Base", "Planning", "Wire", "Tensors"]),
         "TestKit": collections.union(mathematics).union(["Base", "Cluster", "Planning", "Wire", "Tensors"]),
 
-        "Transport": collections.union(["Base", "CLinux", "Wire", "Tensors", "Glibc", "Synchronization"]),
-        "Hosting": ["Base", "Cluster", "Transport", "Wire", "Tensors"],
-        "Inference": system.union(["CTorch", "Base", "Tensors"]),
+        "Loops": collections.union(["Base", "CLinux", "Glibc", "Synchronization"]),
+        "Transport": ["Base", "CLinux", "Loops", "Wire", "Tensors", "Glibc"],
+        "Hosting": ["Base", "Cluster", "Loops", "Transport", "Wire", "Tensors", "Synchronization"],
+        "Inference": system.union(["CTorch", "CCrypto", "Base", "Tensors"]),
         "Resources": system.union(["Base"]),
-        // Transport for the thread that logs.
-        "Shell": system.union(["ArgumentParser", "Logging", "Base", "Cluster", "Planning", "Transport", "Wire", "Tensors"]),
-        "Profiling": system.union([
-            "CLinux", "Arrays", "Base", "Cluster", "Planning", "Inference", "Digest", "Shell", "Wire", "Tensors",
+        // Loops for the thread that logs, Transport for the health check.
+        "Shell": system.union([
+            "ArgumentParser", "Logging", "Base", "Cluster", "Planning", "Loops", "Transport", "Wire", "Tensors",
         ]),
-        "History": system.union(["GRDB", "Base", "Cluster", "Transport", "Wire"]),
+        "Profiling": system.union(["CLinux", "Arrays", "Base", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors"]),
+        "History": system.union(["GRDB", "Base", "Cluster", "Loops", "Wire"]),
         "Arrays": system.union(["CZlib", "Base", "Tensors"]),
         "Images": system.union(["CImages", "Tensors"]),
-        "Digest": system.union(["CCrypto"]),
         "Topology": system.union(["Base", "Shell", "CYaml"]),
-        "Health": ["Base", "Shell", "Transport", "Wire"],
         // The only user of Hummingbird; the coordinator alone links it.
         "Gateway": system.union([
             "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "ServiceLifecycle", "Logging",
             "Base", "Shell", "Cluster", "Planning",
         ]),
 
-        "Client": system.union(["Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors"]),
+        "Client": system.union(["Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
-            "Base", "Cluster", "Hosting", "Planning", "Transport", "Wire", "Tensors", "Inference", "Profiling", "Digest",
+            "Base", "Cluster", "Hosting", "Planning", "Loops", "Transport", "Wire", "Tensors", "Inference", "Profiling",
             "Resources", "History", "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
-            "Base", "Cluster", "Hosting", "Transport", "Wire", "Tensors", "Inference", "Digest", "Health", "Resources",
+            "Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources",
         ]),
         // No libtorch: a container's engine starts it every few seconds.
-        "Check": ["ArgumentParser", "Base", "Health", "Shell"],
+        "Check": ["ArgumentParser", "Base", "Shell"],
         "CLI": system.union(command).union([
             // A bench takes Ctrl-C while it runs.
             "Dispatch",

@@ -1,6 +1,7 @@
 import Base
 import Cluster
 import Hosting
+import Loops
 import Planning
 import Tensors
 import Testing

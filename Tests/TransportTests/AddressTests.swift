@@ -1,4 +1,5 @@
 import Base
+import Loops
 import Shell
 import Testing
 import Transport
@@ -72,13 +73,13 @@ import Transport
         ])
     func misreadHost(_ host: String, _ says: String) throws {
         let place = HostPort(host: host, port: 1)
-        let error = #expect(throws: TransportError.self) { try Resolver.lookUp(place) }
+        let error = #expect(throws: SystemError.self) { try Resolver.lookUp(place) }
         #expect(error?.code == .unresolvedName && error?.message.contains(says) == true, "\(error as Any)")
     }
 
     @Test func anUnknownNameIsAnErrorThatNamesIt() throws {
         let loop = try EventLoop()
-        var failure: TransportError?
+        var failure: SystemError?
         Resolver.resolve(try HostPort(parsing: "no-such-name.invalid:1"), on: loop) {
             if case .failure(let error) = $0 { failure = error }
         }

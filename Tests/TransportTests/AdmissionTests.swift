@@ -1,3 +1,4 @@
+import Loops
 import Tensors
 import Testing
 import Transport

@@ -1,4 +1,5 @@
 import Glibc
+import Loops
 import Tensors
 import Testing
 import Transport
@@ -23,10 +24,10 @@ final class ScramblingChannel: ByteChannel {
             let count = recv(socket, &byte, 1, 0)
             guard count == 1 else {
                 return count < 0 && errno == EAGAIN
-                    ? .waits(.readable) : .failed(TransportError(.connectionLost, "the opening was broken off"))
+                    ? .waits(.readable) : .failed(SystemError(.connectionLost, "the opening was broken off"))
             }
             guard byte == (isServer ? 1 : 2) else {
-                return .failed(TransportError(.connectionLost, "the peer does not scramble"))
+                return .failed(SystemError(.connectionLost, "the peer does not scramble"))
             }
             if !isServer { return .done }
         }
@@ -49,7 +50,7 @@ final class ScramblingChannel: ByteChannel {
             let count = recv(socket, &bytes, bytes.count, 0)
             if count == 0 { return .endOfStream }
             if count < 0 {
-                return errno == EAGAIN ? .waits(.readable) : .failed(TransportError("reading", systemError: errno))
+                return errno == EAGAIN ? .waits(.readable) : .failed(SystemError("reading", systemError: errno))
             }
             inside = bytes.prefix(count).map { $0 ^ Self.key }
         }
@@ -72,7 +73,7 @@ final class ScramblingChannel: ByteChannel {
         let piece = UnsafeRawBufferPointer(start: pieces[0].iov_base, count: min(pieces[0].iov_len, 6_000))
         let scrambled = piece.map { $0 ^ Self.key }
         let count = send(socket, scrambled, scrambled.count, Int32(MSG_NOSIGNAL))
-        if count < 0 { return errno == EAGAIN ? .waits(.writable) : .failed(TransportError("writing", systemError: errno)) }
+        if count < 0 { return errno == EAGAIN ? .waits(.writable) : .failed(SystemError("writing", systemError: errno)) }
         return .bytes(count)
     }
 

@@ -1,5 +1,6 @@
 import Base
 import Glibc
+import Loops
 import Tensors
 import Testing
 import Transport

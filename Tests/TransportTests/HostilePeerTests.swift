@@ -1,4 +1,5 @@
 import Glibc
+import Loops
 import Tensors
 import Testing
 import Transport

@@ -1,5 +1,6 @@
 import Base
 import Glibc
+import Loops
 import Tensors
 import Testing
 import Transport
@@ -33,7 +34,7 @@ private final class ShortageLog {
         let first = try Listener(loop: loop, address: .loopback(port: 0)) { _ in Recorder() }
         let port = first.address.port
         #expect(port != 0)
-        let error = #expect(throws: TransportError.self) {
+        let error = #expect(throws: SystemError.self) {
             try Listener(loop: loop, address: .loopback(port: port)) { _ in Recorder() }
         }
         #expect(error?.code == .addressInUse)

@@ -1,8 +1,8 @@
 import Base
 import Cluster
 import Hosting
+import Loops
 import Testing
-import Transport
 
 /// Writes down what it is told, asks to be woken, and answers with what it is told to do.
 private struct Script: Machine {

@@ -1,5 +1,6 @@
 import Base
 import Glibc
+import Loops
 import Synchronization
 import Tensors
 import Testing

@@ -1,4 +1,4 @@
-import Digest
+import Inference
 import Testing
 
 @Suite("SHA-256")

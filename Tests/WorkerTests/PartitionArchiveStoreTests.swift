@@ -1,5 +1,5 @@
-import Digest
 import Glibc
+import Inference
 import Synchronization
 import Tensors
 import Testing

@@ -1,4 +1,4 @@
-internal import Digest
+internal import Inference
 internal import Synchronization
 public import Tensors
 public import Wire

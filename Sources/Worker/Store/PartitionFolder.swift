@@ -1,5 +1,5 @@
-internal import Digest
 internal import Glibc
+internal import Inference
 internal import Tensors
 internal import Wire
 

@@ -14,7 +14,7 @@ extension EventLoop {
     }
 
     /// Calls `handler` on this loop for each of `signals` that the process gets (signalfd). Blocks them first, see ``blockSignals(_:)``.
-    public func onSignals(_ signals: [Int32], _ handler: @escaping (Int32) -> Void) throws(TransportError) {
+    public func onSignals(_ signals: [Int32], _ handler: @escaping (Int32) -> Void) throws(SystemError) {
         Self.blockSignals(signals)
         var set = sigset_t()
         sigemptyset(&set)

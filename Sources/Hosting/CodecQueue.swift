@@ -1,4 +1,5 @@
 internal import Base
+internal import Loops
 internal import Synchronization
 public import Tensors
 public import Wire
@@ -19,7 +20,7 @@ public final class CodecQueue: Sendable {
     private let queue: TaskQueue
     private let codec: Mutex<ActivationCodec>
 
-    /// - Throws: ``WireError`` or ``TransportError`` when memory or threads are short.
+    /// - Throws: ``WireError`` or ``SystemError`` when memory or threads are short.
     public init(capacity: Int) throws {
         queue = try TaskQueue(name: "codec", threadCount: 1, capacity: capacity)
         codec = Mutex(try ActivationCodec())

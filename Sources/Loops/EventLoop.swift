@@ -34,7 +34,7 @@ public final class EventLoop {
 
     private let poller: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>
-    let staging: UnsafeMutableRawBufferPointer
+    package let staging: UnsafeMutableRawBufferPointer
     let waker: Waker
     private var sources: [UInt64: any EventSource] = [:]
     private var lastToken: UInt64 = 0
@@ -42,15 +42,16 @@ public final class EventLoop {
     private var deferred: [() -> Void] = []
     private var unflushed: [any Flushable] = []
     var mailboxes: [ObjectIdentifier: any MailboxSource] = [:]
-    var resolverPort: ResolverPort?
+    /// What a `Resolver` keeps with the loop: who waits for which answer.
+    package var resolver: AnyObject?
     /// Events of the last look at the kernel that have not been handled yet.
     private var pendingEvents = 0..<0
     private var isFirstTurn = true
     private var isStopped = false
-    private var lastConnectionID: UInt64 = 0
+    private var lastID: UInt64 = 0
 
-    /// - Throws: ``TransportError`` when the process has no descriptors left.
-    public init() throws(TransportError) {
+    /// - Throws: ``SystemError`` when the process has no descriptors left.
+    public init() throws(SystemError) {
         let poller = try Syscall.check("creating the event loop (epoll_create1)") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
         self.poller = Descriptor(owning: Int32(poller))
         waker = try Waker()
@@ -70,7 +71,7 @@ public final class EventLoop {
     // MARK: Running
 
     /// Handles events until ``stop()``.
-    public func run() throws(TransportError) {
+    public func run() throws(SystemError) {
         while !isStopped { try runOnce() }
         isStopped = false
     }
@@ -79,7 +80,7 @@ public final class EventLoop {
     public func stop() { isStopped = true }
 
     /// One wake: waits for the next event or timer, at most `maximumWait`, and handles what is there.
-    public func runOnce(maximumWait: Duration? = nil) throws(TransportError) {
+    public func runOnce(maximumWait: Duration? = nil) throws(SystemError) {
         try takeEvents(maximumWait)
         dispatch()
         runTimers()
@@ -98,11 +99,11 @@ public final class EventLoop {
         for mailbox in Array(mailboxes.values) { mailbox.close() }
         mailboxes.removeAll()
         timers = TimerQueue()
-        resolverPort = nil
+        resolver = nil
     }
 
     /// Asks the kernel once everything that it said before is handled.
-    private func takeEvents(_ maximumWait: Duration?) throws(TransportError) {
+    private func takeEvents(_ maximumWait: Duration?) throws(SystemError) {
         let turnEnd = Instant.current()
         if !isFirstTurn { longestTurn = max(longestTurn, turnEnd - now) }
         isFirstTurn = false
@@ -124,7 +125,7 @@ public final class EventLoop {
         let reason = errno
         now = .current()
         if count >= 0 { return pendingEvents = 0..<Int(count) }
-        guard reason == EINTR else { throw TransportError("waiting for events (epoll_wait)", systemError: reason) }
+        guard reason == EINTR else { throw SystemError("waiting for events (epoll_wait)", systemError: reason) }
     }
 
     private func dispatch() {
@@ -150,7 +151,7 @@ public final class EventLoop {
     }
 
     /// Whether a slice that began at the first look is over.
-    static func isOver(_ end: inout Instant?) -> Bool {
+    package static func isOver(_ end: inout Instant?) -> Bool {
         let time = Instant.current()
         if let end { return time >= end }
         end = time + slice
@@ -220,59 +221,61 @@ public final class EventLoop {
     public func `defer`(_ body: @escaping () -> Void) { deferred.append(body) }
 
     /// Has `connection` write what it has queued once this wake's events are handled: many small messages become one write.
-    func flushLater(_ connection: any Flushable) { unflushed.append(connection) }
+    package func flushLater(_ connection: any Flushable) { unflushed.append(connection) }
 
     // MARK: Descriptors
 
     /// Watches a descriptor and keeps `source` alive until ``unregister(_:token:)``.
-    func register(_ descriptor: Int32, interest: IOReadiness, source: any EventSource) throws(TransportError) -> UInt64 {
+    package func register(_ descriptor: Int32, interest: IOReadiness, source: any EventSource) throws(SystemError) -> UInt64 {
         lastToken += 1
         try control(EPOLL_CTL_ADD, descriptor, interest: interest, token: lastToken)
         sources[lastToken] = source
         return lastToken
     }
 
-    func update(_ descriptor: Int32, interest: IOReadiness, token: UInt64) throws(TransportError) {
+    package func update(_ descriptor: Int32, interest: IOReadiness, token: UInt64) throws(SystemError) {
         try control(EPOLL_CTL_MOD, descriptor, interest: interest, token: token)
     }
 
     /// Before the descriptor is closed.
-    func unregister(_ descriptor: Int32, token: UInt64) {
+    package func unregister(_ descriptor: Int32, token: UInt64) {
         guard sources.removeValue(forKey: token) != nil else { return }
         // It can fail only where the descriptor is not watched, which is what is wanted.
         try? control(EPOLL_CTL_DEL, descriptor, interest: [], token: token)
     }
 
-    private func control(_ operation: Int32, _ descriptor: Int32, interest: IOReadiness, token: UInt64) throws(TransportError) {
+    private func control(_ operation: Int32, _ descriptor: Int32, interest: IOReadiness, token: UInt64) throws(SystemError) {
         var event = epoll_event()
         event.events = interest.rawValue
         event.data.u64 = token
         try Syscall.check("watching a descriptor (epoll_ctl)") { epoll_ctl(poller.rawValue, operation, descriptor, &event) }
     }
 
-    func nextConnectionID() -> UInt64 {
-        lastConnectionID += 1
-        return lastConnectionID
+    /// A number that nothing else of this loop has.
+    package func nextID() -> UInt64 {
+        lastID += 1
+        return lastID
     }
 }
 
 /// Something with a descriptor that the loop watches.
-protocol EventSource: AnyObject {
+package protocol EventSource: AnyObject {
     func ready(_ readiness: IOReadiness)
     /// The loop lets go of everything: close.
     func loopWillEnd()
 }
 
 /// Something that has bytes to write at the end of a wake.
-protocol Flushable: AnyObject {
+package protocol Flushable: AnyObject {
     func flush()
 }
 
 /// What epoll reports, and what is asked of it.
-struct IOReadiness: OptionSet {
-    let rawValue: UInt32
-    static let readable = IOReadiness(rawValue: EPOLLIN.rawValue)
-    static let writable = IOReadiness(rawValue: EPOLLOUT.rawValue)
+package struct IOReadiness: OptionSet {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+    package static let readable = IOReadiness(rawValue: EPOLLIN.rawValue)
+    package static let writable = IOReadiness(rawValue: EPOLLOUT.rawValue)
     /// Errors and hang-ups come unasked.
-    static let failed = IOReadiness(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
+    package static let failed = IOReadiness(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
 }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// Why the operating system did not let us. The message names what was tried, what came of it and the fix.
-public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
+public struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Code: Sendable, Hashable {
         /// A name that does not resolve.
         case unresolvedName

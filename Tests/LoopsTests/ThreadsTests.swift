@@ -1,7 +1,7 @@
 import Glibc
+import Loops
 import Synchronization
 import Testing
-import Transport
 
 @Suite struct ThreadsTests {
     @Test func oneThreadRunsTasksInOrderAndShutDownRunsWhatWaits() throws {

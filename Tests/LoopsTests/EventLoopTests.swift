@@ -1,8 +1,8 @@
 import Base
 import Glibc
+import Loops
 import Synchronization
 import Testing
-import Transport
 
 @Suite struct EventLoopTests {
     @Test func timersFireByDeadlineThenByAge() throws {
@@ -160,7 +160,7 @@ import Transport
         }
         // A wake has some 5 ms for each kind, and a timer's batch; the limit leaves room for a slow machine, and none for all deferred calls
         // in one turn.
-        try TransportTests.run(loop, "everything") { done == 1_400 }
+        try LoopsTests.run(loop, "everything") { done == 1_400 }
         // A turn is measured when the next one begins: if all were done in the first, there was none yet.
         try loop.runOnce(maximumWait: .zero)
         #expect(loop.longestTurn < .milliseconds(500), "\(loop.longestTurn)")
@@ -176,7 +176,7 @@ import Transport
                 if number < 10 { loop.defer { order.append(1_000 + number) } }
             }
         }
-        try TransportTests.run(loop, "all calls") { order.count == 210 }
+        try LoopsTests.run(loop, "all calls") { order.count == 210 }
         #expect(order.filter { $0 < 1_000 } == Array(0..<200))
         #expect(order.filter { $0 >= 1_000 } == Array(1_000..<1_010))
     }

@@ -12,20 +12,20 @@ public final class LoopThread: Sendable {
     private enum Start: Sendable {
         case pending
         case running(Mailbox<Call>)
-        case failed(TransportError)
+        case failed(SystemError)
     }
 
     private let thread: PosixThread
     private let calls: Mailbox<Call>
 
     /// Starts the thread, makes its loop, runs `setUp` in it, and returns once that is done.
-    /// - Throws: ``TransportError`` when there is no thread or no descriptor to be had.
-    public init(name: String = "loop", setUp: @escaping @Sendable (EventLoop) -> Void = { _ in }) throws(TransportError) {
+    /// - Throws: ``SystemError`` when there is no thread or no descriptor to be had.
+    public init(name: String = "loop", setUp: @escaping @Sendable (EventLoop) -> Void = { _ in }) throws(SystemError) {
         let start = Monitor(Start.pending)
         let thread = try PosixThread(name: name) {
             Self.run(start, setUp)
         }
-        let outcome: Result<Mailbox<Call>, TransportError> = start.wait { start in
+        let outcome: Result<Mailbox<Call>, SystemError> = start.wait { start in
             switch start {
             case .pending: nil
             case .running(let mailbox): .success(mailbox)
@@ -37,7 +37,7 @@ public final class LoopThread: Sendable {
     }
 
     private static func run(_ start: Monitor<Start>, _ setUp: Call) {
-        do throws(TransportError) {
+        do throws(SystemError) {
             let loop = try EventLoop()
             let calls: Mailbox<Call> = loop.mailbox(capacity: mailboxCapacity) { [unowned loop] call in call(loop) }
             setUp(loop)

@@ -1,5 +1,5 @@
 public import Base
-public import Shell
+internal import Loops
 internal import Transport
 internal import Wire
 
@@ -44,7 +44,7 @@ public struct HealthCheck: Sendable, Hashable {
         let why: String
     }
 
-    private func ask() throws(TransportError) -> Result<String, Silence> {
+    private func ask() throws(SystemError) -> Result<String, Silence> {
         let loop = try EventLoop()
         defer { loop.shutDown() }
         var answer: Result<String, Silence>?

@@ -1,8 +1,8 @@
 import Base
 import Glibc
+import Loops
 import Synchronization
 import Testing
-import Transport
 
 /// Lines that a reader does not take must cost nothing but themselves.
 @Suite struct LineQueueTests {

@@ -17,8 +17,8 @@ public final class FolderWatch {
     private var token: UInt64 = 0
 
     /// Watches from now on, until ``close()``; the loop keeps it.
-    /// - Throws: ``TransportError`` where the folder is not there or the system has no watches left.
-    public init(loop: EventLoop, folder: String, changed: @escaping () -> Void) throws(TransportError) {
+    /// - Throws: ``SystemError`` where the folder is not there or the system has no watches left.
+    public init(loop: EventLoop, folder: String, changed: @escaping () -> Void) throws(SystemError) {
         self.loop = loop
         self.changed = changed
         let raw = try Syscall.check("watching folders (inotify_init1)") { inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC)) }
@@ -42,7 +42,7 @@ public final class FolderWatch {
 }
 
 extension FolderWatch: EventSource {
-    func ready(_ readiness: IOReadiness) {
+    package func ready(_ readiness: IOReadiness) {
         let raw = rawDescriptor
         let hasEnded = withUnsafeTemporaryAllocation(byteCount: Self.bufferByteCount, alignment: 8) { buffer -> Bool in
             guard case .success(let count) = Syscall.retry({ read(raw, buffer.baseAddress, buffer.count) }) else { return false }
@@ -65,5 +65,5 @@ extension FolderWatch: EventSource {
         return false
     }
 
-    func loopWillEnd() { close() }
+    package func loopWillEnd() { close() }
 }

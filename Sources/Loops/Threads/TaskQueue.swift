@@ -21,8 +21,8 @@ public final class TaskQueue: Sendable {
     /// - Parameters:
     ///   - name: shown by `top -H`, cut after 15 bytes.
     ///   - nice: for all threads of the queue; 10 keeps a loader out of the way of the executors.
-    /// - Throws: ``TransportError/Code/resourceExhausted`` when the system gives no more threads.
-    public init(name: String, threadCount: Int, capacity: Int, nice: Int32 = 0) throws(TransportError) {
+    /// - Throws: ``SystemError/Code/resourceExhausted`` when the system gives no more threads.
+    public init(name: String, threadCount: Int, capacity: Int, nice: Int32 = 0) throws(SystemError) {
         precondition(threadCount > 0 && capacity > 0, "a queue has threads and room")
         self.capacity = capacity
         let state = Monitor(State())

@@ -136,7 +136,7 @@ final class Waker: Sendable {
     private let descriptor: Descriptor
     private let isSignalled = Atomic(false)
 
-    init() throws(TransportError) {
+    init() throws(SystemError) {
         let raw = try Syscall.check("creating the loop's wake-up (eventfd)") {
             eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         }

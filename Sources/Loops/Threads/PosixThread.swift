@@ -24,8 +24,8 @@ final class PosixThread: Sendable {
     private let isDetachable = Mutex(true)
 
     /// - Parameter nice: added to the thread's priority number; 10 means "when nobody else wants the core".
-    /// - Throws: ``TransportError/Code/resourceExhausted`` when the system gives no thread.
-    init(name: String, nice: Int32 = 0, _ body: @escaping @Sendable () -> Void) throws(TransportError) {
+    /// - Throws: ``SystemError/Code/resourceExhausted`` when the system gives no thread.
+    init(name: String, nice: Int32 = 0, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
@@ -51,7 +51,7 @@ final class PosixThread: Sendable {
         pthread_sigmask(SIG_SETMASK, &before, nil)
         guard status == 0 else {
             box.release()
-            throw TransportError("starting the thread \(name) (pthread_create)", systemError: status)
+            throw SystemError("starting the thread \(name) (pthread_create)", systemError: status)
         }
         handle = thread
     }
