@@ -109,7 +109,7 @@ let package = Package(
         pure("Planning", ["Base"]),
         pure("Wire", ["Base", "CWire", "CZstd", "CChecksum", "Tensors", collections]),
         pure("Cluster", ["Base", "Planning", "Wire", "Tensors", collections]),
-        pure("TestKit", ["Base", "Cluster", "Planning", "Wire", "Tensors", collections]),
+        pure("Simulator", ["Base", "Cluster", "Planning", "Wire", "Tensors", collections]),
 
         // Edges.
         pure("Loops", ["Base", "CLinux", collections]),
@@ -156,7 +156,7 @@ let package = Package(
             name: "CLI",
             dependencies: [
                 "AMP4ECClient", "Base", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images",
-                "Tensors", "Shell", "Wire", "TestKit", arguments, logging,
+                "Tensors", "Shell", "Wire", "Simulator", arguments, logging,
             ],
             swiftSettings: swift),
 
@@ -195,8 +195,8 @@ let package = Package(
         tests("LoopsTests", ["Base", "Loops"]),
         tests("TransportTests", ["Base", "Loops", "Transport", "Hosting", "Cluster", "Planning", "Shell", "Wire", "Tensors"]),
         tests("InferenceTests", ["Inference", "Tensors"]),
-        tests("MachineTests", ["Base", "Cluster", "Planning", "Wire", "Tensors", "TestKit"]),
-        tests("SimulationTests", ["Base", "Cluster", "TestKit"]),
+        tests("MachineTests", ["Base", "Cluster", "Planning", "Wire", "Tensors", "Simulator"]),
+        tests("SimulationTests", ["Base", "Cluster", "Simulator"]),
         tests(
             "CoordinatorTests",
             [
@@ -208,7 +208,7 @@ let package = Package(
         tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["Base", "History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Base", "Worker", "Resources", "Inference", "Wire", "Tensors"]),
-        tests("ClusterTests", ["Base", "AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "TestKit"]),
+        tests("ClusterTests", ["Base", "AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "Simulator"]),
         // compose/ and deploy/ against the options of the programs.
         tests("DeploymentTests", ["Base", "Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
         tests("TidyTests", []),

@@ -3,7 +3,7 @@ internal import Base
 internal import Cluster
 internal import Glibc
 internal import Shell
-public import TestKit
+public import Simulator
 
 struct SimulateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -23,7 +23,9 @@ package enum Syscall {
 
     /// As ``retry(_:)``, but a failure throws with `what` in front of the system's text.
     @discardableResult
-    package static func check<Count: BinaryInteger>(_ what: @autoclosure () -> String, _ call: () -> Count) throws(SystemError) -> Int {
+    package static func check<Count: BinaryInteger>(_ what: @autoclosure () -> String, _ call: () -> Count) throws(SystemError)
+        -> Int
+    {
         switch retry(call) {
         case .success(let count): return count
         case .failure(let reason): throw SystemError(what(), systemError: reason)

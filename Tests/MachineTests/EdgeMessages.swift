@@ -2,7 +2,7 @@ import Base
 import Cluster
 import Planning
 import Tensors
-import TestKit
+import Simulator
 import Wire
 
 /// Messages with figures at the edges of what a decoder lets through: each is encoded (which takes wild figures to the edge) and decoded.

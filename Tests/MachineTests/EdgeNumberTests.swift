@@ -3,7 +3,7 @@ import Cluster
 import Foundation
 import Planning
 import Tensors
-import TestKit
+import Simulator
 import Testing
 import Wire
 

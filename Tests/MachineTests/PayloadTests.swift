@@ -1,5 +1,5 @@
 import Cluster
-import TestKit
+import Simulator
 import Testing
 import Wire
 

@@ -1,4 +1,4 @@
-import TestKit
+import Simulator
 
 /// Every seed that failed once, with the options that it ran under and what it found. They run with every test run.
 ///

@@ -1,5 +1,5 @@
 import Cluster
-import TestKit
+import Simulator
 import Testing
 
 /// Whole runs of the real machines over a virtual network. A failing seed prints itself; `amp4ec simulate --seed N --profile P` shows it,

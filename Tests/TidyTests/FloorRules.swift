@@ -14,7 +14,7 @@ enum FloorRules {
         Floor(name: "values", folders: ["Tensors", "Planning", "Resources", "Loops"]),
         Floor(name: "formats", folders: ["Wire", "Arrays", "Images", "Inference"]),
         Floor(name: "engine room", folders: ["Cluster", "Transport"]),
-        Floor(name: "shells", folders: ["Hosting", "Shell", "History", "TestKit"]),
+        Floor(name: "shells", folders: ["Hosting", "Shell", "History", "Simulator"]),
         Floor(name: "services", folders: ["Topology", "Gateway", "Profiling", "Client"]),
         Floor(name: "programs", folders: ["Coordinator", "Worker", "Check", "CLI"]),
     ]

@@ -18,7 +18,7 @@ enum ImportRules {
         "Planning": mathematics.union(["Base"]),
         "Wire": collections.union(mathematics).union(["Base", "CWire", "CZstd", "CChecksum", "Tensors"]),
         "Cluster": collections.union(mathematics).union(["Base", "Planning", "Wire", "Tensors"]),
-        "TestKit": collections.union(mathematics).union(["Base", "Cluster", "Planning", "Wire", "Tensors"]),
+        "Simulator": collections.union(mathematics).union(["Base", "Cluster", "Planning", "Wire", "Tensors"]),
 
         "Loops": collections.union(["Base", "CLinux", "Glibc", "Synchronization"]),
         "Transport": ["Base", "CLinux", "Loops", "Wire", "Tensors", "Glibc"],
@@ -56,7 +56,7 @@ enum ImportRules {
             "AMP4ECClient", "Base", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Wire",
             "Tensors",
             // `amp4ec simulate`.
-            "TestKit",
+            "Simulator",
         ]),
     ]
 

@@ -1,4 +1,4 @@
-import TestKit
+import Simulator
 
 /// Metadata taken apart field by field, changed by chance, and put together again: what comes out is mostly a message of the same kind whose
 /// figures, names and lists are those at the ends of their types.

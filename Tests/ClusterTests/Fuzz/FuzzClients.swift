@@ -1,7 +1,7 @@
 import AMP4ECClient
 import Base
 import Tensors
-import TestKit
+import Simulator
 import Wire
 
 /// Clients put together by chance: right sessions, in which something goes wrong.

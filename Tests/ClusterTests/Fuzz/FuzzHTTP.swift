@@ -1,4 +1,4 @@
-import TestKit
+import Simulator
 
 /// Requests put together by chance at the HTTP port.
 struct FuzzHTTP {

@@ -1,6 +1,6 @@
 import Base
 import Synchronization
-import TestKit
+import Simulator
 import Wire
 
 /// A worker that every plan wants, and whose answers are put together by chance. Honest requests that it gets fail, and none may get what it said:

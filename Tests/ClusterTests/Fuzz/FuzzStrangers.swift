@@ -1,5 +1,5 @@
 import Base
-import TestKit
+import Simulator
 import Wire
 
 /// Peers of a worker put together by chance, at its own port: other workers that have work for it, coordinators that claim it, clients and checks

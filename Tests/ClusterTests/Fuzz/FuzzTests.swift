@@ -1,5 +1,5 @@
 import Foundation
-import TestKit
+import Simulator
 import Testing
 
 /// A stateful fuzzer of the protocol, on the programs themselves: right sessions with something wrong in them, put together by a seed, beside honest

@@ -1,5 +1,5 @@
 import Base
-import TestKit
+import Simulator
 import Wire
 
 /// Workers put together by chance: they register, say welcome and send heartbeats with changed figures, and speak about work that is not theirs.

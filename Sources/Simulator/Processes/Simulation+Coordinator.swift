@@ -18,11 +18,7 @@ extension Simulation {
         }
         guard coordinators[index].isRunning(life) else { return }
         armCoordinator(index)
-        checkPayloads(of: index)
-        // Each has a slot reserved at its first hop.
-        if coordinators[index].machine.flightCount > slotCount {
-            complain("\(coordinators[index].machine.flightCount) micro-batches are under way with \(slotCount) slots")
-        }
+        oracle.check(coordinators[index], slotCount: slotCount, at: now)
     }
 
     /// Wakes the machine when it asked for it.
@@ -31,7 +27,7 @@ extension Simulation {
         let at = max(wake, now + .milliseconds(1))
         if let armed = coordinators[index].wakeAt, armed <= at, armed > now { return }
         coordinators[index].wakeAt = at
-        schedule.add(.wake(.coordinator(index), life: coordinators[index].life), at: at)
+        world.schedule(.wake(.coordinator(index), life: coordinators[index].life), at: at)
     }
 
     private mutating func carryOut(_ directive: CoordinatorMachine.Directive, coordinator index: Int) {
@@ -40,11 +36,11 @@ extension Simulation {
         case .dial(let node, let addresses, let hello):
             guard let target = workers.first(where: { addresses.contains($0.name) }) else { return }
             _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: node)
-        case .send(let connection, let message): transmit(Packet(message: message), on: connection, from: process)
-        case .close(let connection, let why): close(connection, by: process, why)
+        case .send(let connection, let message): world.transmit(Packet(message: message), on: connection, from: process)
+        case .close(let connection, let why): world.close(connection, by: process, why)
         case .plan(let order):
-            schedule.add(
-                .planned(index, life: coordinators[index].life, order), at: now + random.duration(.zero, .milliseconds(50)))
+            world.schedule(
+                .planned(index, life: coordinators[index].life, order), at: now + world.random.duration(.zero, .milliseconds(50)))
         case .sendArchive(let connection, let key): sendArchive(connection, key, coordinator: index)
         case .accept(let id, _, _):
             coordinators[index].payloads.admit(id)
@@ -55,12 +51,12 @@ extension Simulation {
             guard let inputs = coordinators[index].payloads.inputs(of: request) else {
                 return complain("\(work.key) is dispatched, but its request's input was let go of")
             }
-            coordinators[index].attempts[request, default: [:]][Int(work.key.microBatch)] = work.key.attempt
+            oracle.dispatched(work.key, of: request, by: index)
             let values = Array(inputs[range])
             let packet = Packet(message: .work(work), values: values, bytes: 200 + values.count * itemBytes)
-            let left = transmit(packet, on: connection, from: process)
+            let left = world.transmit(packet, on: connection, from: process)
             if left < .distantFuture {
-                schedule.add(.sent(connection, process, life: coordinators[index].life, work.key, nil), at: left)
+                world.schedule(.sent(connection, process, life: coordinators[index].life, work.key, nil), at: left)
             }
         case .abandonDispatch: break
         case .takeResult(let key, let request, let piece): take(key, request, piece, coordinator: index)
@@ -68,40 +64,32 @@ extension Simulation {
         case .reply(let id, let connection, let number, let timing): reply(id, connection, number, timing, coordinator: index)
         case .forget(let id):
             coordinators[index].payloads.forget(id)
-            coordinators[index].attempts[id] = nil
+            oracle.attempts[index][id] = nil
             coordinators[index].replying[id] = nil
         case .serving(let stages, let nodes):
-            if index == 0, now > lastFaultEnd { report.longestSettling = now - lastFaultEnd }
+            if index == 0, now > world.lastFaultEnd { oracle.report.longestSettling = now - world.lastFaultEnd }
             note("\(process) serves: \(stages) stages on \(nodes) nodes")
         case .drained: endDrained(process)
         case .log(let line):
             note("\(process): \(line.message)\(Self.words(line.metadata))")
-            if line.message.hasPrefix("a node loses work") { blamed(line.metadata["node"] ?? "") }
-        }
-    }
-
-    /// In one order, as a run of one seed is the same each time.
-    static func words(_ metadata: [String: String]) -> String {
-        metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-    }
-
-    /// Work is lost by nobody but whom a fault makes lose it.
-    private mutating func blamed(_ node: String) {
-        report.blamed += 1
-        if !workers.contains(where: { $0.targets.contains(node) && $0.hasSwallowed }) {
-            complain("\(node) is blamed for work that it has not lost")
+            if line.message.hasPrefix("a node loses work") {
+                let node = line.metadata["node"] ?? ""
+                let hasLostWork = workers.contains { $0.targets.contains(node) && $0.hasSwallowed }
+                oracle.blamed(node, hasLostWork: hasLostWork, at: now)
+            }
         }
     }
 
     private mutating func sendArchive(_ id: ConnectionID, _ key: PartitionKey, coordinator index: Int) {
-        let connection = connection(id)
+        let connection = world.connection(id)
+        var holder: Int?
         if case .worker(let worker) = connection.acceptor, connection.isOpen, workers[worker].isRunning(connection.acceptorLife),
             workers[worker].archives.contains(key)
         {
-            complain("the archive of \(key) is sent to w\(worker), which holds it")
+            holder = worker
         }
-        report.archives += 1
-        transmit(
+        oracle.archiveSent(key, toHolder: holder, at: now)
+        world.transmit(
             Packet(
                 message: .partitionData(PartitionData(key: key, contentDigest: key.modelDigest)),
                 bytes: (key.endLayer - key.firstLayer) * 1_000),
@@ -109,13 +97,8 @@ extension Simulation {
     }
 
     private mutating func take(_ key: WorkKey, _ request: RequestID, _ piece: Int, coordinator index: Int) {
-        let attempt = coordinators[index].attempts[request]?[piece]
-        if attempt != key.attempt {
-            complain("the result of \(key) is taken, but the attempt that counts is \(attempt ?? 0)")
-        }
-        guard key.session == coordinators[index].machine.session else {
-            return complain("the result of \(key) belongs to another session")
-        }
+        let session = coordinators[index].machine.session
+        guard oracle.taken(key, for: request, piece: piece, by: index, session: session, at: now) else { return }
         guard coordinators[index].payloads.take(key, into: request, piece: piece) else {
             return complain("the result of \(key) is taken for a request that is over, or whose piece \(piece) has one")
         }
@@ -133,8 +116,8 @@ extension Simulation {
             message: .inferReply(InferReply(id: number, names: [], tensors: [], timing: timing)), values: values,
             bytes: 200 + values.count * itemBytes)
         coordinators[index].replying[id] = connection
-        let left = transmit(packet, on: connection, from: .coordinator(index))
-        schedule.add(
+        let left = world.transmit(packet, on: connection, from: .coordinator(index))
+        world.schedule(
             .sent(connection, .coordinator(index), life: coordinators[index].life, nil, id),
             at: left < .distantFuture ? left : now)
     }
@@ -150,19 +133,19 @@ extension Simulation {
         case .hello:
             let welcome = Welcome(
                 role: .coordinator, name: coordinators[index].name, software: "sim", incarnation: IncarnationID(bits: 1), term: 1)
-            transmit(Packet(message: .welcome(welcome)), on: id, from: process)
+            world.transmit(Packet(message: .welcome(welcome)), on: id, from: process)
         case .welcome(let welcome):
-            connections[number].isWelcomed = true
+            world.connections[number].isWelcomed = true
             step(
-                .connected(connections[number].dialledNode, connections[number].hello.channel, id, welcome),
+                .connected(world.connections[number].dialledNode, world.connections[number].hello.channel, id, welcome),
                 coordinator: index)
         case .refused(let refused):
-            connections[number][process].wasTold = true
-            close(id, by: process, "refused")
+            world.connections[number][process].wasTold = true
+            world.close(id, by: process, "refused")
             step(
                 .dialFailed(
-                    connections[number].dialledNode,
-                    .init(channel: connections[number].hello.channel, message: refused.message, refusal: refused)),
+                    world.connections[number].dialledNode,
+                    .init(channel: world.connections[number].hello.channel, message: refused.message, refusal: refused)),
                 coordinator: index)
         case .inferRequest(var request):
             request.tensors = Self.headers(packet.values)
@@ -171,13 +154,15 @@ extension Simulation {
             coordinators[index].accepted = nil
             coordinators[index].uploads[accepted] = packet.values
             // The payload comes behind its header, most of the time at once.
-            guard random.chance(Self.slowUploadShare) else {
+            guard world.random.chance(Self.slowUploadShare) else {
                 uploaded(index, life: life, accepted)
                 break
             }
-            schedule.add(.uploaded(index, life: life, accepted), at: now + random.duration(.zero, Self.longestUpload))
+            world.schedule(.uploaded(index, life: life, accepted), at: now + world.random.duration(.zero, Self.longestUpload))
         case .register(let register):
-            step(.registered(id, register, connections[number].hello.incarnation, from: register.name.name), coordinator: index)
+            step(
+                .registered(id, register, world.connections[number].hello.incarnation, from: register.name.name), coordinator: index
+            )
         case .workResult(let result):
             step(
                 .resultAnnounced(id, WorkResult(key: result.key, tensors: Self.headers(packet.values), trace: result.trace)),
@@ -194,10 +179,15 @@ extension Simulation {
             guard coordinators[index].isRunning(life), let data = coordinators[index].machine.dataConnection(beside: id) else {
                 break
             }
-            step(.placed(id, pong.places, receivedBytes: connection(data)[process].receivedBytes), coordinator: index)
+            step(.placed(id, pong.places, receivedBytes: world.connection(data)[process].receivedBytes), coordinator: index)
         default: step(.received(id, packet.message), coordinator: index)
         }
         try throwPending()
+    }
+
+    /// In one order, as a run of one seed is the same each time.
+    static func words(_ metadata: [String: String]) -> String {
+        metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     }
 
     /// One tensor of the model's only input or output.
@@ -214,33 +204,20 @@ extension Simulation {
         step(.requestArrived(id), coordinator: index)
     }
 
-    /// Nothing is kept of what is over, what is kept is counted, and the machine's own promises hold.
-    private mutating func checkPayloads(of index: Int) {
-        let coordinator = coordinators[index]
-        let requests = coordinator.machine.requestCount
-        if coordinator.payloads.requestCount != requests {
-            complain("\(coordinator.name) keeps the payloads of \(coordinator.payloads.requestCount) requests, not of \(requests)")
-        }
-        if coordinator.uploads.keys.contains(where: { !coordinator.payloads.isAdmitted($0) }) {
-            complain("\(coordinator.name) waits for the inputs of a request that is over")
-        }
-        if let broken = coordinator.machine.brokenInvariant { complain("\(coordinator.name): \(broken)") }
-    }
-
     mutating func sent(_ connection: ConnectionID, _ process: Process, _ life: Int, _ work: WorkKey?, _ request: RequestID?)
         throws(Violation)
     {
         switch process {
         case .coordinator(let index):
             guard coordinators[index].isRunning(life) else { return }
-            if let work, !self.connection(connection)[process].knowsEnd {
-                step(.dispatched(work, sentBytes: self.connection(connection)[process].sentBytes), coordinator: index)
+            if let work, !world.connection(connection)[process].knowsEnd {
+                step(.dispatched(work, sentBytes: world.connection(connection)[process].sentBytes), coordinator: index)
             }
             if let request, coordinators[index].replying[request] != nil { step(.replySent(request), coordinator: index) }
             try throwPending()
         case .worker(let index):
-            guard let work, !self.connection(connection)[process].knowsEnd, workers[index].isRunning(life) else { return }
-            try stepWorker(index, .forwarded(work, sentBytes: self.connection(connection)[process].sentBytes))
+            guard let work, !world.connection(connection)[process].knowsEnd, workers[index].isRunning(life) else { return }
+            try stepWorker(index, .forwarded(work, sentBytes: world.connection(connection)[process].sentBytes))
         case .client, .person: break
         }
     }

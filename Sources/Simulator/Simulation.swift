@@ -11,60 +11,31 @@ public struct Simulation {
     /// How much of a run is told: what an operator would look for, or everything.
     public enum Detail: Sendable { case event, detail }
 
-    enum Phase { case running, settling, observing }
+    private enum Phase { case running, settling, observing }
 
     /// A run that has not settled after this much virtual time beside what it takes by its options has not made progress.
-    static let timeLimit: Duration = .seconds(120)
-    static let occurrenceLimit = 400_000
-    /// Each request has its outcome within this time after the last fault is over: silence is noticed (2 s), a plan is made and loaded, and
-    /// whoever was left out for a short while is tried again (5 s).
-    static let recoveryLimit: Duration = .seconds(10)
-    /// … and within this time where memory was short: a node that could not load its partition is left out for 10 s, twice in a row.
-    static let shortageRecoveryLimit: Duration = .seconds(30)
-    /// How long a settled cluster is watched: longer than any pause after which it might change its mind.
-    static let observedTime: Duration = .seconds(15)
-    /// A settled cluster answers within this time.
-    static let probeLimit: Duration = .seconds(5)
-
-    /// Workers that one input may end: twice among others, once alone.
-    static let killsOfOneInput = 3
+    private static let timeLimit: Duration = .seconds(120)
+    private static let occurrenceLimit = 400_000
 
     let seed: UInt64
     let options: Options
-    var random: SeededRandom
-    var now: Instant = .zero
-    var schedule = Schedule()
-    /// By number.
-    var connections: [SimulatedConnection] = []
+    var world: World
+    var oracle: Oracle
+    var now: Instant { world.now }
     var workers: [SimulatedWorker] = []
     /// The workers of the topology file.
     var listed: Set<Int> = []
     var coordinators: [SimulatedCoordinator]
     var clients: [SimulatedClient] = []
-    var stalledUntil: [Process: Instant] = [:]
-    var blocks: [Direction: Instant] = [:]
-    var slow: [Direction: Slowness] = [:]
     /// What operators wait for, by connection.
     var commands: [ConnectionID: Command] = [:]
-    var lastFaultStart: Instant = .zero
-    var lastFaultEnd: Instant = .zero
-    /// Requests of clients that have not left, planned or submitted, without an outcome.
-    var openRequests = 0
-    var phase = Phase.running
-    var isOver = false
-    var plansAtObservation: UInt64 = 0
-    /// Faults so far for which a node may have been given up with what it ran.
-    var endingFaults = 0
-    var report = Report()
-    /// What a directive showed to be wrong; thrown when the machine's step is carried out.
-    private var pending: Violation?
+    private var phase = Phase.running
+    private var isOver = false
     public var trace: ((Detail, String) -> Void)?
 
     // The cluster's physics, drawn once for each seed.
     let layerCount: Int
     let layerNanoseconds: Int64
-    let latency: Duration
-    let bytesPerSecond: Double
     let itemBytes = 1_000
     let model: SimulatedModel
     let usesPlanner: Bool
@@ -77,11 +48,11 @@ public struct Simulation {
     public init(seed: UInt64, options: Options = Options()) {
         self.seed = seed
         self.options = options
-        random = SeededRandom(seed: seed)
+        var random = SeededRandom(seed: seed)
         layerCount = random.int(in: 4...20)
         layerNanoseconds = Int64(random.int(in: 10_000...400_000))
-        latency = random.duration(.microseconds(20), .milliseconds(5))
-        bytesPerSecond = Double(random.int(in: 1_000_000...200_000_000))
+        let latency = random.duration(.microseconds(20), .milliseconds(5))
+        let bytesPerSecond = Double(random.int(in: 1_000_000...200_000_000))
         usesPlanner = random.chance(options.plannerShare)
         isObserved = random.chance(options.observedShare)
         // Of dice of its own, so that the runs with and without are otherwise alike.
@@ -100,20 +71,17 @@ public struct Simulation {
         slotCount = workers.reduce(0) { $0 + $1.slots }
         listed = Set(workers.filter(\.isUp).map(\.index))
         for index in 0..<random.int(in: options.clients) { clients.append(SimulatedClient(index: index)) }
+        world = World(random: random, latency: latency, bytesPerSecond: bytesPerSecond)
+        oracle = Oracle(
+            seed: seed, layerCount: layerCount, isShortOfMemory: shortageShare > 0, clients: clients.count, workers: workers.count,
+            coordinators: coordinators.count)
     }
 
-    func violation(_ message: String) -> Violation { Violation(seed: seed, at: now, message: message) }
+    func violation(_ message: String) -> Violation { oracle.violation(message, at: now) }
+    mutating func complain(_ message: String) { oracle.complain(message, at: now) }
 
-    /// For what is found where nothing can be thrown: the first of a step counts.
-    mutating func complain(_ message: String) { if pending == nil { pending = violation(message) } }
-
-    /// How long after the last fault a request may wait in this run.
-    var longestRecovery: Duration {
-        let isShort = shortageShare > 0 || report.faults["memory shortage"] != nil
-        return isShort ? Self.shortageRecoveryLimit : Self.recoveryLimit
-    }
-
-    func throwPending() throws(Violation) { if let pending { throw pending } }
+    /// What a directive showed to be wrong, once the machine's step is carried out.
+    func throwPending() throws(Violation) { if let pending = oracle.pending { throw pending } }
 
     func note(_ text: @autoclosure () -> String, _ detail: Detail = .event) {
         guard let trace else { return }
@@ -126,22 +94,19 @@ public struct Simulation {
     public mutating func run() throws(Violation) -> Report {
         try start()
         let limit = Instant.zero + Self.timeLimit + options.faultTime + options.requestDeadline + options.settleTime
-        while let (time, occurrence) = schedule.next() {
-            now = max(now, time)
-            report.occurrences += 1
-            guard now < limit, report.occurrences < Self.occurrenceLimit else {
+        while let occurrence = world.next() {
+            oracle.report.occurrences += 1
+            guard now < limit, oracle.report.occurrences < Self.occurrenceLimit else {
                 throw violation(
-                    "no rest: \(unsettled) after \((now - Instant.zero).readable) and \(report.occurrences) occurrences")
+                    "no rest: \(unsettled) after \((now - Instant.zero).readable) and \(oracle.report.occurrences) occurrences")
             }
-            if !stalledUntil.isEmpty, let process = occurrence.process, let until = stalledUntil[process], until > now {
-                schedule.add(occurrence, at: until)
-                continue
-            }
+            if world.putsOff(occurrence) { continue }
             try handle(occurrence)
-            if openRequests == 0, phase == .running, isAtRest { try arriveAtRest() }
+            if oracle.openRequests == 0, phase == .running, oracle.isAtRest(coordinators, workers) { try arriveAtRest() }
             if isOver { break }
         }
         guard isOver else { throw violation("nothing happens any more, but there is work left: \(unsettled)") }
+        var report = oracle.report
         for coordinator in coordinators { report.replayed += coordinator.replays }
         report.plans = coordinators[0].plans
         for client in clients { report.resent += client.machine.retries }
@@ -149,38 +114,88 @@ public struct Simulation {
         return report
     }
 
-    private mutating func anyInput() -> SimulatedClient.Input {
-        if random.chance(options.rejectShare) { return .rejected }
-        return hasPoison && random.chance(options.poisonShare) ? .poison : .good
+    private var unsettled: String { oracle.unsettled(coordinators, workers) }
+
+    private mutating func anyInput() -> PromisedRequest.Input {
+        if world.random.chance(options.rejectShare) { return .rejected }
+        return hasPoison && world.random.chance(options.poisonShare) ? .poison : .good
+    }
+
+    /// Draws a request.
+    /// - Returns: its number.
+    private mutating func plan(for client: Int, _ input: PromisedRequest.Input, deadline: Duration, isProbe: Bool, items: Int)
+        -> Int
+    {
+        let number = oracle.requests[client].count
+        let values = MixModel.values(items, input, of: client, number, &world.random)
+        return oracle.plan(PromisedRequest(values: values, input: input, deadline: deadline, isProbe: isProbe), of: client)
     }
 
     private mutating func start() throws(Violation) {
         for index in workers.indices where workers[index].isUp {
-            schedule.add(.heartbeat(index, life: 0), at: now + random.duration(.zero, .milliseconds(250)))
+            world.schedule(.heartbeat(index, life: 0), at: now + world.random.duration(.zero, .milliseconds(250)))
         }
         for client in clients.indices {
-            for _ in 0..<random.int(in: options.requestsPerClient) {
-                let deadline =
-                    random.chance(options.hastyShare)
-                    ? random.duration(.milliseconds(50), .seconds(5)) : options.requestDeadline
-                let request = clients[client].plan(
-                    items: random.int(in: options.itemsPerRequest), input: anyInput(),
-                    deadline: deadline, random: &random)
-                openRequests += 1
-                let at = now + random.duration(.zero, options.requestTime)
-                schedule.add(.submit(client: client, request: request), at: at)
-                if random.chance(options.cancelShare) {
-                    schedule.add(.cancel(client: client, request: request), at: at + random.duration(.zero, .milliseconds(300)))
-                }
-            }
-            if random.chance(options.leaveShare) {
-                schedule.add(.leave(client: client), at: now + random.duration(.zero, options.requestTime))
+            for _ in 0..<world.random.int(in: options.requestsPerClient) { submitLater(client) }
+            if world.random.chance(options.leaveShare) {
+                world.schedule(.leave(client: client), at: now + world.random.duration(.zero, options.requestTime))
             }
         }
-        scheduleFaults()
+        var faults = FaultDrawing(options: options, workerCount: workers.count, random: world.random)
+        faults.draw(absent: workers.filter { !$0.isUp }.map(\.index))
+        world.random = faults.random
+        for (fault, delay) in faults.drawn { world.announce(fault, at: now + delay) }
         try list(workersFor: 0)
         step(.modelReady(model.served), coordinator: 0)
         try throwPending()
+    }
+
+    /// A request of the first seconds, and in some cases the end of its client's interest in it.
+    private mutating func submitLater(_ client: Int) {
+        let deadline =
+            world.random.chance(options.hastyShare)
+            ? world.random.duration(.milliseconds(50), .seconds(5)) : options.requestDeadline
+        let items = world.random.int(in: options.itemsPerRequest)
+        let request = plan(for: client, anyInput(), deadline: deadline, isProbe: false, items: items)
+        let at = now + world.random.duration(.zero, options.requestTime)
+        world.schedule(.submit(client: client, request: request), at: at)
+        if world.random.chance(options.cancelShare) {
+            world.schedule(
+                .cancel(client: client, request: request), at: at + world.random.duration(.zero, .milliseconds(300)))
+        }
+    }
+
+    // MARK: The end
+
+    /// All is answered: a run ends here, or goes on to see that nothing goes on by itself.
+    private mutating func arriveAtRest() throws(Violation) {
+        try oracle.checkRest(coordinators, workers, at: now)
+        guard isObserved else {
+            isOver = true
+            return
+        }
+        phase = .settling
+        world.schedule(.observe, at: max(now, world.lastFaultEnd) + options.settleTime)
+    }
+
+    /// Long after the last fault: a plan serves, and each client's next request is answered.
+    private mutating func observe() throws(Violation) {
+        let due = max(world.lastFaultEnd, world.lastFaultStart) + options.settleTime
+        guard due <= now else { return world.schedule(.observe, at: due) }
+        phase = .observing
+        try oracle.settled(coordinators[0], in: world)
+        for client in clients.indices where !clients[client].hasLeft {
+            let items = world.random.int(in: options.itemsPerRequest)
+            let request = plan(for: client, .good, deadline: Oracle.probeLimit, isProbe: true, items: items)
+            world.schedule(
+                .submit(client: client, request: request), at: now + world.random.duration(.zero, .seconds(1)))
+        }
+        world.schedule(.rest, at: now + Oracle.observedTime)
+    }
+
+    private mutating func endObservation() throws(Violation) {
+        try oracle.checkCalm(coordinators, workers, in: world)
+        isOver = true
     }
 
     private mutating func handle(_ occurrence: Occurrence) throws(Violation) {
@@ -214,7 +229,7 @@ public struct Simulation {
         case .wake(let process, let life): try wake(process, life)
         case .submit(let client, let request): try submit(client, request)
         case .cancel(let client, let request): try cancel(client, request)
-        case .leave(let client): try leave(client)
+        case .leave(let client): leave(client)
         case .fault(let fault): try inject(fault)
         case .observe: try observe()
         case .rest: try endObservation()

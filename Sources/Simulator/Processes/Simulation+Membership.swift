@@ -24,9 +24,10 @@ extension Simulation {
         let name = workers[worker].name
         switch message {
         case .welcome:
-            connections[Int(id.number)].isWelcomed = true
-            transmit(Packet(message: .register(Register(name: NodeID(name), addresses: [name]))), on: id, from: .worker(worker))
-        case .refused(let refused): close(id, by: .worker(worker), refused.message)
+            world.connections[Int(id.number)].isWelcomed = true
+            world.transmit(
+                Packet(message: .register(Register(name: NodeID(name), addresses: [name]))), on: id, from: .worker(worker))
+        case .refused(let refused): world.close(id, by: .worker(worker), refused.message)
         default: break
         }
     }
@@ -34,8 +35,9 @@ extension Simulation {
     /// The connection of a registration is over, or was never made.
     mutating func registrationEnded(_ worker: Int) {
         workers[worker].registration = nil
-        schedule.add(
-            .register(worker, life: workers[worker].life), at: now + random.duration(.milliseconds(250), Self.registrationPause))
+        world.schedule(
+            .register(worker, life: workers[worker].life),
+            at: now + world.random.duration(.milliseconds(250), Self.registrationPause))
     }
 
     // MARK: Commands
@@ -51,13 +53,13 @@ extension Simulation {
     mutating func deliverToOperator(_ id: ConnectionID, _ command: Command, _ message: Message) {
         switch message {
         case .welcome:
-            connections[Int(id.number)].isWelcomed = true
+            world.connections[Int(id.number)].isWelcomed = true
             let request = DrainRequest(id: 1, node: NodeID(workers[command.worker].name), undo: command.undo, force: false)
-            transmit(Packet(message: .drainRequest(request)), on: id, from: .person)
+            world.transmit(Packet(message: .drainRequest(request)), on: id, from: .person)
         default:
             note("operator: \(message)")
             commands[id] = nil
-            close(id, by: .person, "the command is answered")
+            world.close(id, by: .person, "the command is answered")
             ended(command)
         }
     }
@@ -66,13 +68,13 @@ extension Simulation {
     mutating func commandEnded(_ id: ConnectionID) {
         guard let command = commands.removeValue(forKey: id) else { return }
         guard command.undo else { return ended(command) }
-        schedule.add(.command(command), at: now + Self.commandPause)
-        lastFaultEnd = max(lastFaultEnd, now + Self.commandPause)
+        world.schedule(.command(command), at: now + Self.commandPause)
+        world.faultLasts(Self.commandPause)
     }
 
     private mutating func ended(_ command: Command) {
         let pause = command.undoAfter ?? .zero
-        lastFaultEnd = max(lastFaultEnd, now + pause)
-        if !command.undo { schedule.add(.command(Command(worker: command.worker)), at: now + pause) }
+        world.faultLasts(pause)
+        if !command.undo { world.schedule(.command(Command(worker: command.worker)), at: now + pause) }
     }
 }

@@ -28,7 +28,7 @@ extension Simulation {
     private func comparison(_ order: CoordinatorMachine.PlanOrder, _ serving: [StageAssignment]) -> CoordinatorMachine.PlanOutcome {
         let spell = UInt64(now.nanoseconds / Self.driftSpell.nanoseconds)
         var dice = SeededRandom(seed: SeededRandom.mix(seed ^ spell &* 0x9E37_79B9_7F4A_7C15))
-        let looksWorse = now < lastFaultStart && dice.chance(Self.driftChance)
+        let looksWorse = now < world.lastFaultStart && dice.chance(Self.driftChance)
         guard looksWorse, let best = try? usesPlanner ? bestPlan(order) : anyPlan(order, salt: spell) else {
             return .comparison(ServingComparison(servingMs: 1, bestMs: 1, best: nil))
         }

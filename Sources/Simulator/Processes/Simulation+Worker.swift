@@ -11,20 +11,10 @@ extension Simulation {
             try carryOut(directive, worker: index)
         }
         guard workers[index].isRunning(life) else { return }
-        let held = workers[index].machine.heldCount
-        guard workers[index].payloads.count == held else {
-            throw violation("w\(index) keeps \(workers[index].payloads.count) payloads for \(held) micro-batches")
-        }
-        guard workers[index].payloads.receivingBytes == 0 else {
-            throw violation("w\(index) keeps room for \(workers[index].payloads.receivingBytes) bytes that have come")
-        }
-        guard workers[index].machine.executingCount <= workers[index].executors else {
-            throw violation(
-                "w\(index) runs \(workers[index].machine.executingCount) micro-batches on \(workers[index].executors) executors")
-        }
-        guard held <= workers[index].slots else {
-            throw violation("w\(index) holds \(held) micro-batches, its limit is \(workers[index].slots)")
-        }
+        let load = Oracle.Load(
+            payloads: workers[index].payloads.count, receivingBytes: workers[index].payloads.receivingBytes,
+            held: workers[index].machine.heldCount, executing: workers[index].machine.executingCount)
+        try oracle.check(load, ofWorker: index, slots: workers[index].slots, executors: workers[index].executors, at: now)
     }
 
     private mutating func carryOut(_ directive: WorkerMachine.Directive, worker index: Int) throws(Violation) {
@@ -35,24 +25,24 @@ extension Simulation {
             if case .welcome(var welcome) = message {
                 welcome.worker = workers[index].profile
                 message = .welcome(welcome)
-                try obey(connection, worker: index)
+                try oracle.obeyed(world.connection(connection).hello, on: connection, by: index, at: now)
             }
-            transmit(Packet(message: message), on: connection, from: process)
+            world.transmit(Packet(message: message), on: connection, from: process)
         case .sayPlaces(let connection, let pong, let questions): sayPlaces(pong, questions, on: connection, worker: index)
         case .refuse(let connection, let refused):
-            transmit(Packet(message: .refused(refused)), on: connection, from: process)
-            close(connection, by: process, refused.message, afterFlush: true)
-        case .close(let connection, let why): close(connection, by: process, why)
-        case .hangUp(let connection): close(connection, by: process, "gone from the peer table")
+            world.transmit(Packet(message: .refused(refused)), on: connection, from: process)
+            world.close(connection, by: process, refused.message, afterFlush: true)
+        case .close(let connection, let why): world.close(connection, by: process, why)
+        case .hangUp(let connection): world.close(connection, by: process, "gone from the peer table")
         case .prepare(let key):
-            schedule.add(.prepared(index, life: life, key), at: now + random.duration(.zero, .microseconds(200)))
+            world.schedule(.prepared(index, life: life, key), at: now + world.random.duration(.zero, .microseconds(200)))
         case .execute(let key, let partition):
             guard let payload = workers[index].payloads[key] else {
                 throw violation("\(process) executes \(key) without its payload")
             }
             let layers = partition.endLayer - partition.firstLayer
             let time = Double(layerNanoseconds) * Double(layers * payload.values.count) / workers[index].speed
-            schedule.add(.executed(index, life: life, key), at: now + .nanoseconds(Int64(time)))
+            world.schedule(.executed(index, life: life, key), at: now + .nanoseconds(Int64(time)))
         case .forward(let key, let node, let connection, let route):
             guard let payload = workers[index].payloads[key] else {
                 throw violation("\(process) forwards \(key) without its payload")
@@ -79,11 +69,11 @@ extension Simulation {
             _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: peer.name, peer: peer)
         case .load(let order):
             let time: Duration =
-                workers[index].archives.contains(order.key) ? random.duration(.milliseconds(1), .milliseconds(80)) : .zero
-            schedule.add(.loaded(index, life: life, order), at: now + time)
+                workers[index].archives.contains(order.key) ? world.random.duration(.milliseconds(1), .milliseconds(80)) : .zero
+            world.schedule(.loaded(index, life: life, order), at: now + time)
         case .releasePartition(let key):
             // Some workers need the room at once.
-            if random.chance(options.evictShare) {
+            if world.random.chance(options.evictShare) {
                 for answer in workers[index].machine.evicted(key) { try carryOut(answer, worker: index) }
             }
         case .drained: endDrained(process)
@@ -97,20 +87,20 @@ extension Simulation {
         var pong = pong
         for (number, question) in questions.enumerated() {
             if question.from != nil {
-                let sources = connections.filter {
+                let sources = world.connections.filter {
                     $0.acceptor == process && $0.acceptorLife == workers[index].life && $0.hello.role == .worker
                         && $0.hello.incarnation == question.from && !$0[process].knowsEnd
                 }
                 pong.places[number].receivedBytes = sources.map { $0[process].receivedBytes }.max() ?? 0
                 if sources.count > 1, pong.places[number].state == .absent { pong.places[number].state = .unknown }
             } else if let source = workers[index].machine.resultConnection {
-                pong.places[number].receivedBytes = connection(source)[process].receivedBytes
+                pong.places[number].receivedBytes = world.connection(source)[process].receivedBytes
             }
             if pong.places[number].state == .held, let sending = workers[index].machine.sendingConnection(of: question.key) {
-                pong.places[number].sentBytes = connection(sending)[process].sentBytes
+                pong.places[number].sentBytes = world.connection(sending)[process].sentBytes
             }
         }
-        transmit(Packet(message: .pong(pong)), on: id, from: process)
+        world.transmit(Packet(message: .pong(pong)), on: id, from: process)
     }
 
     /// Sends what was computed. The shell hears of it when the kernel has the last byte, unless the connection is over for it by then.
@@ -119,38 +109,8 @@ extension Simulation {
         packet.bytes = 200 + packet.values.count * itemBytes
         let process = Process.worker(index)
         if options.remembersOldMessages { workers[index].remember(packet, to: node) }
-        let left = transmit(packet, on: id, from: process)
-        if left < .distantFuture { schedule.add(.sent(id, process, life: workers[index].life, key, nil), at: left) }
-    }
-
-    /// The machine welcomes a coordinator: it must not have been taken from one that lives.
-    private mutating func obey(_ id: ConnectionID, worker index: Int) throws(Violation) {
-        let hello = connection(id).hello
-        guard hello.role == .coordinator, let claim = hello.claim else { return }
-        if let holder = workers[index].holder, holder.session != claim.session {
-            let silence = now - holder.heardAt
-            guard !holder.isConnected || silence >= WorkerMachine.holdTimeout else {
-                throw violation(
-                    "w\(index) obeys \(hello.name) (term \(claim.term)), but \(holder.name) holds it and spoke \(silence.readable) ago"
-                )
-            }
-            guard claim.term > holder.term else {
-                throw violation(
-                    "w\(index) obeys \(hello.name) with term \(claim.term) after \(holder.name) with term \(holder.term)")
-            }
-            report.takeovers += 1
-        }
-        if let holder = workers[index].holder, holder.session == claim.session, holder.token != claim.holder, holder.isConnected {
-            guard now - holder.heardAt >= WorkerMachine.holdTimeout else {
-                throw violation("w\(index) lets \(hello.name) replace its own connection by one that does not know its token")
-            }
-        }
-        guard hello.channel == .control || workers[index].holder?.session != claim.session else {
-            workers[index].holder?.heardAt = now
-            return
-        }
-        workers[index].holder = .init(
-            session: claim.session, term: claim.term, name: hello.name, control: id, token: claim.holder, heardAt: now)
+        let left = world.transmit(packet, on: id, from: process)
+        if left < .distantFuture { world.schedule(.sent(id, process, life: workers[index].life, key, nil), at: left) }
     }
 
     mutating func finishExecution(_ index: Int, _ key: WorkKey) throws(Violation) {
@@ -159,7 +119,7 @@ extension Simulation {
             throw violation("w\(index) finished \(key), whose payload is gone")
         }
         if workers[index].hangsUntil > now {
-            return schedule.add(.executed(index, life: workers[index].life, key), at: workers[index].hangsUntil)
+            return world.schedule(.executed(index, life: workers[index].life, key), at: workers[index].hangsUntil)
         }
         let layers = hop.partition.firstLayer..<hop.partition.endLayer
         if let mark = MixModel.mark(in: payload.values, layers: layers, layerCount: layerCount) {
@@ -175,27 +135,16 @@ extension Simulation {
         try stepWorker(index, .executed(key))
     }
 
-    /// The process that executes a poison ends. How often is bounded for each time that its client sent it: a coordinator
-    /// knows nothing of what another one, or the same one before it gave up for lack of memory, saw of it.
+    /// The process that executes a poison ends.
     private mutating func die(_ index: Int, of client: Int, _ request: Int) throws(Violation) {
-        clients[client].requests[request].kills += 1
-        report.poisonKills += 1
-        let kills = clients[client].requests[request].kills
-        // What a fault sends twice runs again, and ends the connection that it comes by: an attempt is given up uncounted.
-        let repeats = clients[client].requests[request].repeats + report.faults["old messages again", default: 0]
-        let limit = Self.killsOfOneInput * clients[client].requests[request].sends + repeats + endingFaults
-        guard kills <= limit else {
-            throw violation("client\(client)/\(request) has ended \(kills) workers; its bound is \(limit)")
-        }
-        // Not the fault of anything else.
-        endingFaults -= 1
+        try oracle.poisoned(by: client, request, at: now)
         try inject(
             .crash(
-                .worker(index), downFor: random.duration(.milliseconds(50), .seconds(1)), keepsDisk: random.chance(0.9),
+                .worker(index), downFor: world.random.duration(.milliseconds(50), .seconds(1)), keepsDisk: world.random.chance(0.9),
                 isSilent: false))
     }
 
-    private mutating func isShort(_ index: Int) -> Bool { now < workers[index].shortUntil || random.chance(shortageShare) }
+    private mutating func isShort(_ index: Int) -> Bool { now < workers[index].shortUntil || world.random.chance(shortageShare) }
 
     mutating func finishLoad(_ index: Int, _ order: LoadPartition) throws(Violation) {
         guard workers[index].archives.contains(order.key) else {
@@ -230,35 +179,29 @@ extension Simulation {
             beat.memoryLimitBytes = workers[index].memoryBytes
             beat.processResidentBytes = SimulatedWorker.runtimeBytes
             beat.memoryUsedBytes = SimulatedWorker.runtimeBytes
-            transmit(Packet(message: .heartbeat(beat)), on: connection, from: .worker(index))
+            world.transmit(Packet(message: .heartbeat(beat)), on: connection, from: .worker(index))
         }
-        schedule.add(.heartbeat(index, life: life), at: now + .milliseconds(250))
+        world.schedule(.heartbeat(index, life: life), at: now + .milliseconds(250))
     }
 
     mutating func deliverToWorker(_ index: Int, _ id: ConnectionID, _ packet: Packet) throws(Violation) {
         let process = Process.worker(index)
         let number = Int(id.number)
-        if let claim = connections[number].hello.claim, claim.session == workers[index].holder?.session, packet.countsAsWord {
-            workers[index].holder?.heardAt = now
-        }
+        if packet.countsAsWord, let claim = world.connections[number].hello.claim { oracle.heard(claim, by: index, at: now) }
         switch packet.message {
         case .hello(let hello):
-            if let holder = workers[index].holder {
-                // As it is before the machine decides.
-                let isConnected = !connection(holder.control)[process].knowsEnd
-                workers[index].holder?.isConnected = isConnected
-            }
+            oracle.helloCame(to: index, in: world)
             try stepWorker(index, .opened(id, hello))
         case .welcome(let welcome):
-            connections[number].isWelcomed = true
-            guard let peer = connections[number].peer else { return }
+            world.connections[number].isWelcomed = true
+            guard let peer = world.connections[number].peer else { return }
             guard welcome.incarnation == peer.incarnation else {
                 try giveUp(id, peer, "another process answers here", worker: index)
                 return
             }
             try stepWorker(index, .peerOpened(peer, id))
         case .refused(let refused):
-            if let peer = connections[number].peer { try giveUp(id, peer, refused.message, worker: index) }
+            if let peer = world.connections[number].peer { try giveUp(id, peer, refused.message, worker: index) }
         case .work where workers[index].swallowsUntil > now: workers[index].hasSwallowed = true
         case .work(let work):
             let bytes = packet.values.count * itemBytes
@@ -269,7 +212,7 @@ extension Simulation {
             workers[index].payloads.received(ticket)
             guard workers[index].payloads.hold((work, packet.values), of: work.key) else {
                 guard options.remembersOldMessages else { throw violation("w\(index) got \(work.key) twice") }
-                close(id, by: process, "micro-batch \(work.key) came twice")
+                world.close(id, by: process, "micro-batch \(work.key) came twice")
                 return
             }
             try stepWorker(index, .workArrived(id, work, bytes: bytes))
@@ -282,14 +225,14 @@ extension Simulation {
 
     /// A dial that ended in the wrong place: the machine hears of it once, not of the connection's end.
     private mutating func giveUp(_ id: ConnectionID, _ peer: PeerTable.Peer, _ why: String, worker index: Int) throws(Violation) {
-        connections[Int(id.number)][.worker(index)].wasTold = true
-        close(id, by: .worker(index), why)
+        world.connections[Int(id.number)][.worker(index)].wasTold = true
+        world.close(id, by: .worker(index), why)
         try dialEnded(id, why, worker: index)
     }
 
     /// A worker that is listed by two addresses may have dialled itself by one of them: then the end that it accepted is over as well.
     mutating func dialEnded(_ id: ConnectionID, _ why: String, worker index: Int) throws(Violation) {
-        let connection = connection(id)
+        let connection = world.connection(id)
         let life = workers[index].life
         if let peer = connection.peer { try stepWorker(index, .peerFailed(peer, why)) }
         if connection.acceptor == .worker(index), workers[index].isRunning(life) { try stepWorker(index, .closed(id)) }
