@@ -112,37 +112,39 @@ let package = Package(
         pure("Simulator", ["Base", "Cluster", "Planning", "Wire", "Tensors", collections]),
 
         // Edges.
-        pure("Loops", ["Base", "CLinux", collections]),
+        pure("Files"),
+        pure("Loops", ["Base", "Files", "CLinux", collections]),
         pure("Transport", ["Base", "Loops", "Wire", "Tensors", "CLinux"]),
         .target(
             name: "Inference", dependencies: ["CTorch", "CCrypto", "Base", "Tensors"], swiftSettings: swift,
             linkerSettings: torchLinks),
-        pure("Shell", ["Base", "Cluster", "Planning", "Loops", "Transport", "Wire", "Tensors", arguments, logging]),
+        pure("Shell", ["Base", "Files", "Cluster", "Planning", "Loops", "Transport", "Wire", "Tensors", arguments, logging]),
         pure("Topology", ["Base", "Shell", yams]),
-        pure("Arrays", ["Base", "Tensors", "CZlib"]),
+        pure("Arrays", ["Base", "Files", "Tensors", "CZlib"]),
         pure("Resources", ["Base"]),
         // What runs a machine on a loop, in the coordinator, the workers and the client.
         pure("Hosting", ["Base", "Cluster", "Loops", "Transport", "Wire", "Tensors"]),
-        pure("Images", ["Tensors", "CImages"]),
+        pure("Images", ["Base", "Tensors", "CImages"]),
 
         // The coordinator's HTTP server, the only user of Hummingbird.
         pure("Gateway", ["Base", "Cluster", "Planning", "Shell", logging] + http),
 
         pure("History", ["Base", "Cluster", "Loops", "Wire", grdb]),
-        pure("Profiling", ["Base", "Arrays", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors", "CLinux"]),
+        pure("Profiling", ["Base", "Arrays", "Files", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors", "CLinux"]),
 
         // Products.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Base", "Cluster", "Hosting", "Planning", "Loops", "Transport", "Wire", "Tensors", "Inference", "Profiling",
+                "Base", "Files", "Cluster", "Hosting", "Planning", "Loops", "Transport", "Wire", "Tensors", "Inference",
+                "Profiling",
                 "Resources", "Shell", "History", "Topology", "Gateway", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources", "Shell",
+                "Base", "Files", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources", "Shell",
                 arguments, logging,
             ],
             swiftSettings: swift),
@@ -155,7 +157,7 @@ let package = Package(
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "AMP4ECClient", "Base", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images",
+                "AMP4ECClient", "Base", "Files", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images",
                 "Tensors", "Shell", "Wire", "Simulator", arguments, logging,
             ],
             swiftSettings: swift),
@@ -187,6 +189,7 @@ let package = Package(
 
         tests("CorpusTests", ["FuzzBodies"]),
         tests("BaseTests", ["Base"]),
+        tests("FilesTests", ["Files"]),
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Base", "Shell", "Transport", "Wire", arguments, logging]),
         tests("TopologyTests", ["Base", "Topology", "Shell"]),

@@ -1,3 +1,4 @@
+internal import Base
 public import Tensors
 
 /// An input file of either kind, told apart by its first bytes and not by its name.
@@ -33,10 +34,9 @@ public enum ArrayFile: Sendable {
         guard !start.isEmpty else {
             throw ArrayError(.malformed, file: name, problem: "the file is empty", fix: "write it with numpy.save or numpy.savez")
         }
-        guard !withExtendedLifetime(storage, { storage.bytes.starts(with: "version https://git-lfs".utf8) }) else {
+        guard !withExtendedLifetime(storage, { storage.bytes.starts(with: GitLFSPointer.firstBytes) }) else {
             throw ArrayError(
-                .malformed, file: name, problem: "it is a pointer of Git LFS, which stands for the file",
-                fix: "fetch the file with git lfs pull")
+                .malformed, file: name, problem: "it is \(GitLFSPointer.description)", fix: GitLFSPointer.fix)
         }
         throw ArrayError(
             .malformed, file: name, problem: "it is neither a .npy nor a .npz file", fix: "write it with numpy.save or numpy.savez")

@@ -1,11 +1,9 @@
+internal import Files
 internal import Glibc
 internal import Tensors
 
 /// Reads a file whole into aligned memory, and replaces a file in one step.
 enum WholeFile {
-    /// Linux transfers at most 2 GiB with one call.
-    private static let maximumTransfer = 1 << 30
-
     static func read(path: String, limit: Int) throws(ArrayError) -> TensorStorage {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(path, "cannot be opened") }
@@ -23,15 +21,10 @@ enum WholeFile {
                 fix: "split it into several files")
         }
         let storage = TensorStorage(byteCount: size)
-        var position = 0
-        while position < size {
-            let count = Glibc.read(descriptor, storage.pointer + position, min(size - position, maximumTransfer))
-            if count < 0 && errno == EINTR { continue }
-            guard count != 0 else {
-                throw ArrayError(.unreadable, file: path, problem: "it became shorter while it was read", fix: "try again")
-            }
-            guard count > 0 else { throw unreadable(path, "cannot be read") }
-            position += count
+        let (count, failure) = WholeRead.read(descriptor, into: storage.mutableBytes)
+        if let failure { throw unreadable(path, "cannot be read", failure) }
+        guard count == size else {
+            throw ArrayError(.unreadable, file: path, problem: "it became shorter while it was read", fix: "try again")
         }
         return storage
     }
@@ -45,7 +38,7 @@ enum WholeFile {
             let descriptor = open(path, O_WRONLY | O_CLOEXEC)
             guard descriptor >= 0 else { throw unwritable(path) }
             defer { close(descriptor) }
-            guard writeAll(descriptor, pieces) else { throw unwritable(path) }
+            if let failure = WholeWrite.write(pieces.map(\.write), to: descriptor) { throw unwritable(path, failure) }
             return
         }
         var target = path
@@ -55,14 +48,8 @@ enum WholeFile {
         }
         let temporary = "\(target).\(getpid())-\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
         let mode = exists ? status.st_mode & 0o777 : 0o666
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw unwritable(path) }
-        let isWritten = writeAll(descriptor, pieces) && fsync(descriptor) == 0
-        let isClosed = close(descriptor) == 0
-        guard isWritten, isClosed, rename(temporary, target) == 0 else {
-            let error = unwritable(path)
-            unlink(temporary)
-            throw error
+        if let failure = FileReplacement.write(target, by: temporary, mode: mode, pieces.map(\.write)) {
+            throw unwritable(path, failure)
         }
     }
 
@@ -77,32 +64,19 @@ enum WholeFile {
             case .tensor(let tensor): tensor.withUnsafeBytes(body)
             }
         }
+
+        fileprivate var write: WholeWrite.Piece { { body in withBytes(body) } }
     }
 
-    private static func writeAll(_ descriptor: Int32, _ pieces: [Piece]) -> Bool {
-        pieces.allSatisfy { piece in
-            piece.withBytes { bytes in
-                var position = 0
-                while position < bytes.count, let base = bytes.baseAddress {
-                    let count = Glibc.write(descriptor, base + position, min(bytes.count - position, maximumTransfer))
-                    if count < 0 && errno == EINTR { continue }
-                    guard count > 0 else { return false }
-                    position += count
-                }
-                return true
-            }
-        }
-    }
-
-    private static func unreadable(_ path: String, _ what: String) -> ArrayError {
+    private static func unreadable(_ path: String, _ what: String, _ reason: Int32 = errno) -> ArrayError {
         ArrayError(
-            .unreadable, file: path, problem: "it \(what) (\(String(cString: strerror(errno))))",
+            .unreadable, file: path, problem: "it \(what) (\(String(cString: strerror(reason))))",
             fix: "check the path and its permissions")
     }
 
-    private static func unwritable(_ path: String) -> ArrayError {
+    private static func unwritable(_ path: String, _ reason: Int32 = errno) -> ArrayError {
         ArrayError(
-            .unreadable, file: path, problem: "it cannot be written (\(String(cString: strerror(errno))))",
+            .unreadable, file: path, problem: "it cannot be written (\(String(cString: strerror(reason))))",
             fix: "check the folder, its permissions and the free space")
     }
 }

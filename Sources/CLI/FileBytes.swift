@@ -1,3 +1,4 @@
+internal import Files
 internal import Glibc
 internal import Shell
 
@@ -39,16 +40,7 @@ enum FileBytes {
     /// Writes all of it.
     /// - Returns: the system's error, or `nil`.
     static func write(_ text: String, to descriptor: Int32) -> Int32? {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if written < 0 {
-                if errno == EINTR { continue }
-                return errno
-            }
-            rest = rest.dropFirst(written)
-        }
-        return nil
+        WholeWrite.write([{ Array(text.utf8).withUnsafeBytes($0) }], to: descriptor)
     }
 
     /// Makes the file, or replaces what is in it.

@@ -1,3 +1,4 @@
+internal import Files
 internal import Glibc
 package import Shell
 
@@ -16,11 +17,7 @@ package final class StateFolder: Sendable {
     /// Makes the folder (and its parents), proves that files can be made in it, and takes it.
     package init(path: String) throws(CommandFailure) {
         self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-        var made = path.hasPrefix("/") ? "/" : ""
-        for part in path.split(separator: "/") {
-            made += part + "/"
-            if mkdir(made, 0o755) != 0, errno != EEXIST, errno != EISDIR { throw Self.failure("make", made, errno) }
-        }
+        if let (folder, failure) = FolderMaking.make(path) { throw Self.failure("make", folder, failure) }
         let lockPath = self.path + "/lock"
         let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.failure("write into", self.path, errno) }

@@ -1,3 +1,4 @@
+internal import Base
 internal import Tensors
 
 /// Decodes JPEG (libjpeg-turbo) and PNG (libspng) into 8-bit RGB, as Pillow's `Image.open(…).convert("RGB")` does.
@@ -17,7 +18,7 @@ public enum ImageDecoder {
     /// Decodes a file's bytes into a picture of `width × height × 3` bytes. ``ImagePreprocessor/tensor(fromFile:name:preprocessing:dtype:)``
     /// takes less memory.
     /// - Parameter name: the file, for messages.
-    public static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
+    package static func decode(_ bytes: UnsafeRawBufferPointer, name: String) throws(ImageError) -> RGBImage {
         try read(bytes, name: name) { width, height in WholePicture(width: width, height: height) }.image
     }
 
@@ -34,7 +35,7 @@ public enum ImageDecoder {
         }
     }
 
-    public static func decode(_ bytes: [UInt8], name: String) throws(ImageError) -> RGBImage {
+    package static func decode(_ bytes: [UInt8], name: String) throws(ImageError) -> RGBImage {
         do {
             return try bytes.withUnsafeBytes { try decode($0, name: name) }
         } catch let error as ImageError {
@@ -112,8 +113,8 @@ enum ImageKind {
             self = .other("it is empty", fix: "copy the file again")
         } else if has([0x89, 0x50, 0x4e, 0x47]) {
             self = .other("a copy in text mode changed the line ends of a PNG", fix: "copy the file again, in binary mode")
-        } else if has(Array("version https://git-lfs".utf8)) {
-            self = .other("it is a pointer of Git LFS, which stands for the file", fix: "fetch the file with git lfs pull")
+        } else if has(GitLFSPointer.firstBytes) {
+            self = .other("it is \(GitLFSPointer.description)", fix: GitLFSPointer.fix)
         } else if let match = ImageKind.signatures.first(where: { has($0.bytes, at: $0.offset) }) {
             self = .other(match.name, fix: ImageKind.conversion)
         } else if bytes.prefix(256).allSatisfy({ (0x20..<0x7f).contains($0) || [0x09, 0x0a, 0x0d].contains($0) }) {

@@ -10,7 +10,7 @@ public enum ImagePreprocessor {
     ///
     /// `uint8` gives the pixels themselves; `float32` and `float16` give `(pixel / 255 − mean) / std`, or `pixel / 255` without mean and std.
     /// - Throws: ``ImageError`` where the preprocessing is out of bounds or does not fit the dtype.
-    public static func tensor(
+    package static func tensor(
         from image: RGBImage, preprocessing: ImagePreprocessing, dtype: DType
     ) throws(ImageError) -> Tensor {
         let normalization = try check(preprocessing, dtype)

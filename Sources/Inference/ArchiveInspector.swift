@@ -131,10 +131,7 @@ package struct ArchiveInspector {
 
     /// What people take for a model's file.
     private static let known: [(beginning: [UInt8], what: String, fix: String)] = [
-        (
-            Array("version https://git-lfs".utf8), "a pointer of Git LFS, which stands for the file",
-            "fetch the file with git lfs pull"
-        ),
+        (GitLFSPointer.firstBytes, GitLFSPointer.description, GitLFSPointer.fix),
         (Array("<".utf8), "a web page, perhaps a server's error", "download it again, from the address of the file itself"),
         ([0x1f, 0x8b], "a gzip file", "unpack it with gunzip"),
     ]

@@ -1,3 +1,4 @@
+internal import Files
 internal import Glibc
 internal import Inference
 
@@ -107,45 +108,21 @@ public struct ProfileFolder: Sendable {
             throw SavedProfile.Refusal("it has \(information.st_size) bytes, over the limit of \(maximumByteCount)")
         }
         var bytes = [UInt8](repeating: 0, count: Int(information.st_size))
-        var filled = 0
-        while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes {
-                Glibc.read(descriptor, $0.baseAddress?.advanced(by: filled), $0.count - filled)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw SavedProfile.Refusal("it cannot be read: \(String(cString: strerror(errno)))") }
-            if count == 0 { break }
-            filled += count
-        }
-        return Array(bytes[..<filled])
+        let (count, failure) = bytes.withUnsafeMutableBytes { WholeRead.read(descriptor, into: $0) }
+        if let failure { throw SavedProfile.Refusal("it cannot be read: \(String(cString: strerror(failure)))") }
+        return Array(bytes[..<count])
     }
 
     private func store(_ bytes: [UInt8], as file: String) throws(SavedProfile.Refusal) {
-        func failed(_ verb: String) -> SavedProfile.Refusal { .init("cannot \(verb): \(String(cString: strerror(errno)))") }
-        if mkdir(path, 0o755) != 0, errno != EEXIST { throw failed("make \(path)") }
+        func failed(_ verb: String, _ reason: Int32) -> SavedProfile.Refusal {
+            .init("cannot \(verb): \(String(cString: strerror(reason)))")
+        }
+        if mkdir(path, 0o755) != 0, errno != EEXIST { throw failed("make \(path)", errno) }
+        // A process that ended here left one of this name.
         let temporary = "\(path)/\(Self.temporaryPrefix)\(getpid())"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failed("write into \(path)") }
-        var done = 0
-        var isWritten = true
-        while done < bytes.count, isWritten {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
-            if count < 0, errno == EINTR { continue }
-            isWritten = count > 0
-            done += max(0, count)
-        }
-        // Without the flush a power cut could leave an empty file under the name.
-        isWritten = isWritten && fsync(descriptor) == 0
-        let error = isWritten ? nil : failed("write into \(path)")
-        close(descriptor)
-        if let error {
-            unlink(temporary)
-            throw error
-        }
-        guard rename(temporary, file) == 0 else {
-            let error = failed("rename a file in \(path)")
-            unlink(temporary)
-            throw error
+        unlink(temporary)
+        if let failure = FileReplacement.write(file, by: temporary, [{ bytes.withUnsafeBytes($0) }]) {
+            throw failed("write into \(path)", failure)
         }
     }
 

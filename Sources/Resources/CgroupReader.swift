@@ -1,3 +1,5 @@
+internal import Base
+
 /// CPU accounting and limits of the process's groups, versions 1 and 2.
 struct CgroupCPU {
     private struct Level {
@@ -59,7 +61,7 @@ struct CgroupCPU {
         if let usage = level.usage?.text() {
             used = ResourceParsers.number(usage).flatMap { UInt64(exactly: $0) }
         } else {
-            used = ResourceParsers.value("usage_usec", in: statistics).map { $0.times(1_000) }
+            used = ResourceParsers.value("usage_usec", in: statistics).map { $0.multipliedSaturating(by: 1_000) }
         }
         guard let used else { return nil }
         return Reading(

@@ -1,3 +1,5 @@
+internal import Base
+
 /// The texts that the kernel offers, parsed. Each returns nil for what it does not understand: a file of another kernel is no crash.
 public enum ResourceParsers {
     /// From here on a version 1 memory limit means "none": the kernel prints the largest multiple of a page.
@@ -69,13 +71,13 @@ public enum ResourceParsers {
         let columns = numbers(line)
         guard columns.count >= 4, !columns.contains(nil) else { return nil }
         let values = columns.compactMap { $0 }
-        return [0, 1, 2, 5, 6, 7].reduce(0) { $0.adding($1 < values.count ? values[$1] : 0) }
+        return [0, 1, 2, 5, 6, 7].reduce(0) { $0.addedSaturating(to: $1 < values.count ? values[$1] : 0) }
     }
 
     /// `name:   value kB` of `/proc/meminfo`, in bytes.
     public static func meminfo(_ name: String, in text: String) -> UInt64? {
         guard let line = field(name + ":", in: text), let kibibytes = numbers(line).first ?? nil else { return nil }
-        return kibibytes.times(1_024)
+        return kibibytes.multipliedSaturating(by: 1_024)
     }
 
     /// Resident pages: the second number of `/proc/self/statm`.
@@ -95,12 +97,12 @@ public enum ResourceParsers {
             guard columns.count >= 9, let received = columns[0], let sent = columns[8] else { continue }
             count += 1
             if name.elementsEqual("lo".utf8) {
-                totals.loopbackReceivedBytes = totals.loopbackReceivedBytes.adding(received)
-                totals.loopbackSentBytes = totals.loopbackSentBytes.adding(sent)
+                totals.loopbackReceivedBytes = totals.loopbackReceivedBytes.addedSaturating(to: received)
+                totals.loopbackSentBytes = totals.loopbackSentBytes.addedSaturating(to: sent)
             } else {
                 totals.hasOnlyLoopback = false
-                totals.receivedBytes = totals.receivedBytes.adding(received)
-                totals.sentBytes = totals.sentBytes.adding(sent)
+                totals.receivedBytes = totals.receivedBytes.addedSaturating(to: received)
+                totals.sentBytes = totals.sentBytes.addedSaturating(to: sent)
             }
         }
         return count > 0 ? totals : nil

@@ -90,9 +90,11 @@ public struct ResourceProbe {
         sample.quotaCores = min(group?.quotaCores ?? .infinity, Double(allowed))
         let ticks = group == nil ? hostStat.text().flatMap { ResourceParsers.busyTicks(stat: $0) } ?? 0 : 0
         let counters = Counters(
-            atNanoseconds: now, usedNanoseconds: group?.usedNanoseconds ?? ticks.times(nanosecondsPerTick), level: group?.level,
+            atNanoseconds: now, usedNanoseconds: group?.usedNanoseconds ?? ticks.multipliedSaturating(by: nanosecondsPerTick),
+            level: group?.level,
             periods: group?.periods ?? 0, throttledPeriods: group?.throttledPeriods ?? 0, processNanoseconds: processNanoseconds())
-        if let before, now < before.atNanoseconds.adding(Self.shortestRateNanoseconds), before.level == counters.level {
+        if let before, now < before.atNanoseconds.addedSaturating(to: Self.shortestRateNanoseconds), before.level == counters.level
+        {
             sample.takeRates(of: latest)
         } else {
             if let before { Self.fillRates(&sample, from: before, to: counters) }
@@ -140,7 +142,8 @@ public struct ResourceProbe {
         let host = meminfo.text() ?? ""
         let total = ResourceParsers.meminfo("MemTotal", in: host) ?? 0
         let available = ResourceParsers.meminfo("MemAvailable", in: host) ?? ResourceParsers.meminfo("MemFree", in: host) ?? 0
-        sample.processResidentBytes = (statm.text().flatMap { ResourceParsers.residentPages(statm: $0) } ?? 0).times(pageByteCount)
+        sample.processResidentBytes = (statm.text().flatMap { ResourceParsers.residentPages(statm: $0) } ?? 0).multipliedSaturating(
+            by: pageByteCount)
         // A limit above the machine's memory limits nothing.
         if let group = memory?.read(), group.limitBytes <= total || total == 0 {
             sample.memoryUsedBytes = group.usedBytes

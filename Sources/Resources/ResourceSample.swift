@@ -1,3 +1,5 @@
+internal import Base
+
 /// A worker's resources at one moment. Shares and rates are over the time since the sample before; in the first one they are 0.
 public struct ResourceSample: Sendable, Hashable {
     /// Cores in use in the group whose quota binds us (its other members included); the host's where there is no quota.
@@ -28,7 +30,7 @@ public struct ResourceSample: Sendable, Hashable {
     /// free memory. Containers of one image share the pages of its libraries, and only the first of them is charged for those: without
     /// the limit the others would seem to have room for more than they may ever take.
     public var memoryForProcessBytes: UInt64 {
-        let sum = processResidentBytes.adding(memoryAvailableBytes)
+        let sum = processResidentBytes.addedSaturating(to: memoryAvailableBytes)
         return memoryLimitBytes == 0 ? sum : min(sum, memoryLimitBytes)
     }
 

@@ -20,19 +20,22 @@ enum ImportRules {
         "Cluster": collections.union(mathematics).union(["Base", "Planning", "Wire", "Tensors"]),
         "Simulator": collections.union(mathematics).union(["Base", "Cluster", "Planning", "Wire", "Tensors"]),
 
-        "Loops": collections.union(["Base", "CLinux", "Glibc", "Synchronization"]),
+        "Files": ["Glibc"],
+        "Loops": collections.union(["Base", "CLinux", "Files", "Glibc", "Synchronization"]),
         "Transport": ["Base", "CLinux", "Loops", "Wire", "Tensors", "Glibc"],
         "Hosting": ["Base", "Cluster", "Loops", "Transport", "Wire", "Tensors", "Synchronization"],
         "Inference": system.union(["CTorch", "CCrypto", "Base", "Tensors"]),
         "Resources": system.union(["Base"]),
         // Loops for the thread that logs, Transport for the health check.
         "Shell": system.union([
-            "ArgumentParser", "Logging", "Base", "Cluster", "Planning", "Loops", "Transport", "Wire", "Tensors",
+            "ArgumentParser", "Logging", "Base", "Cluster", "Files", "Planning", "Loops", "Transport", "Wire", "Tensors",
         ]),
-        "Profiling": system.union(["CLinux", "Arrays", "Base", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors"]),
+        "Profiling": system.union([
+            "CLinux", "Arrays", "Base", "Cluster", "Files", "Planning", "Inference", "Shell", "Wire", "Tensors",
+        ]),
         "History": system.union(["GRDB", "Base", "Cluster", "Loops", "Wire"]),
-        "Arrays": system.union(["CZlib", "Base", "Tensors"]),
-        "Images": system.union(["CImages", "Tensors"]),
+        "Arrays": system.union(["CZlib", "Base", "Files", "Tensors"]),
+        "Images": system.union(["CImages", "Base", "Tensors"]),
         "Topology": system.union(["Base", "Shell", "CYaml"]),
         // The only user of Hummingbird; the coordinator alone links it.
         "Gateway": system.union([
@@ -42,18 +45,19 @@ enum ImportRules {
 
         "Client": system.union(["Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors"]),
         "Coordinator": system.union(command).union([
-            "Base", "Cluster", "Hosting", "Planning", "Loops", "Transport", "Wire", "Tensors", "Inference", "Profiling",
+            "Base", "Cluster", "Files", "Hosting", "Planning", "Loops", "Transport", "Wire", "Tensors", "Inference", "Profiling",
             "Resources", "History", "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
-            "Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources",
+            "Base", "Cluster", "Files", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources",
         ]),
         // No libtorch: a container's engine starts it every few seconds.
         "Check": ["ArgumentParser", "Base", "Shell"],
         "CLI": system.union(command).union([
             // A bench takes Ctrl-C while it runs.
             "Dispatch",
-            "AMP4ECClient", "Base", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images", "Wire",
+            "AMP4ECClient", "Base", "Cluster", "Files", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images",
+            "Wire",
             "Tensors",
             // `amp4ec simulate`.
             "Simulator",

@@ -1,5 +1,6 @@
 internal import Base
 internal import DequeModule
+internal import Files
 internal import Glibc
 
 /// Lines on their way to a descriptor, written by a thread of their own: whoever adds one never waits for the reader.

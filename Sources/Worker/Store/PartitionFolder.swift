@@ -1,3 +1,4 @@
+internal import Files
 internal import Glibc
 internal import Inference
 internal import Tensors
@@ -15,7 +16,6 @@ struct PartitionFolder: Sendable {
     /// A writer that has not renamed its file for this long is dead.
     static let abandonedAfterSeconds = 3600
     private static let temporaryPrefix = ".amp4ec-writing-"
-    private static let bytesPerCall = 1 << 30
 
     struct Entry {
         var file: PartitionFile
@@ -30,11 +30,7 @@ struct PartitionFolder: Sendable {
     /// Makes the folder (and its parents) and proves that files can be made in it.
     init(path: String) throws(StoreError) {
         self.path = path
-        var made = path.hasPrefix("/") ? "/" : ""
-        for part in path.split(separator: "/") {
-            made += part + "/"
-            if mkdir(made, 0o755) != 0, errno != EEXIST, errno != EISDIR { throw Self.folderError("make", made, errno) }
-        }
+        if let (folder, failure) = FolderMaking.make(path) { throw Self.folderError("make", folder, failure) }
         let trial = temporaryPath()
         let descriptor = open(trial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.folderError("write into", path, errno) }
@@ -69,7 +65,7 @@ struct PartitionFolder: Sendable {
         var information = stat()
         guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG else { return nil }
         var header = [UInt8](repeating: 0, count: min(PartitionFile.headerByteCount, Int(information.st_size)))
-        let isRead = header.withUnsafeMutableBytes { Self.readAll(descriptor, into: $0, at: 0) }
+        let isRead = header.withUnsafeMutableBytes { WholeRead.read(descriptor, into: $0).count == $0.count }
         switch isRead
             ? PartitionFile.decode(header: header, fileByteCount: Int(information.st_size)) : .invalid("it cannot be read")
         {
@@ -96,7 +92,8 @@ struct PartitionFolder: Sendable {
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         let storage = TensorStorage(byteCount: entry.file.byteCount)
-        guard Self.readAll(descriptor, into: storage.mutableBytes, at: PartitionFile.headerByteCount),
+        let (count, _) = WholeRead.read(descriptor, into: storage.mutableBytes, at: PartitionFile.headerByteCount)
+        guard count == storage.byteCount,
             SHA256.hexDigest(of: storage.bytes) == entry.file.contentDigest
         else {
             warn("\(file) is removed: its bytes are not those of its digest")
@@ -113,20 +110,9 @@ struct PartitionFolder: Sendable {
             throw StoreError(
                 .invalidKey, "the partition \(file.key) cannot be cached on disk: its key holds control characters or is too long")
         }
-        let temporary = temporaryPath()
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Self.folderError("write into", path, errno) }
-        var failure: Int32 = 0
-        if !header.withUnsafeBytes({ Self.writeAll(descriptor, $0) }) || !Self.writeAll(descriptor, bytes) || fsync(descriptor) != 0
-        {
-            failure = errno
-        }
-        if close(descriptor) != 0, failure == 0 { failure = errno }
-        if failure == 0, rename(temporary, filePath(of: file.key)) != 0 { failure = errno }
-        guard failure == 0 else {
-            unlink(temporary)
-            throw Self.folderError("write into", path, failure)
-        }
+        let failure = FileReplacement.write(
+            filePath(of: file.key), by: temporaryPath(), [{ header.withUnsafeBytes($0) }, { $0(bytes) }])
+        if let failure { throw Self.folderError("write into", path, failure) }
         flushFolder()
     }
 
@@ -172,28 +158,5 @@ struct PartitionFolder: Sendable {
             .folder,
             "cannot \(verb) the cache folder \(path): \(String(cString: strerror(code))); give --cache-dir a folder that this user can write, or leave it out"
         )
-    }
-
-    private static func readAll(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Bool {
-        var done = 0
-        while done < buffer.count {
-            let count = pread(
-                descriptor, buffer.baseAddress?.advanced(by: done), min(buffer.count - done, bytesPerCall), offset + done)
-            if count < 0, errno == EINTR { continue }
-            if count <= 0 { return false }
-            done += count
-        }
-        return true
-    }
-
-    private static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        var done = 0
-        while done < bytes.count {
-            let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: done), min(bytes.count - done, bytesPerCall))
-            if count < 0, errno == EINTR { continue }
-            if count <= 0 { return false }
-            done += count
-        }
-        return true
     }
 }

@@ -97,11 +97,11 @@ extension CoordinatorMachine {
     /// Where a worker of the topology is tried: where it says itself first, if it has registered.
     func allAddresses(of id: NodeID, listed: [String]) -> [String] {
         guard let registration = roster.registrations[id], registration.connection != nil else { return listed }
-        return mergedAddresses(registration.addresses, listed, keeping: listed)
+        return mergedAddresses(registration.addresses, keeping: listed)
     }
 
     /// The first ones first, and no more than may be; what the topology lists stays among them, whatever is registered.
-    private func mergedAddresses(_ first: [String], _ others: [String], keeping listed: [String]) -> [String] {
+    private func mergedAddresses(_ first: [String], _ others: [String] = [], keeping listed: [String]) -> [String] {
         var room = max(0, WireLimits.addresses - listed.count)
         var merged: [String] = []
         for address in first + others + listed where !merged.contains(address) {

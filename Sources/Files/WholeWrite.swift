@@ -2,6 +2,9 @@ internal import Glibc
 
 /// Text and logs go out whole, also to a descriptor that takes them in pieces.
 public enum WholeWrite {
+    /// Hands its bytes to the function that it is given, once.
+    public typealias Piece = ((UnsafeRawBufferPointer) -> Void) -> Void
+
     /// Writes all of `bytes`, waiting as long as the reader makes it wait.
     ///
     /// - Returns: how many bytes went out, and what ended it before they all had: an `errno` (0 where the system names none), or `nil`.
@@ -23,5 +26,17 @@ public enum WholeWrite {
             }
         }
         return (bytes.count, nil)
+    }
+
+    /// Writes the pieces one after another.
+    ///
+    /// - Returns: the `errno` of the first that did not go out whole (`EIO` where the system names none), or `nil`.
+    public static func write(_ pieces: [Piece], to descriptor: Int32) -> Int32? {
+        for piece in pieces {
+            var failure: Int32?
+            piece { failure = write($0, to: descriptor).failure }
+            if let failure { return failure == 0 ? EIO : failure }
+        }
+        return nil
     }
 }
