@@ -25,7 +25,8 @@ struct ConcurrencyTests {
             let others = try (1...99).map { try TestInputs.make(manifest, items: 1, seed: UInt64($0)) }
             let joined = try Batching.join(others, manifest.inputs)
             let expected = try await Reference.outputs(model: "slow", manifest: manifest, joined, batch: 1, in: cluster.folder)
-            let slow = try Self.slowInputs(manifest)
+            // Long enough for 99 round trips of a client whose cores are taken by others.
+            let slow = try Self.slowInputs(manifest, rounds: 4 * Self.slowRounds)
             var order: [Int] = []
             try await withThrowingTaskGroup(of: (Int, [Tensor]).self) { group in
                 group.addTask { (0, try await client.infer(slow).outputs) }
