@@ -42,8 +42,7 @@ enum LiveNodes {
         let memory = node.memory
         // What the worker itself holds makes room for what is planned, within the limit.
         let free = memory.limitBytes - min(memory.usedBytes, memory.limitBytes)
-        let (sum, overflow) = free.addingReportingOverflow(memory.processBytes)
-        let usable = overflow ? memory.limitBytes : min(memory.limitBytes, sum)
+        let usable = min(memory.limitBytes, free.addedSaturating(to: memory.processBytes))
         return PlanningNode(
             id: node.name, effectiveCores: cores, speed: cores > 0 ? node.capability / cores : 0,
             freeMemory: ByteCount(Int(clamping: usable)), latencyMs: (node.roundTripMs ?? 0) / 2,

@@ -54,7 +54,7 @@ enum StatusReport {
                 decimal(node.cpu.quotaCores), decimal(node.cpu.usedCores), size(node.memory.usedBytes),
                 size(node.memory.processBytes), rate(node.network?.receivedBytesPerSecond), rate(node.network?.sentBytesPerSecond),
                 "\(node.load)", partitions.map(\.layers).joined(separator: " "),
-                size(partitions.reduce(0) { sum($0, $1.weightBytes) }),
+                size(partitions.reduce(0) { $0.addedSaturating(to: $1.weightBytes) }),
             ])
         }
         return table.lines
@@ -113,11 +113,6 @@ enum StatusReport {
     static func percent(_ share: Double) -> String {
         guard share.isFinite else { return "–" }
         return "\(Int(min(max(share * 100, -1e15), 1e15).rounded())) %"
-    }
-
-    private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
-        let (sum, overflow) = left.addingReportingOverflow(right)
-        return overflow ? .max : sum
     }
 
     static func size(_ bytes: UInt64) -> String { ByteCount(Int(clamping: bytes)).description }

@@ -42,7 +42,7 @@ package final class HistoryRecorder: Sendable {
     private let warn: @Sendable (String) -> Void
 
     /// - Parameter path: the file; `nil` records in memory.
-    /// - Throws: ``Transport/SystemError`` where the system gives no thread.
+    /// - Throws: ``SystemError`` where the system gives no thread.
     package init(path: String?, limits: HistoryLimits = HistoryLimits(), warn: @escaping @Sendable (String) -> Void)
         throws(SystemError)
     {

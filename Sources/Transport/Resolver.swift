@@ -50,8 +50,7 @@ public enum Resolver {
                 "\"\(host)\" is no IPv4 address, which has four numbers from 0 to 255 without zeros before them, and no name either"
         }
         let parts = host.split(separator: "%", maxSplits: 1)
-        var six = in6_addr()
-        guard parts.count == 2, inet_pton(AF_INET6, String(parts[0]), &six) == 1, if_nametoindex(String(parts[1])) == 0,
+        guard parts.count == 2, IPAddress(parts[0])?.isVersion6 == true, if_nametoindex(String(parts[1])) == 0,
             UInt32(parts[1]) == nil
         else { return nil }
         return "this machine has no network interface \"\(parts[1])\", which the address \(host) names"

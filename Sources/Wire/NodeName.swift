@@ -40,7 +40,13 @@ extension Unicode.Scalar {
 }
 
 /// `host:port` or `[v6]:port` as text. Whether anybody answers there is found out by dialling; this is what may be passed on to others.
-enum AddressText {
+public enum AddressText {
+    /// Whether a message takes it: a topology may list what nobody could dial.
+    public static func isSendable(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { $0.count <= WireLimits.addressByteCount && isPlausible(UnsafeRawBufferPointer($0)) }
+    }
+
     /// No host is this machine. A port alone is for people to write.
     static func isPlausible(_ bytes: UnsafeRawBufferPointer) -> Bool {
         bytes.contains(UInt8(ascii: ":")) && HostPort.isReadable(bytes)

@@ -42,6 +42,18 @@ import Wire
             #expect(out.orders.map(\.brokenLinks) == [[NodeLink(from: "b", to: "b")]] || out.orders.isEmpty)
             #expect(driver.submit(1).dispatched.count == 1)
         },
+        Case("an address that a topology lists and no message takes does not keep the table of peers from anybody") {
+            let long = String(repeating: "x", count: WireLimits.addressByteCount) + ":1"
+            let odd = ["1:9000", "127.1:9000", "010.0.0.1:9000", "a b:9000", "9000", "a:70000", "", long, "a\u{A0}:1"]
+            var driver = D([])
+            driver.step(.modelReady(D.model()))
+            driver.step(.targets([.init(name: "a", addresses: odd + ["localhost:9001"]), .init(name: "b", addresses: ["b:9000"])]))
+            driver.join("a")
+            driver.join("b")
+            let table = try #require(driver.wait(.milliseconds(100)).tables.last)
+            #expect(table.peers.map(\.addresses) == [["localhost:9001"], ["b:9000"]])
+            _ = try MessageCodec.encode(.peerTable(table))
+        },
         Case("a link is tried again after a while: the worker is asked to dial, and without complaint it counts as mended") {
             var driver = D.serving()
             _ = driver.says("a", .peerLost(PeerLost(from: "a", to: "b", message: "", keys: [])))

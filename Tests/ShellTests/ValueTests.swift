@@ -109,11 +109,11 @@ struct ValueTests {
             "http://x:80",
             "node:１", "[::1]9000",
             // Of these, one reader of addresses took each while another refused it.
-            "a\u{A0}b:1", "a[b:1", "a]:1", "node:009000",
+            "a\u{A0}b:1", "a[b:1", "a]:1", "node:009000", ":", "[]:80",
         ])
     func badAddress(_ text: String) {
         let error = #expect(throws: ValueError.self) { try HostPort(parsing: text) }
-        #expect(error?.message.contains("host:port") == true)
+        #expect(error?.message.contains("host:port") == true && error?.message.contains("\"\(text)\"") == true)
     }
 
     @Test(

@@ -26,7 +26,7 @@ extension WorkerMachine {
         let why = item.isCancelled ? "cancellation" : "deadline"
         log(
             .error, "a run is written off: it goes on though nobody waits for it",
-            ["micro_batch": key.description, "since_its": why, "limit": Self.overrunLimit.readable], &out)
+            ["micro_batch": key.description, "since_its": why, "limit": Self.overrunLimit.optionText], &out)
         overruns.insert(key)
         if key.session == claim?.session { tell(.workDropped(WorkDropped(key: key, node: name, hasOverrun: true)), &out) }
         end(key, &out)

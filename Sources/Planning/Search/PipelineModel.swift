@@ -121,8 +121,7 @@ extension PipelineModel.Block {
     /// Adds a neighbouring segment; the caller moves `from` or `to`.
     mutating func absorb(_ segment: Int, of model: PipelineModel) {
         milliseconds += model.segmentMilliseconds[segment]
-        let (sum, overflow) = parameterBytes.addingReportingOverflow(model.segmentParameterBytes[segment])
-        parameterBytes = overflow ? .max : sum
+        parameterBytes = parameterBytes.addedSaturating(to: model.segmentParameterBytes[segment])
         peakBytes = max(peakBytes, model.segmentPeakBytes[segment])
     }
 }

@@ -13,6 +13,7 @@ struct SimulatedWorker {
 
     let index: Int
     let name: String
+    var address: String { "\(name):9000" }
     let slots: Int
     let executors: Int
     let speed: Double

@@ -34,7 +34,7 @@ extension Simulation {
         let process = Process.coordinator(index)
         switch directive {
         case .dial(let node, let addresses, let hello):
-            guard let target = workers.first(where: { addresses.contains($0.name) }) else { return }
+            guard let target = workers.first(where: { addresses.contains($0.address) }) else { return }
             _ = connect(from: process, to: .worker(target.index), hello: hello, dialledNode: node)
         case .send(let connection, let message): world.transmit(Packet(message: message), on: connection, from: process)
         case .close(let connection, let why): world.close(connection, by: process, why)

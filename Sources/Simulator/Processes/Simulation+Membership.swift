@@ -26,7 +26,8 @@ extension Simulation {
         case .welcome:
             world.connections[Int(id.number)].isWelcomed = true
             world.transmit(
-                Packet(message: .register(Register(name: NodeID(name), addresses: [name]))), on: id, from: .worker(worker))
+                Packet(message: .register(Register(name: NodeID(name), addresses: [workers[worker].address]))), on: id,
+                from: .worker(worker))
         case .refused(let refused): world.close(id, by: .worker(worker), refused.message)
         default: break
         }

@@ -61,7 +61,7 @@ extension Simulation {
                 throw violation("\(process) releases \(key) a second time")
             }
         case .dial(let peer):
-            guard let target = workers.first(where: { peer.addresses.contains($0.name) }) else {
+            guard let target = workers.first(where: { peer.addresses.contains($0.address) }) else {
                 throw violation("\(process) dials \(peer.name), which does not exist")
             }
             let hello = Hello(

@@ -91,7 +91,7 @@ extension Simulation {
 
     mutating func list(workersFor index: Int) throws(Violation) {
         let targets = listed.sorted().flatMap { worker in
-            workers[worker].targets.map { CoordinatorMachine.Target(name: NodeID($0), addresses: [workers[worker].name]) }
+            workers[worker].targets.map { CoordinatorMachine.Target(name: NodeID($0), addresses: [workers[worker].address]) }
         }
         step(.targets(targets), coordinator: index)
         try throwPending()

@@ -28,8 +28,8 @@ extension CoordinatorMachine {
     }
 
     private static func peer(_ node: Node) -> PeerTable.Peer? {
-        // What a topology lists may be longer than what a message takes.
-        let addresses = node.addresses.filter { $0.utf8.count <= WireLimits.nameByteCount }.prefix(WireLimits.addresses)
+        // A topology may list what no message takes, which would keep the whole table from everybody.
+        let addresses = node.addresses.filter(AddressText.isSendable).prefix(WireLimits.addresses)
         return node.incarnation.map { PeerTable.Peer(name: node.id, incarnation: $0, addresses: Array(addresses)) }
     }
 

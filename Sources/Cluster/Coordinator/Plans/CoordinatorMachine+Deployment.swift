@@ -120,7 +120,7 @@ extension CoordinatorMachine {
                 roster[id]?.session?.partitions[stage.partition] = nil
             }
         }
-        let limit = configuration.deploymentTimeout.readable
+        let limit = configuration.deploymentTimeout.optionText
         abandonCandidate(because: "\(who) loaded no partition within \(limit)", excluding: missing, &step)
     }
 
