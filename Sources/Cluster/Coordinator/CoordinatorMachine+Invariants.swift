@@ -6,10 +6,13 @@ internal import Wire
 extension CoordinatorMachine {
     /// What does not hold though it must after each step, for tests and simulations. O(n).
     public var brokenInvariant: String? {
-        let isNode = { (id: NodeID) in roster[id] != nil }
-        return roster.checkInvariants() ?? links.checkInvariants(isNode: isNode) ?? requests.checkInvariants()
-            ?? flights.checkInvariants(isNode: isNode)
-            ?? plans.checkInvariants() ?? brokenPiece
+        // A closure that is kept, or a chain of them, would copy the whole machine for each look.
+        if let broken = roster.checkInvariants() { return broken }
+        if let broken = links.checkInvariants(isNode: { roster[$0] != nil }) { return broken }
+        if let broken = requests.checkInvariants() { return broken }
+        if let broken = flights.checkInvariants(isNode: { roster[$0] != nil }) { return broken }
+        if let broken = plans.checkInvariants() { return broken }
+        return brokenPiece
     }
 
     /// A piece that is not done waits, is under way, or is in quarantine: in one place, and nowhere when it is done.
