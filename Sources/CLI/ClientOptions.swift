@@ -7,11 +7,20 @@ internal import Wire
 
 /// How the coordinator is reached; shared by the commands that talk to one.
 struct ClientOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The coordinator's address.", valueName: "addr"))
-    var coordinator = HostPort(host: "127.0.0.1", port: 9100)
+    static let defaultCoordinator = HostPort(host: "127.0.0.1", port: 9100)
+    static let defaultDeadline = Duration.seconds(60)
 
-    @Option(help: ArgumentHelp("Time that each request may take.", valueName: "time"))
-    var deadline = Duration.seconds(60)
+    @Option(
+        name: .customLong("coordinator"),
+        help: ArgumentHelp("The coordinator's address. (default: \(defaultCoordinator))", valueName: "addr"))
+    private var givenCoordinator: HostPort?
+    var coordinator: HostPort { givenCoordinator ?? Self.defaultCoordinator }
+
+    @Option(
+        name: .customLong("deadline"),
+        help: ArgumentHelp("Time that each request may take. (default: \(defaultDeadline.optionText))", valueName: "time"))
+    private var givenDeadline: Duration?
+    var deadline: Duration { givenDeadline ?? Self.defaultDeadline }
 
     @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
     var clusterSecretFile: String?
@@ -22,6 +31,14 @@ struct ClientOptions: ParsableArguments {
     func validate() throws {
         guard deadline > .zero else { throw ValidationError("--deadline is a time above 0, such as 60s") }
         guard coordinator.port > 0 else { throw ValidationError("--coordinator needs a port, such as gateway:9100") }
+    }
+
+    /// The first of them that was given, for commands that may need no coordinator.
+    var given: String? {
+        if givenCoordinator != nil { return "--coordinator" }
+        if givenDeadline != nil { return "--deadline" }
+        if clusterSecretFile != nil { return "--cluster-secret-file" }
+        return insecure ? "--insecure" : nil
     }
 
     /// - Parameters:

@@ -83,6 +83,9 @@ struct PlanCommand: AsyncParsableCommand {
         }
         guard model != nil || nodes == nil else { throw ValidationError("--nodes needs --model: which model is to be planned?") }
         if model == nil, let option = optionOfNewPlan { throw ValidationError("\(option) is for a new plan: it needs --model") }
+        if nodes != nil, let option = connection.given {
+            throw ValidationError("\(option) has no effect with --nodes, which says what to plan for; leave one of them out")
+        }
         if let microBatch, !(1...4_096).contains(microBatch) { throw ValidationError("--micro-batch takes 1 to 4096") }
     }
 

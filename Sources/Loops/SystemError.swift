@@ -34,12 +34,27 @@ public struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
         self.systemError = systemError
     }
 
-    /// The code that an `errno` stands for, and its text after `what`.
+    /// The code that an `errno` stands for, and its text after `what`, with the fix where it is the same whatever was tried.
     public init(_ what: String, systemError: Int32) {
-        self.init(Self.code(of: systemError), "\(what): \(Syscall.describe(systemError))", systemError: systemError)
+        self.init(Self.code(of: systemError), "\(what): \(Self.reason(systemError))", systemError: systemError)
+    }
+
+    /// What the system says, without what was tried.
+    package var reason: String { Self.reason(systemError) }
+
+    private static func reason(_ systemError: Int32) -> String {
+        "\(Syscall.describe(systemError))\(fix(of: systemError).map { "; \($0)" } ?? "")"
     }
 
     public var description: String { message }
+
+    private static func fix(of systemError: Int32) -> String? {
+        switch systemError {
+        case EMFILE: "raise the process's limit of open files (ulimit -n; LimitNOFILE= in systemd; ulimits: in compose)"
+        case ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)"
+        default: nil
+        }
+    }
 
     private static func code(of systemError: Int32) -> Code {
         switch systemError {

@@ -12,7 +12,7 @@ final class PseudoFile {
     private var descriptor: Int32
     private var buffer: [UInt8]
 
-    /// Nil where it cannot be opened.
+    /// Nil where it cannot be opened; `errno` says why.
     init?(_ path: String, expecting byteCount: Int = 4096) {
         self.path = path
         self.buffer = [UInt8](repeating: 0, count: min(byteCount, Self.maximumByteCount))
@@ -20,7 +20,7 @@ final class PseudoFile {
         if descriptor < 0 { return nil }
     }
 
-    deinit { close(descriptor) }
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// What the file says now, or nil. A group that was removed and made again answers through a new descriptor only.
     func text() -> String? {

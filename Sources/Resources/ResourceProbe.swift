@@ -51,11 +51,10 @@ public struct ResourceProbe {
     public init(root: String = "/", processNanoseconds: @escaping () -> UInt64 = Self.processClock) throws(ResourceProbeError) {
         let base = root.hasSuffix("/") ? String(root.dropLast()) : root
         func file(_ path: String, expecting byteCount: Int) throws(ResourceProbeError) -> PseudoFile {
-            guard let file = PseudoFile(base + path, expecting: byteCount) else {
-                throw ResourceProbeError(
-                    message: "cannot read \(base + path): \(String(cString: strerror(errno))); mount /proc where the worker runs")
-            }
-            return file
+            if let file = PseudoFile(base + path, expecting: byteCount) { return file }
+            let reason = errno
+            let fix = reason == EMFILE ? "raise the limit of open files (ulimit -n)" : "mount /proc where the process runs"
+            throw ResourceProbeError(message: "cannot read \(base + path): \(String(cString: strerror(reason))); \(fix)")
         }
         hostStat = try file("/proc/stat", expecting: 1024)
         meminfo = try file("/proc/meminfo", expecting: 4096)

@@ -105,7 +105,7 @@ public final class Dialer: ConnectionHandler {
             "nobody listens there (\(Syscall.describe(error.systemError)))"
         case .connectFailed(let error) where error.code == .timedOut:
             "no answer in time; check the address and the network between"
-        case .connectFailed(let error) where error.systemError != 0: Syscall.describe(error.systemError)
+        case .connectFailed(let error) where error.systemError != 0: error.reason
         case .peerClosed, .peerClosedInMessage: endsAtOnce
         case .failed(let error) where error.code == .connectionLost: endsAtOnce
         default: "\(reason)"

@@ -220,7 +220,7 @@ struct ResourceProbeTests {
             Issue.record("it started")
         } catch {
             #expect(error.message.contains("/proc/stat"))
-            #expect(error.message.contains("mount /proc"))
+            #expect(error.message.contains("No such file or directory; mount /proc"))
         }
     }
 

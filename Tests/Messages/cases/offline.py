@@ -8,6 +8,8 @@ amp4ec plan --svg made/a.svg
 amp4ec plan --bandwidth 1MiB
 amp4ec plan --micro-batch 4
 amp4ec plan --model two.pt --nodes 1
+amp4ec plan --model two.pt --nodes 1:1GiB --coordinator gateway:9100
+amp4ec plan --model two.pt --nodes 1:1GiB --deadline 5s
 amp4ec plan --model two.pt --nodes 0:1GiB
 amp4ec plan --model two.pt --nodes 1:1GiB,
 amp4ec plan --model two.pt --nodes 1:1G

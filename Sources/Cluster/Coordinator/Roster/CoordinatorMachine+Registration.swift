@@ -100,11 +100,12 @@ extension CoordinatorMachine {
         return mergedAddresses(registration.addresses, keeping: listed)
     }
 
-    /// The first ones first, and no more than may be; what the topology lists stays among them, whatever is registered.
+    /// No more than may be. The very first comes first and what the topology lists right behind it: each that does not answer takes seconds,
+    /// and whoever registers says how many there are.
     private func mergedAddresses(_ first: [String], _ others: [String] = [], keeping listed: [String]) -> [String] {
         var room = max(0, WireLimits.addresses - listed.count)
         var merged: [String] = []
-        for address in first + others + listed where !merged.contains(address) {
+        for address in first.prefix(1) + listed + first.dropFirst() + others where !merged.contains(address) {
             if !listed.contains(address) {
                 guard room > 0 else { continue }
                 room -= 1
