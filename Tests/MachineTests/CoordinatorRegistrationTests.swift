@@ -50,6 +50,19 @@ import Wire
             let out = driver.step(register("r", on: 901, incarnation: 2))
             #expect(refusals(out).map(\.code) == [.failedPrecondition] && driver.machine.state(of: "r") == .ready)
         },
+        Case("who is refused asks again each two seconds: it is told each time, the log once a minute") {
+            var driver = CoordinatorDriver([])
+            driver.step(register("r", on: 900))
+            driver.join("r")
+            func logged() -> Int { driver.logs.count { $0.message == "a registration is refused" } }
+            for number in 0..<20 as Range<UInt64> {
+                #expect(refusals(driver.step(register("r", on: 901 + number, incarnation: 2))).count == 1)
+                #expect(logged() == 1)
+                driver.wait(.seconds(2))
+            }
+            driver.wait(.seconds(20))
+            #expect(refusals(driver.step(register("r", on: 990, incarnation: 2))).count == 1 && logged() == 2)
+        },
         Case("… and taken once it is silent") {
             var driver = CoordinatorDriver([])
             driver.step(register("r", on: 900))

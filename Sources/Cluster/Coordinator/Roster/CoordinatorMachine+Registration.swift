@@ -32,16 +32,14 @@ extension CoordinatorMachine {
         }
         if let problem = objection(to: name, of: name) { return refuse(connection, .invalidArgument, problem, &step) }
         if let problem = makeWay(for: name, incarnation, &step) {
-            step.log(.warning, "a registration is refused", ["node": name.description, "cause": problem])
-            return refuse(connection, .failedPrecondition, problem, &step)
+            return refuse(connection, name, problem, &step)
         }
         if let node = roster[name], node.control != nil, node.incarnation != incarnation {
             guard step.now - (node.session?.lastHeard ?? .zero) >= configuration.suspectAfter else {
                 let message =
                     "another worker bears the name \"\(name)\" (at \(node.addresses.first ?? "?")) and answers; "
                     + "give each worker a --name of its own"
-                step.log(.warning, "a registration is refused", ["node": name.description, "cause": message])
-                return refuse(connection, .failedPrecondition, message, &step)
+                return refuse(connection, name, message, &step)
             }
             lose(name, "it was silent, and another process registered under its name", as: .silence, &step)
         }
@@ -190,6 +188,14 @@ extension CoordinatorMachine {
         let id = roster.node(at: name) ?? name
         guard let node = roster[id], node.control == nil, !roster.listed.contains(node.target) else { return }
         forget(id, &step)
+    }
+
+    /// A worker of this name has no place here; the log says so too.
+    private mutating func refuse(_ connection: ConnectionID, _ name: NodeID, _ cause: String, _ step: inout Step) {
+        if roster.registrations.isNews(cause, of: name, step.now) {
+            step.log(.warning, "a registration is refused", ["node": name.description, "cause": cause])
+        }
+        refuse(connection, .failedPrecondition, cause, &step)
     }
 
     private mutating func refuse(_ connection: ConnectionID, _ code: StatusCode, _ message: String, _ step: inout Step) {

@@ -32,6 +32,10 @@ struct Registrations: Sendable {
     private var byConnection: [ConnectionID: NodeID] = [:]
     /// When a registration may have to be forgotten.
     private(set) var nextWake: Instant?
+    /// Refusals that the log has, newest last: who is refused asks again each two seconds.
+    private var told: [(name: NodeID, cause: String, at: Instant)] = []
+    private static let toldLimit = 64
+    static let toldAgainAfter: Duration = .seconds(60)
 
     subscript(_ name: NodeID) -> Registration? { table[name] }
     var all: [NodeID: Registration] { table }
@@ -59,6 +63,17 @@ struct Registrations: Sendable {
     /// It is there, though its connection has closed.
     mutating func isThere(_ name: NodeID, _ now: Instant) { table[name]?.goneSince = now }
 
+    /// Whether the log does not have the refusal yet, or not lately; it is taken for told.
+    mutating func isNews(_ cause: String, of name: NodeID, _ now: Instant) -> Bool {
+        if let old = told.firstIndex(where: { $0.name == name }) {
+            guard told[old].cause != cause || told[old].at + Self.toldAgainAfter <= now else { return false }
+            told.remove(at: old)
+        }
+        if told.count == Self.toldLimit { told.removeFirst() }
+        told.append((name, cause, now))
+        return true
+    }
+
     mutating func forget(_ name: NodeID) {
         if let connection = table.removeValue(forKey: name)?.connection { byConnection[connection] = nil }
     }
@@ -77,6 +92,7 @@ struct Registrations: Sendable {
             byConnection.count == table.values.count(where: { $0.connection != nil })
         else { return "the connections of registrations are not theirs" }
         guard table.count <= CoordinatorMachine.registrationLimit else { return "more registrations than the bound" }
+        guard told.count <= Self.toldLimit else { return "more refusals are kept than the bound" }
         guard nextWake != nil || table.values.allSatisfy({ $0.connection != nil }) else {
             return "nobody looks whether who is gone may be forgotten"
         }
