@@ -80,6 +80,25 @@ import Wire
             #expect(out.errors.first?.message.contains("a has too little memory") == true)
             #expect(driver.machine.state(of: "b") == .ready && driver.machine.isServing)
         },
+        Case("where who is left cannot load what a plan without it takes, it stays and all its commands are told why") {
+            var driver = D.serving([["a"], ["b"]])
+            driver.step(drain("b", id: 50))
+            driver.step(drain("b", id: 51))
+            let loads = driver.answerPlan([["a"]]).loads
+            #expect(loads.count == 1)
+            let out = driver.report(loads[0].0, loads[0].1, .failed, "no memory for the partition")
+            #expect(
+                out.errors.map(\.id) == [50, 51] && out.errors.allSatisfy { $0.message.contains("no memory for the partition") })
+            #expect(driver.machine.state(of: "b") == .ready && driver.machine.isServing)
+            #expect(driver.submit(1).dispatched.map { $0.route.map(\.node) } == [["a", "b"]])
+        },
+        Case("… and is taken out all the same by force") {
+            var driver = D.serving([["a"], ["b"]])
+            driver.step(drain("b", force: true))
+            let loads = driver.answerPlan([["a"]]).loads
+            #expect(outcomes(driver.report(loads[0].0, loads[0].1, .failed, "no memory")).count == 1)
+            #expect(driver.machine.state(of: "b") == .drained && !driver.machine.isServing)
+        },
         Case("it stays out over a lost connection, and comes back as another process") {
             var driver = D.serving([["a"], ["b"]])
             driver.step(drain("b"))
@@ -129,6 +148,17 @@ import Wire
             #expect(isReleased(driver.finish(work)))
             _ = driver.close("b")
             #expect(driver.machine.counters.nodesLost == 0 && driver.machine.counters.microBatchesReplayed == 0)
+        },
+        Case("where who is left cannot load yet, it serves on, and is let go once that could") {
+            var driver = D.serving([["a"], ["b"]])
+            _ = driver.says("b", .leaving(Leaving(message: "told to end")))
+            let loads = driver.answerPlan([["a"]]).loads
+            #expect(!isReleased(driver.report(loads[0].0, loads[0].1, .failed, "no memory for the partition")))
+            #expect(driver.machine.isServing)
+            // The one that is left serves all the while, and may yet load more.
+            let out = driver.wait(.milliseconds(10_500))
+            #expect(!isReleased(out) && out.orders.map { $0.nodes.map(\.id) } == [["a"]])
+            #expect(isReleased(driver.deploy([["a"]])) && driver.machine.isServing)
         },
         Case("the last worker ends what it has and is let go; what waits waits for another") {
             var driver = D.serving([["a"]])

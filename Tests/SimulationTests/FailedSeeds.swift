@@ -64,5 +64,10 @@ struct FailedSeed: Sendable, CustomStringConvertible {
             found:
                 "simulator: a worker with two addresses that had dialled itself was told of the end of one of the connection's two ends"
         ),
+        FailedSeed(
+            seed: 880_000_017_466, profile: .everything,
+            found:
+                "coordinator: amp4ec drain waited forever where the only other worker, which serves beside it, could not load a plan of its own "
+                + "for a while"),
     ]
 }

@@ -19,7 +19,9 @@ extension CoordinatorMachine {
             // each node's own cause says more, and stays current.
             if !isAnyReady { plans.forgetFailure() }
             if plans.active == nil, isAnyReady { requestPlan(step.now, after: Self.planRetryInterval) }
-            sayImpossible(.warning, plans.failure ?? "no worker is ready (\(missingNodes))", &step)
+            let why = plans.failure ?? "no worker is ready (\(missingNodes))"
+            plans.nobodyIsAble(why)
+            sayImpossible(.warning, why, &step)
             return
         }
         if links.isTableAwaited { publishPeers(&step) }

@@ -39,6 +39,8 @@ struct Plans: Sendable {
     private(set) var failure: String?
     /// Why the last plan without the nodes that go was not possible.
     private(set) var departureObstacle: String?
+    /// Why there was nobody to make one of: who is left could not load its partition, and may try again later.
+    private(set) var passingObstacle: String?
     /// The kind of failure that the log was told last.
     private var saidImpossible: String?
     /// Whether nodes that flap or lose work were left out of the plan that is being made, and whether the next one takes them.
@@ -119,9 +121,12 @@ struct Plans: Sendable {
         return false
     }
 
+    /// Nobody may take part in a plan now.
+    mutating func nobodyIsAble(_ why: String) { passingObstacle = why }
+
     /// Nobody is ready: each node's own cause says more.
     mutating func forgetFailure() { failure = nil }
-    mutating func forgetDepartureObstacle() { departureObstacle = nil }
+    mutating func forgetDepartureObstacle() { (departureObstacle, passingObstacle) = (nil, nil) }
 
     /// Whether the log has not been told of this kind of failure. Figures in it (free memory) change each time; the cause does not.
     mutating func isNews(_ cause: String) -> Bool {
@@ -141,7 +146,8 @@ struct Plans: Sendable {
 
     /// - Returns: the plan's number. A deployment that is under way is given up for it.
     mutating func deploy(_ deployment: PlannedDeployment, _ now: Instant) -> UInt64 {
-        (failure, departureObstacle, saidImpossible) = (nil, nil, nil)
+        (failure, saidImpossible) = (nil, nil)
+        forgetDepartureObstacle()
         generation += 1
         candidate = CandidatePlan(generation: generation, deployment: deployment, startedAt: now)
         return generation

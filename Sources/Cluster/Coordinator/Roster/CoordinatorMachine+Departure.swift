@@ -127,7 +127,8 @@ extension CoordinatorMachine {
         }
         if !roster.all.contains(where: { $0.state == .ready || $0.state == .suspect }) { return "no other worker is ready" }
         guard plans.inProgress == nil, plans.candidate == nil else { return nil }
-        return plans.departureObstacle
+        // Who is left tries again after a while: a worker that ends waits for that as long as it can, a person hears it now.
+        return plans.departureObstacle ?? (departure.cause == .asked ? plans.passingObstacle : nil)
     }
 
     private mutating func finishDeparture(_ id: NodeID, _ outcome: String, _ step: inout Step) {

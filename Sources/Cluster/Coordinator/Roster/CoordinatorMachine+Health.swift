@@ -78,11 +78,12 @@ extension CoordinatorMachine {
     }
 
     /// Those whose time is over may be planned in again; when the next one may is noted.
-    /// - Returns: whether a plan may be the better for it: not for a node that serves all the while, because nobody else was left, nor
-    ///   where a later loss has prolonged the time.
+    /// - Returns: whether a plan may be the better for it: not for a node that serves all the while, because nobody else was left (unless one
+    ///   that serves beside it waits for a plan without itself), nor where a later loss has prolonged the time.
     mutating func readmit(_ now: Instant) -> Bool {
         var next: Instant?
         var isWorthAPlan = plans.active == nil
+        let isOneAwaited = roster.departing.contains(where: plans.activeUses)
         for node in roster.all {
             let id = node.id
             for until in [node.excludedUntil, node.flapping.leftOutUntil, node.distrust.leftOutUntil].compactMap({ $0 })
@@ -91,7 +92,7 @@ extension CoordinatorMachine {
             let mayLoadAgain = node.excludedUntil.map { $0 <= now } ?? false
             if mayLoadAgain { roster[id]?.excludedUntil = nil }
             let isTrusted = !node.distrust.cause.isEmpty && !node.distrust.isLeftOut(now)
-            if isBack || mayLoadAgain || isTrusted, !plans.activeUses(id) { isWorthAPlan = true }
+            if isBack || mayLoadAgain || isTrusted, isOneAwaited || !plans.activeUses(id) { isWorthAPlan = true }
             if isTrusted {
                 roster[id]?.distrust.takesPart()
                 selectorsHear(of: id)
