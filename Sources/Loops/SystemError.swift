@@ -48,9 +48,12 @@ public struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { message }
 
+    /// Of a process's open files.
+    package static let whereLimitIsSet = "ulimit -n; LimitNOFILE= in systemd; ulimits: in compose"
+
     private static func fix(of systemError: Int32) -> String? {
         switch systemError {
-        case EMFILE: "raise the process's limit of open files (ulimit -n; LimitNOFILE= in systemd; ulimits: in compose)"
+        case EMFILE: "raise the process's limit of open files (\(whereLimitIsSet))"
         case ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)"
         default: nil
         }

@@ -77,8 +77,8 @@ extension Listener {
     }
 
     private static func fewDescriptors(limit: Int) -> String {
-        "the process has no descriptor left for another connection (its limit is \(limit)); raise it (ulimit -n; "
-            + "LimitNOFILE= in systemd; ulimits: in compose), or try again later"
+        "the process has no descriptor left for another connection (its limit is \(limit)); raise it "
+            + "(\(SystemError.whereLimitIsSet)), or try again later"
     }
 
     // MARK: For the log
