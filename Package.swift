@@ -91,6 +91,7 @@ let package = Package(
         // The kernel's interfaces that Swift's Glibc module leaves out (epoll, eventfd, signalfd): headers only.
         .systemLibrary(name: "CLinux", path: "Sources/C/CLinux"),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CTLS", path: "Sources/C/CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CImages", path: "Sources/C/CImages", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("spng")]),
         .target(name: "CWire", path: "Sources/C/CWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(
@@ -114,7 +115,7 @@ let package = Package(
         // Edges.
         pure("Files"),
         pure("Loops", ["Base", "Files", "CLinux", collections]),
-        pure("Transport", ["Base", "Loops", "Wire", "Tensors", "CLinux"]),
+        pure("Transport", ["Base", "Loops", "Wire", "Tensors", "CLinux", "CTLS"]),
         .target(
             name: "Inference", dependencies: ["CTorch", "CCrypto", "Base", "Tensors"], swiftSettings: swift,
             linkerSettings: torchLinks),

@@ -18,6 +18,22 @@ public protocol ByteChannel: AnyObject {
     func finishWriting(on socket: Int32)
     /// Whether decrypted bytes are inside, which the socket's readiness does not tell of.
     var hasBufferedInput: Bool { get }
+    /// Whether it has something of its own to say (an answer within TLS, its last word) that the socket had no room for.
+    var hasBufferedOutput: Bool { get }
+    /// Writes that, when there is room.
+    func flushOutput(on socket: Int32)
+    /// The socket is closed after this: a last word, as far as the socket takes it at once.
+    func willClose(_ socket: Int32)
+    /// Who the peer has proved to be; `nil` before the handshake is done, and where nobody has to prove anything.
+    var peerIdentity: PeerIdentity? { get }
+}
+
+/// What a channel without words of its own needs not say.
+extension ByteChannel {
+    public var hasBufferedOutput: Bool { false }
+    public func flushOutput(on socket: Int32) {}
+    public func willClose(_ socket: Int32) {}
+    public var peerIdentity: PeerIdentity? { nil }
 }
 
 public enum ChannelHandshake: Sendable {

@@ -7,6 +7,7 @@ extension Connection {
     /// The one way to the end: from here on nothing is read, written or delivered but `connectionClosed`.
     func finish(_ reason: CloseReason) {
         if case .closed = state { return }
+        if let socket { channel.willClose(socket.rawValue) }
         state = .closed
         deadlineTimer?.cancel()
         deadlineTimer = nil

@@ -105,6 +105,10 @@ extension Connection: EventSource {
         case .connecting: if !isServer { finishConnecting() }
         case .handshaking: continueHandshake()
         case .open, .closing:
+            if let raw = rawSocket, readiness.contains(.writable), channel.hasBufferedOutput {
+                channel.flushOutput(on: raw)
+                updateInterest()
+            }
             // Errors and hang-ups are learnt of by reading: what came before them is delivered first.
             let isBroken = !readiness.isDisjoint(with: .failed)
             // What is deferred comes in its turn, behind those that ask for less.
@@ -236,6 +240,7 @@ extension Connection: Flushable {
         }
         var wanted: IOReadiness = readWaitsFor == .readable ? .readable : .writable
         if let writeWaitsFor { wanted.insert(writeWaitsFor == .readable ? .readable : .writable) }
+        if channel.hasBufferedOutput { wanted.insert(.writable) }
         setInterest(wanted)
     }
 

@@ -103,6 +103,11 @@ public final class Connection: CustomStringConvertible {
         return connection
     }
 
+    /// Who the peer has proved to be; `nil` in plain text, and before the connection is open.
+    public var peerIdentity: PeerIdentity? { channel.peerIdentity }
+    /// The cipher suite of TLS, as RFC 8446 writes it; `nil` in plain text, and before the connection is open.
+    public var cipherSuite: String? { (channel as? TLSChannel)?.cipher }
+
     public var description: String { "connection \(id) \(isServer ? "from" : "to") \(peerAddress)" }
 
     /// Whether messages can still be sent (they wait while it is being opened).
