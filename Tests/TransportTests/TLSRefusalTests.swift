@@ -104,6 +104,21 @@ import Wire
         #expect(client.failure?.message.contains(reason) == true, "\(client.failure?.message ?? "nothing")")
     }
 
+    /// Who finds no room is told so inside TLS.
+    @Test func aRefusalIsEncryptedToo() throws {
+        let options = tlsOptions(try tlsContext([try preSharedKey()]))
+        let server = try Server(options, maximumConnectionCount: 1)
+        server.recorder.onMessage = { connection, message, _ in connection.send(message) }
+        let clients = [Recorder(), Recorder()]
+        for client in clients {
+            let connection = Connection.connect(
+                loop: server.loop, to: server.listener.address, timeout: .seconds(10), options: options, handler: client)
+            connection.send(ping(1))
+            try run(server.loop, "an answer") { client.received.count == 1 }
+        }
+        guard case .refused = clients[1].received[0].message else { throw Unexpected("\(clients[1].received[0].message)") }
+    }
+
     @Test func contextsThatCannotBe() throws {
         #expect(throws: ValueError.self) { try TLSContext(keys: []) }
         #expect(throws: ValueError.self) { try TLSContext(keys: [try preSharedKey()], ciphers: []) }

@@ -149,9 +149,9 @@ import Wire
                 guard let client = try? LooseEnd(context, isServer: false), let server = try? LooseEnd(context, isServer: true)
                 else { return }
                 try? open(client, server)
-                guard case .bytes(100_000) = client.write([UInt8](repeating: 5, count: 100_000)) else { return }
+                guard case .bytes(60_000) = client.write([UInt8](repeating: 5, count: 60_000)) else { return }
                 server.give(client.take() ?? [])
-                if server.read().1 == [UInt8](repeating: 5, count: 100_000) { done.withLock { $0 += 1 } }
+                if server.read().1 == [UInt8](repeating: 5, count: 60_000) { done.withLock { $0 += 1 } }
             }
         }
         queue.shutDown()

@@ -62,6 +62,43 @@ private let tool = "/usr/bin/openssl"
         #expect(server.connections[0].peerIdentity == PeerIdentity(.cluster))
     }
 
+    /// Somebody between who has a certificate and no key: the server's side of TLS can be had without one.
+    @Test func aCertificateIsNoKey() throws {
+        let folder = try #require(temporaryFolder())
+        defer { _ = Self.output(of: ["rm", "-r", folder]) }
+        let (certificate, secret) = ("\(folder)/certificate", "\(folder)/secret")
+        _ = Self.output(of: [
+            tool, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=127.0.0.1",
+            "-out",
+            certificate, "-keyout", secret,
+        ])
+        let command =
+            "'\(tool)' s_server -accept 127.0.0.1:0 -tls1_3 -alpn amp4ec/1 -cert '\(certificate)' -key '\(secret)' -naccept 1 -www"
+        let pipe = try #require(popen("exec \(command) 2>&1", "r"))
+        var line = [CChar](repeating: 0, count: 4_096)
+        var port: UInt16?
+        while port == nil {
+            try #require(fgets(&line, 4_096, pipe) != nil, "the tool has ended")
+            let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            if text.hasPrefix("ACCEPT ") { port = text.split(separator: ":").last.flatMap { UInt16($0.dropLast()) } }
+        }
+        let loop = try EventLoop()
+        defer { loop.shutDown() }
+        let client = Recorder()
+        Connection.connect(
+            loop: loop, to: .loopback(port: try #require(port)), timeout: .seconds(10),
+            options: tlsOptions(try tlsContext([try preSharedKey()])), handler: client)
+        try run(loop, "the end") { client.closed.count == 1 }
+        #expect(client.opened == 0)
+        #expect(client.closed[0].description.contains("without a pre-shared key"), "\(client.closed[0])")
+        pclose(pipe)
+    }
+
+    private func temporaryFolder() -> String? {
+        var template = Array("/tmp/amp4ec-tls-XXXXXX".utf8CString)
+        return template.withUnsafeMutableBufferPointer { $0.baseAddress.flatMap(mkdtemp).map { String(cString: $0) } }
+    }
+
     /// Runs `openssl s_client` at a listener until the condition holds. Returns what it printed.
     private func meet(_ options: [String], until condition: (Recorder) -> Bool) throws -> (Recorder, String) {
         let key = try preSharedKey()

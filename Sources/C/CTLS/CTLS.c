@@ -147,7 +147,6 @@ static int configure(SSL_CTX *ssl, const char *ciphers, amp_tls_context *context
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ssl, 0);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_psk_use_session_callback(ssl, use_key);
     SSL_CTX_set_psk_find_session_callback(ssl, find_key);
     SSL_CTX_set_alpn_select_cb(ssl, select_protocol, context);
@@ -219,6 +218,8 @@ amp_tls *amp_tls_create_client(amp_tls_context *context, const char *name, const
     memcpy(tls->secret, secret, secret_count);
     tls->secret_count = secret_count;
     SSL_set_connect_state(tls->ssl);
+    /* A server may answer with a certificate. None is ever good, as nobody is trusted to issue one. */
+    SSL_set_verify(tls->ssl, SSL_VERIFY_PEER, NULL);
     return tls;
 }
 
@@ -298,6 +299,8 @@ size_t amp_tls_pending(const amp_tls *tls) {
     return count > 0 ? (size_t)count : 0;
 }
 
+int amp_tls_has_used_key(const amp_tls *tls) { return SSL_session_reused(tls->ssl); }
+
 int amp_tls_has_protocol(const amp_tls *tls) {
     const unsigned char *name = NULL;
     unsigned int count = 0;
@@ -329,6 +332,8 @@ amp_tls_failure amp_tls_failure_kind(const amp_tls *tls) {
             return AMP_TLS_FAILURE_BINDER;
         case SSL_R_NO_APPLICATION_PROTOCOL:
             return AMP_TLS_FAILURE_PROTOCOL;
+        case SSL_R_CERTIFICATE_VERIFY_FAILED:
+            return AMP_TLS_FAILURE_CERTIFICATE;
         case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
         case SSL_R_BAD_RECORD_TYPE:
         case SSL_R_PACKET_LENGTH_TOO_LONG:

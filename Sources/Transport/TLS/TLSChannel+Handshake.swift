@@ -94,6 +94,7 @@ extension TLSChannel {
     }
 
     private func established(_ tls: OpaquePointer) {
+        guard amp_tls_has_used_key(tls) == 1 else { return fail(.noKey) }
         guard amp_tls_has_protocol(tls) == 1 else { return fail(.otherProtocol) }
         // To a client the server has shown that it has the same key.
         guard let identity = isServer ? claimedIdentity : context.ownKey.identity else { return fail(.noKey) }
@@ -106,7 +107,10 @@ extension TLSChannel {
     /// What the library's failure means here.
     func problem(of tls: OpaquePointer) -> TLSProblem {
         switch amp_tls_failure_kind(tls) {
-        case AMP_TLS_FAILURE_ALERT: return .alert(Int(amp_tls_failure_alert(tls)), key: context.ownKey.name)
+        case AMP_TLS_FAILURE_ALERT:
+            let isAnswer = isHandshaking && !isServer
+            return .alert(Int(amp_tls_failure_alert(tls)), toHelloWith: isAnswer ? context.ownKey.name : nil)
+        case AMP_TLS_FAILURE_CERTIFICATE: return .noKey
         case AMP_TLS_FAILURE_VERSION: return isHandshaking ? .version : .changedRecord
         case AMP_TLS_FAILURE_BINDER: return .binder(askedNames.last ?? "")
         case AMP_TLS_FAILURE_PROTOCOL: return .otherProtocol

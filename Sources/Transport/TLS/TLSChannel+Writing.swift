@@ -110,7 +110,12 @@ extension TLSChannel {
 
     public var hasBufferedOutput: Bool { !tail.isEmpty || mustEndStream }
 
-    public func flushOutput(on socket: Int32) { _ = sendPending(to: socket) }
+    public func flushOutput(on socket: Int32) {
+        guard case .failed = sendPending(to: socket) else { return }
+        // Reading says why; nothing is left that could be said.
+        tail = []
+        mustEndStream = false
+    }
 
     /// Lends the library room for what it says of its own accord, and queues that.
     func withAnswers<Result>(of tls: OpaquePointer, _ body: () -> Result) -> Result {
@@ -129,7 +134,7 @@ extension TLSChannel {
     public func finishWriting(on socket: Int32) {
         sayGoodbye()
         mustEndStream = true
-        _ = sendPending(to: socket)
+        flushOutput(on: socket)
     }
 
     public func willClose(_ socket: Int32) {

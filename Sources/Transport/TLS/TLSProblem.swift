@@ -13,15 +13,15 @@ enum TLSProblem {
     case cutOff
     /// A server's: the name of the peer's key is not known.
     case unknownKey(String, known: String)
-    /// A server's: the peer has no key at all.
+    /// The peer has no key at all.
     case noKey
     case binder(String)
     case version
     case otherProtocol
     case changedRecord
     case tooManyUpdates
-    /// What the peer says (RFC 8446, section 6); `key` is what this process has named.
-    case alert(Int, key: String)
+    /// What the peer says (RFC 8446, section 6), to a hello with a key of this name or later.
+    case alert(Int, toHelloWith: String?)
     case library(String)
     case noMemory
 
@@ -68,7 +68,7 @@ enum TLSProblem {
                 .connectionLost, "what came was not encrypted by the peer, or was changed on its way: the connection is not safe")
         case .tooManyUpdates:
             SystemError(.connectionLost, "the peer asks for new keys again and again and does not take the answers")
-        case .alert(let number, let key): Self.error(ofAlert: number, key: key)
+        case .alert(let number, let key): Self.error(ofAlert: number, toHelloWith: key)
         case .library(let text): SystemError(.connectionLost, "TLS failed: \(text)")
         case .noMemory: SystemError(.resourceExhausted, "there is no memory for another encrypted connection")
         }
@@ -87,20 +87,20 @@ enum TLSProblem {
             + "cluster secret"
     }
 
-    private static func error(ofAlert number: Int, key: String) -> SystemError {
-        switch number {
-        case 40:
+    private static func error(ofAlert number: Int, toHelloWith key: String?) -> SystemError {
+        switch (number, key) {
+        case (40, let key?):
             SystemError(
                 .notPermitted,
                 "the peer does not know this process's key \(key) (TLS alert 40): give both sides keys of the same root")
         // OpenSSL says the first, RFC 8446 (4.2.11) the second.
-        case 47, 51:
+        case (47, let key?), (51, let key?):
             SystemError(
                 .notPermitted,
                 "the peer has another secret for this process's key \(key) (TLS alert \(number)): give both sides keys of the same root"
             )
-        case 70: TLSProblem.version.error(isServer: false)
-        case 120: TLSProblem.otherProtocol.error(isServer: false)
+        case (70, _?): TLSProblem.version.error(isServer: false)
+        case (120, _?): TLSProblem.otherProtocol.error(isServer: false)
         default: SystemError(.connectionLost, "the peer ended TLS with alert \(number)")
         }
     }

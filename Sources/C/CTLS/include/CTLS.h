@@ -35,6 +35,8 @@ typedef enum {
     AMP_TLS_FAILURE_VERSION,
     AMP_TLS_FAILURE_BINDER,
     AMP_TLS_FAILURE_PROTOCOL,
+    /* A certificate in place of a pre-shared key. */
+    AMP_TLS_FAILURE_CERTIFICATE,
     /* A record that was changed on its way, or made by somebody without the keys. */
     AMP_TLS_FAILURE_RECORD,
 } amp_tls_failure;
@@ -77,6 +79,11 @@ int amp_tls_renew_key(amp_tls *tls);
 
 /* Decrypted bytes of a record that was read in part. */
 size_t amp_tls_pending(const amp_tls *tls);
+/*
+ * Whether the handshake was done with a pre-shared key. A server may answer with a certificate in place of it, which
+ * proves nothing here.
+ */
+int amp_tls_has_used_key(const amp_tls *tls);
 /* Whether both sides have agreed on the context's protocol. */
 int amp_tls_has_protocol(const amp_tls *tls);
 /* The name of the cipher suite in use. */
