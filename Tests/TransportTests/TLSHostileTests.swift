@@ -58,6 +58,33 @@ import Wire
         #expect(!server.channel.hasBufferedInput)
     }
 
+    /// One call takes many small records out of the socket; what is left over is known to be whole records or the half of one.
+    @Test(arguments: [30, 50, 1_000]) func smallRecordsThatOneCallBrings(room: Int) throws {
+        let client = try LooseEnd(context, isServer: false)
+        let server = try LooseEnd(context, isServer: true)
+        try open(client, server)
+        let plain = (0..<1_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        for begin in stride(from: 0, to: 1_000, by: 50) {
+            guard case .bytes(50) = client.write(Array(plain[begin..<begin + 50])) else { throw Unexpected("not written") }
+        }
+        let sealed = client.take() ?? []
+        // 19 records and the half of one.
+        let cut = 19 * 72 + 30
+        server.give(Array(sealed[..<cut]))
+        var got: [UInt8] = []
+        repeat {
+            let (outcome, bytes) = server.read(room)
+            if isWaiting(outcome) { throw Unexpected("waits with \(got.count) bytes read") }
+            got += bytes
+            #expect(server.channel.hasBufferedInput == (got.count < 950), "\(got.count) bytes")
+        } while server.channel.hasBufferedInput
+        #expect(got == Array(plain[..<950]))
+        #expect(isWaiting(server.read(room).0))
+        server.give(Array(sealed[cut...]))
+        repeat { got += server.read(room).1 } while server.channel.hasBufferedInput
+        #expect(got == plain)
+    }
+
     /// A socket that takes little: what is reported as written is with the kernel, and what is offered again is not encrypted twice.
     @Test func aWriterWithLittleRoom() throws {
         let client = try LooseEnd(context, isServer: false, bufferByteCount: 4_096)

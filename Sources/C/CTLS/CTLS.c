@@ -143,8 +143,8 @@ static int configure(SSL_CTX *ssl, const char *ciphers, amp_tls_context *context
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     /* Key exchange without (EC)DHE would have no forward secrecy; the other is for boxes that know TLS 1.2 alone. */
     SSL_CTX_clear_options(ssl, SSL_OP_ALLOW_NO_DHE_KEX | SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
-    SSL_CTX_set_mode(ssl,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    /* Without partial writes: a write is one record that is lent room for, or the connection's end. */
+    SSL_CTX_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ssl, 0);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_psk_use_session_callback(ssl, use_key);
@@ -158,8 +158,8 @@ static int configure(SSL_CTX *ssl, const char *ciphers, amp_tls_context *context
 }
 
 amp_tls_context *amp_tls_context_create(const char *ciphers, const char *protocol) {
-    /* The machine's openssl.cnf has no say. */
-    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    /* openssl.cnf has no say. Nothing is taken down at exit, under threads that may still have connections. */
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     ERR_clear_error();
     size_t length = strlen(protocol);
     amp_tls_context *context = OPENSSL_zalloc(sizeof *context);

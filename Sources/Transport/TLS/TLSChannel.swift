@@ -121,16 +121,21 @@ public final class TLSChannel: ByteChannel {
         }
     }
 
+    /// What a peer may send in one read beyond what its plain bytes have room for: new keys and empty records must not keep the loop.
+    private static let spareByteCount = 32 << 10
+
     /// Reads ciphertext until the pieces are full or the socket is empty.
     private func receive(_ tls: OpaquePointer, _ cursor: inout PieceCursor, from socket: Int32) {
         let block = context.blocks.take()
         defer { context.blocks.giveBack(block) }
-        while case .open = state, cursor.rest > 0 {
+        var budget = cursor.rest + Self.spareByteCount
+        while case .open = state, cursor.rest > 0, budget > 0 {
             // No more than has room, so that seldom anything is left over; at least a record, or that would take several calls.
             let wanted = min(context.blocks.cipherByteCount, max(cursor.rest, Blocks.recordByteCount) + Blocks.recordOverhead)
             switch Syscall.retry({ recv(socket, block.base, wanted, 0) }) {
             case .success(0): return fail(.cutOff)
             case .success(let count):
+                budget -= count
                 amp_tls_lend_input(tls, block.base.assumingMemoryBound(to: UInt8.self), count)
                 decrypt(tls, &cursor)
                 let left = amp_tls_input_left(tls)
