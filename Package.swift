@@ -174,6 +174,10 @@ let package = Package(
         .executableTarget(
             name: "WireBench", dependencies: ["Base", "Tensors", "Wire"], path: "Benchmarks/WireBench", swiftSettings: swift),
 
+        .executableTarget(
+            name: "TransportBench", dependencies: ["Base", "Loops", "Tensors", "Transport", "Wire"],
+            path: "Benchmarks/TransportBench", swiftSettings: swift),
+
         // Built with everything else, so that what the README and the library's documentation show compiles (DocumentationRules).
         .executableTarget(
             name: "SwiftClientExample", dependencies: ["AMP4ECClient", "Tensors"], path: "examples/swift-client/Sources/readings"),
