@@ -115,7 +115,7 @@ let package = Package(
         // Edges.
         pure("Files"),
         pure("Loops", ["Base", "Files", "CLinux", collections]),
-        pure("Transport", ["Base", "Loops", "Wire", "Tensors", "CLinux", "CTLS"]),
+        pure("Transport", ["Base", "Files", "Loops", "Wire", "Tensors", "CLinux", "CTLS"]),
         .target(
             name: "Inference", dependencies: ["CTorch", "CCrypto", "Base", "Tensors"], swiftSettings: swift,
             linkerSettings: torchLinks),

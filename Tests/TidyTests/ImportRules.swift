@@ -22,8 +22,8 @@ enum ImportRules {
 
         "Files": ["Glibc"],
         "Loops": collections.union(["Base", "CLinux", "Files", "Glibc", "Synchronization"]),
-        // The only user of CTLS: nobody else speaks TLS or derives keys.
-        "Transport": ["Base", "CLinux", "CTLS", "Loops", "Wire", "Tensors", "Glibc", "Synchronization"],
+        // The only user of CTLS: nobody else speaks TLS or derives keys. Files to read keys with.
+        "Transport": ["Base", "CLinux", "CTLS", "Files", "Loops", "Wire", "Tensors", "Glibc", "Synchronization"],
         "Hosting": ["Base", "Cluster", "Loops", "Transport", "Wire", "Tensors", "Synchronization"],
         "Inference": system.union(["CTorch", "CCrypto", "Base", "Tensors"]),
         "Resources": system.union(["Base"]),
