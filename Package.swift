@@ -159,7 +159,7 @@ let package = Package(
             name: "CLI",
             dependencies: [
                 "AMP4ECClient", "Base", "Files", "Cluster", "Planning", "Inference", "Profiling", "Resources", "Arrays", "Images",
-                "Tensors", "Shell", "Wire", "Simulator", arguments, logging,
+                "Tensors", "Shell", "Transport", "Wire", "Simulator", arguments, logging,
             ],
             swiftSettings: swift),
 

@@ -102,7 +102,7 @@ enum TransportBench {
 
     static func options(_ context: TLSContext) -> ConnectionOptions {
         var options = ConnectionOptions()
-        options.makeChannel = { context.makeChannel(isServer: $0) }
+        options.makeChannel = { isServer, _ in context.makeChannel(isServer: isServer) }
         return options
     }
 

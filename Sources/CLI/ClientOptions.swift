@@ -3,6 +3,7 @@ internal import ArgumentParser
 internal import Base
 internal import Shell
 internal import Tensors
+internal import Transport
 internal import Wire
 
 /// How the coordinator is reached; shared by the commands that talk to one.
@@ -22,10 +23,10 @@ struct ClientOptions: ParsableArguments {
     private var givenDeadline: Duration?
     var deadline: Duration { givenDeadline ?? Self.defaultDeadline }
 
-    @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
-    var clusterSecretFile: String?
+    @Option(help: .clusterSecret)
+    var clusterSecretFile: [String] = []
 
-    @Flag(help: "Talk plain text with public addresses too.")
+    @Flag(help: .insecure)
     var insecure = false
 
     func validate() throws {
@@ -37,7 +38,7 @@ struct ClientOptions: ParsableArguments {
     var given: String? {
         if givenCoordinator != nil { return "--coordinator" }
         if givenDeadline != nil { return "--deadline" }
-        if clusterSecretFile != nil { return "--cluster-secret-file" }
+        if !clusterSecretFile.isEmpty { return "--cluster-secret-file" }
         return insecure ? "--insecure" : nil
     }
 
@@ -45,7 +46,9 @@ struct ClientOptions: ParsableArguments {
     ///   - patience: connections tried before a command gives up; `nil` until the deadline.
     ///   - alternative: what else to do where no coordinator answers.
     func makeClient(patience: Int? = 3, alternative: String? = nil) throws -> AMP4ECClient {
-        try ClusterSecret.checkNotGiven(option: clusterSecretFile, environment: ProcessEnvironment.current)
+        // Here, and not by the library: so that a bad key ends the command as a bad file does.
+        let access = try ClusterAccess(
+            options: clusterSecretFile, environment: ProcessEnvironment.current, for: .client, insecure: insecure)
         var options = AMP4ECClient.Options()
         options.name = "amp4ec"
         options.deadline = deadline
@@ -53,6 +56,7 @@ struct ClientOptions: ParsableArguments {
         options.remedy =
             "start amp4ec-coordinator there, or give its address with --coordinator\(alternative.map { ", or \($0)" } ?? "")"
         options.allowsPublicPlainText = insecure
+        options.given = access.security
         do { return try AMP4ECClient(coordinator: coordinator.description, options: options) } catch {
             throw CommandFailure(error, invalidArgument: .usage)
         }

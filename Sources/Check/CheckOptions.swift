@@ -13,6 +13,9 @@ package struct CheckOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Time that each may take to answer.", valueName: "time"))
     package var deadline = HealthCheck.usualDeadline
 
+    @Option(help: .clusterSecret)
+    package var clusterSecretFile: [String] = []
+
     @Flag(help: "Print one JSON object.")
     package var json = false
 

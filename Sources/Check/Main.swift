@@ -9,28 +9,29 @@ struct CheckCommand: ParsableCommand {
         abstract: "Asks whether a worker or a coordinator answers: the health check of containers.",
         discussion: """
             Says hello and waits for the answer of the process itself. Without an address it asks for a worker on this machine's port \
-            9000 and, where there is none, for a coordinator on port 9100. It loads no libtorch, so that asking often costs little.
+            9000 and, where there is none, for a coordinator on port 9100. With any key of the cluster it may ask, and no more. It loads no libtorch, so that asking often costs little.
 
-            Exit: 0 it answered, 64 wrong usage, 69 nobody did.
+            Exit: 0 it answered, 64 wrong usage, 65 bad key, 69 nobody did.
             """, version: ProductVersion.current)
 
     @OptionGroup var options: CheckOptions
 
     func run() throws {
-        var checks: [HealthCheck] = []
-        if let worker = options.worker { checks.append(HealthCheck(.worker, at: worker, deadline: options.deadline)) }
-        if let coordinator = options.coordinator {
-            checks.append(HealthCheck(.coordinator, at: coordinator, deadline: options.deadline))
+        let access = try ClusterAccess.ofHealthCheck(options: options.clusterSecretFile)
+        func check(_ subject: HealthCheck.Subject, _ address: HostPort) -> HealthCheck {
+            HealthCheck(subject, at: address, deadline: options.deadline, access: access)
         }
+        var checks: [HealthCheck] = []
+        if let worker = options.worker { checks.append(check(.worker, worker)) }
+        if let coordinator = options.coordinator { checks.append(check(.coordinator, coordinator)) }
         var answers: [CheckReport.Answer] = []
         for check in checks { answers.append(try answer(check)) }
         if checks.isEmpty {
             do {
-                answers.append(try answer(HealthCheck(.worker, at: HostPort(host: nil, port: 9000), deadline: options.deadline)))
+                answers.append(try answer(check(.worker, HostPort(host: nil, port: 9000))))
             } catch let noWorker {
                 do {
-                    let check = HealthCheck(.coordinator, at: HostPort(host: nil, port: 9100), deadline: options.deadline)
-                    answers.append(try answer(check))
+                    answers.append(try answer(check(.coordinator, HostPort(host: nil, port: 9100))))
                 } catch {
                     throw CommandFailure(.unreachable, "\(noWorker); \(error)")
                 }

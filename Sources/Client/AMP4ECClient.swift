@@ -2,7 +2,7 @@ internal import Base
 public import Cluster
 internal import Loops
 public import Tensors
-internal import Transport
+package import Transport
 public import Wire
 
 /// A connection to a coordinator, over which any number of requests may be under way at once.
@@ -48,13 +48,38 @@ public final class AMP4ECClient: Sendable {
         public var maximumConnectFailures: Int?
         /// What to do where no coordinator is, for the error's message; `nil` speaks of the coordinator and its address alone.
         package var remedy: String?
-        /// Whether the client may talk with a public address; `false` by default, because connections are not encrypted.
+        /// Which key the client proves itself with: by default the one in the usual places, which the `amp4ec` command finds too.
+        public var secret = Secret.usualPlaces
+        /// Whether the client may talk with a public address in plain text, where it has no key; `false` by default.
         ///
         /// Without it, a request to a public address fails with `unavailable` and says why.
         public var allowsPublicPlainText = false
 
+        /// In place of ``secret`` and ``allowsPublicPlainText``: what a command has found by its own options.
+        package var given: ConnectionSecurity?
+
         /// Makes options that all have their defaults.
         public init() {}
+    }
+
+    /// Where a client's key stands. With a key everything that the client says and hears is encrypted (TLS 1.3), and the coordinator has
+    /// proved that it is of the same cluster.
+    ///
+    /// The key is a client's or an operator's, as `amp4ec secret --derive client` makes it; draining needs an operator's.
+    ///
+    /// ```swift
+    /// var options = AMP4ECClient.Options()
+    /// options.secret = .file("/etc/kitchen-camera/amp4ec.key")
+    /// let client = try AMP4ECClient(coordinator: "gateway:9100", options: options)
+    /// ```
+    public enum Secret: Sendable, Hashable {
+        /// The file that `AMP4EC_CLUSTER_SECRET_FILE` names, else `/run/secrets/amp4ec_cluster_secret`, else `~/.config/amp4ec/secret`; plain
+        /// text where there is none.
+        case usualPlaces
+        /// A file, which only its owner may read.
+        case file(String)
+        /// None: plain text.
+        case none
     }
 
     private let options: Options
@@ -65,16 +90,18 @@ public final class AMP4ECClient: Sendable {
     /// - Parameters:
     ///   - coordinator: where the coordinator listens: `host:port`, `[IPv6]:port`, or `:port` or `port` on this machine.
     ///   - options: settings, which cannot be changed later.
-    /// - Throws: ``ClientError`` with the code `invalidArgument` for an address that cannot be read, or when the process has no threads
-    ///   or file descriptors left. That nobody listens at the address shows in the first request.
+    /// - Throws: ``ClientError`` with the code `invalidArgument` for an address that cannot be read, for a key that cannot be used, or when
+    ///   the process has no threads or file descriptors left. That nobody listens at the address shows in the first request.
     public init(coordinator: String, options: Options = Options()) throws(ClientError) {
         self.options = options
         let port = SessionPort()
         session = port
         do { _ = try HostPort(parsing: coordinator) } catch { throw ClientError(.invalidArgument, error.message) }
+        let security: ConnectionSecurity
+        do { security = try options.security() } catch { throw ClientError(.invalidArgument, error.message) }
         do {
             thread = try LoopThread(name: "amp4ec-client") { loop in
-                port.attach(ClientSession(loop: loop, coordinator: coordinator, options: options))
+                port.attach(ClientSession(loop: loop, coordinator: coordinator, options: options, security: security))
             }
         } catch {
             throw ClientError(.invalidArgument, error.message)

@@ -50,13 +50,15 @@ final class ClientSession: MachineShell, ConnectionHandler {
     private let loop: EventLoop
     private let address: String
     private let options: AMP4ECClient.Options
+    private let security: ConnectionSecurity
     private let incarnation = IncarnationID(bits: UInt128.random(in: 0...UInt128.max))
     let host: MachineHost<ClientMachine>
     private var outstanding: [UInt64: Outstanding] = [:]
     private var questions: [UInt64: Question] = [:]
     private var connection: Connection?
 
-    init(loop: EventLoop, coordinator: String, options: AMP4ECClient.Options) {
+    init(loop: EventLoop, coordinator: String, options: AMP4ECClient.Options, security: ConnectionSecurity) {
+        self.security = security
         self.loop = loop
         address = coordinator
         self.options = options
@@ -107,13 +109,9 @@ final class ClientSession: MachineShell, ConnectionHandler {
     private func connect() {
         let hello = Hello(
             role: .client, channel: .data, name: options.name, software: ClientVersion.current, incarnation: incarnation)
-        var dialing = Dialer.Settings()
-        dialing.connection.outgoingByteLimit = 4 << 30
-        let allowsPublic = options.allowsPublicPlainText
-        dialing.objection = { address in
-            address.isPublic && !allowsPublic ? "it is a public address, and the connection would be plain text" : nil
-        }
-        Dialer(loop: loop, addresses: [address], hello: hello, settings: dialing) { welcome in
+        var settings = ConnectionOptions()
+        settings.outgoingByteLimit = 4 << 30
+        Dialer(loop: loop, addresses: [address], hello: hello, settings: security.dialing(settings)) { welcome in
             welcome.role == .coordinator ? nil : "a worker answers here, not a coordinator"
         } completion: { [weak self] result in
             guard let self else { return }

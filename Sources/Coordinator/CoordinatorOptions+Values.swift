@@ -13,7 +13,8 @@ extension CoordinatorOptions {
         option("example", .path), option("listen"), option("http"), option("result-cache"), option("optimize"), option("strategy"),
         option("shape"), option("objective"), option("cost"), option("maximum-load"), option("micro-batch"), option("batch"),
         option("compress"), option("heartbeat-timeout"), option("join-timeout"), option("deadline"), option("drain-timeout"),
-        option("state-dir", .path), option("cluster-secret-file", .path), option("insecure", .flag), option("log-level"),
+        option("state-dir", .path), option("cluster-secret-file", .paths), option("accept-plain", .flag),
+        option("revoke", .repeated), option("insecure", .flag), option("log-level"),
     ]
 
     private static func option(

@@ -130,10 +130,18 @@ package struct CoordinatorOptions: ParsableArguments {
             valueName: "folder"))
     package var stateDir: String?
 
-    @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
-    package var clusterSecretFile: String?
+    @Option(help: .clusterSecret)
+    package var clusterSecretFile: [String] = []
 
-    @Flag(help: "Talk plain text with public addresses too.")
+    @Flag(help: .acceptPlain)
+    package var acceptPlain = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Label of a client's or operator's key that is taken no longer; may be given several times.", valueName: "label"))
+    package var revoke: [String] = []
+
+    @Flag(help: .insecure)
     package var insecure = false
 
     @Option(help: ArgumentHelp("YAML file with any of these options.", valueName: "file"))

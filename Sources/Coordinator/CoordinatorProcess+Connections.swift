@@ -37,6 +37,9 @@ extension CoordinatorProcess: ConnectionHandler {
         return settings
     }
 
+    /// Of what clients, and workers that register, connect to.
+    var listeningOptions: ConnectionOptions { access.security.applied(to: connectionOptions) }
+
     /// The kernel gives a worker that has gone without a word up no later than its heartbeats do.
     private var workerConnectionOptions: ConnectionOptions {
         var settings = connectionOptions
@@ -45,7 +48,7 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
-        if connection.isAdmitted(insecure: options.insecure, logger) {
+        if connection.isAdmitted(access.security, logger) {
             peers[ConnectionID(connection.id)] = CoordinatorPeer(connection)
         }
         return self
@@ -59,7 +62,7 @@ extension CoordinatorProcess: ConnectionHandler {
             }
             return
         }
-        let dialing = Dialer.Settings(workerConnectionOptions, insecure: options.insecure)
+        let dialing = access.security.dialing(workerConnectionOptions)
         let reachable = self.addresses(of: node, addresses, for: hello.channel)
         Dialer(loop: loop, addresses: reachable, hello: hello, settings: dialing) { welcome in
             welcome.role == .worker ? nil : "a \(welcome.role) answers here, not a worker"
@@ -148,6 +151,7 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        turnedAway.note(reason, of: connection, at: loop.now, logger)
         guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
         questions.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])

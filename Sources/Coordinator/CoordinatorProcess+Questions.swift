@@ -69,7 +69,7 @@ extension CoordinatorProcess {
             // Its answer would only wait behind the others that are not read.
             guard questions.take(from: peer.id) else { return }
             answer(.pong(ping), on: peer.connection)
-        default: step(.received(peer.id, message))
+        default: step(.received(peer.id, message, by: peer.connection.peerIdentity?.description))
         }
     }
 

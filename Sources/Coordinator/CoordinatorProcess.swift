@@ -33,6 +33,7 @@ final class CoordinatorProcess: MachineShell {
     static let requestMemoryShare = 0.25
 
     let settings: CoordinatorSettings
+    let access: ClusterAccess
     let options: CoordinatorOptions
     let logger: Logger
     let loop: EventLoop
@@ -73,6 +74,7 @@ final class CoordinatorProcess: MachineShell {
     var gateway: GatewayServer?
     var caching: ResultCaching?
     var unsendable = UnsendableKinds()
+    var turnedAway = TurnedAwayPeers()
 
     /// What a thread has done.
     enum Answer: Sendable {
@@ -94,8 +96,9 @@ final class CoordinatorProcess: MachineShell {
         let digest: String
     }
 
-    init(settings: CoordinatorSettings, logger: Logger) throws {
+    init(settings: CoordinatorSettings, access: ClusterAccess, logger: Logger) throws {
         self.settings = settings
+        self.access = access
         options = settings.options
         self.logger = logger
         stateFolder = try options.stateDir.map { path throws(CommandFailure) in try StateFolder(path: path) }
@@ -162,7 +165,7 @@ final class CoordinatorProcess: MachineShell {
         activations.start(for: self)
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] in stop($0) }
         let listener = try Listener(
-            loop: loop, address: try options.listen.listeningAddress(option: "--listen"), options: connectionOptions
+            loop: loop, address: try options.listen.listeningAddress(option: "--listen"), options: listeningOptions
         ) {
             [unowned self] in accept($0)
         }
@@ -180,8 +183,7 @@ final class CoordinatorProcess: MachineShell {
             metadata: [
                 "address": "\(listener.address)", "model": "\(settings.modelPath)", "digest": "\(service.digest.prefix(12))",
             ])
-        logger.warning(
-            "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        access.log(to: logger)
         logInputBinding()
         logModelNotes()
         startAnalysis()

@@ -5,6 +5,7 @@ internal import Loops
 internal import Profiling
 internal import Shell
 internal import Topology
+internal import Transport
 
 @main
 struct CoordinatorCommand: ParsableCommand {
@@ -28,10 +29,12 @@ struct CoordinatorCommand: ParsableCommand {
     @OptionGroup var options: CoordinatorOptions
 
     func run() throws {
-        try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
+        let access = try ClusterAccess(
+            options: options.clusterSecretFile, environment: ProcessEnvironment.current, for: .coordinator, server: .coordinator,
+            revoked: options.revoke, acceptsPlain: options.acceptPlain, insecure: options.insecure)
         let settings = try CoordinatorSettings(options)
         options.logging.start()
-        let process = try CoordinatorProcess(settings: settings, logger: Logger(label: "coordinator"))
+        let process = try CoordinatorProcess(settings: settings, access: access, logger: Logger(label: "coordinator"))
         try process.run()
     }
 

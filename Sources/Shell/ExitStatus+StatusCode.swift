@@ -10,7 +10,8 @@ extension ExitStatus {
         case .invalidArgument: self = invalidArgument
         // Nobody is there whom the command could talk with: the health check says the same of a wrong process.
         case .unavailable, .unauthenticated, .incompatible: self = .unreachable
-        case .internalError, .resourceExhausted, .deadlineExceeded, .cancelled, .failedPrecondition, .superseded: self = .failure
+        case .internalError, .resourceExhausted, .deadlineExceeded, .cancelled, .failedPrecondition, .superseded, .permissionDenied:
+            self = .failure
         }
     }
 }

@@ -11,7 +11,7 @@ internal import Wire
 ///
 /// A worker that stands ready without a coordinator is healthy, and so is a coordinator that waits for workers: the check asks whether
 /// a restart would help, not whether there is work.
-public struct HealthCheck: Sendable, Hashable {
+public struct HealthCheck: Sendable {
     public enum Subject: String, Sendable, Hashable { case worker, coordinator }
 
     /// Ten times what a process answers in that is throttled to a few per cent of a core.
@@ -20,9 +20,13 @@ public struct HealthCheck: Sendable, Hashable {
     public let subject: Subject
     public let address: HostPort
     public let deadline: Duration
+    private let security: ConnectionSecurity
 
     /// - Parameter address: without a host, and where the host stands for every local address, this machine is asked.
-    public init(_ subject: Subject, at address: HostPort, deadline: Duration = usualDeadline) {
+    package init(
+        _ subject: Subject, at address: HostPort, deadline: Duration = usualDeadline, access: ClusterAccess
+    ) {
+        security = access.security
         self.subject = subject
         self.address = HealthCheck.reachable(address)
         self.deadline = deadline
@@ -75,7 +79,9 @@ public struct HealthCheck: Sendable, Hashable {
     }
 
     private var settings: Dialer.Settings {
-        var settings = Dialer.Settings()
+        var settings = security.dialing(ConnectionOptions())
+        // It says nothing that others may not know.
+        settings.objection = { _ in nil }
         settings.connectTimeout = deadline
         settings.welcomeTimeout = deadline
         return settings

@@ -4,11 +4,11 @@ package import Wire
 
 /// What every server does with its connections, no matter who the peer is.
 extension Connection {
-    /// Whether the peer may stay; one at a public address is refused, with a line in the log, unless the operator said `--insecure`.
-    package func isAdmitted(insecure: Bool, _ logger: Logger) -> Bool {
-        guard let refusal = PublicAddressPolicy.refusal(ofPeer: peerAddress.hostDescription, insecure: insecure) else {
-            return true
-        }
+    /// Whether the peer may stay; without encryption one at a public address is refused, with a line in the log, unless the operator said
+    /// `--insecure`.
+    package func isAdmitted(_ security: ConnectionSecurity, _ logger: Logger) -> Bool {
+        // What encrypts proves who it is, and says so itself where it does not.
+        guard security.tls == nil, let refusal = security.plainObjection(peerAddress) else { return true }
         logger.warning("peer refused", metadata: ["peer": "\(peerAddress)", "cause": "\(refusal)"])
         refuse(.unauthenticated, refusal)
         return false
@@ -32,15 +32,6 @@ extension Listener {
             logger.warning(
                 "no room for connections", metadata: ["turned_away": "\(shortage.turnedAway)", "cause": "\(shortage.cause)"])
         }
-    }
-}
-
-extension Dialer.Settings {
-    /// Dials public addresses only where the operator said `--insecure`.
-    package init(_ connection: ConnectionOptions, insecure: Bool) {
-        self.init()
-        self.connection = connection
-        objection = { PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure) }
     }
 }
 

@@ -19,7 +19,7 @@ struct WorkerCommandLine {
     /// Options that may be given several times.
     private static let repeatable: Set<String> = ["advertise", "cluster-secret-file"]
     /// Options without a value: the word behind one is not its own.
-    private static let flags: Set<String> = ["insecure", "check", "help", "version"]
+    private static let flags: Set<String> = ["accept-plain", "insecure", "check", "help", "version"]
 
     typealias Word = ShellScript.Word
 

@@ -26,6 +26,10 @@ public protocol ByteChannel: AnyObject {
     func willClose(_ socket: Int32)
     /// Who the peer has proved to be; `nil` before the handshake is done, and where nobody has to prove anything.
     var peerIdentity: PeerIdentity? { get }
+    /// The cipher suite of TLS, as RFC 8446 writes it; `nil` in plain text, and before the handshake is done.
+    var cipherSuite: String? { get }
+    /// Of a client's handshake that failed: the peer went, or spoke, as one does that talks plain text.
+    var endedAsPlainPeersDo: Bool { get }
 }
 
 /// What a channel without words of its own needs not say.
@@ -34,12 +38,16 @@ extension ByteChannel {
     public func flushOutput(on socket: Int32) {}
     public func willClose(_ socket: Int32) {}
     public var peerIdentity: PeerIdentity? { nil }
+    public var cipherSuite: String? { nil }
+    public var endedAsPlainPeersDo: Bool { false }
 }
 
 public enum ChannelHandshake: Sendable {
     case done
     case waits(SocketReadiness)
     case failed(SystemError)
+    /// The peer talks plain text, and this process wants it encrypted: `word` is for the peer, in plain text; the error is for this side.
+    case refused(_ word: String, SystemError)
 }
 
 public enum ChannelOutcome: Sendable {

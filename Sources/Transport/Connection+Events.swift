@@ -82,7 +82,13 @@ extension Connection {
         case .waits(let readiness):
             setInterest(readiness == .readable ? .readable : .writable)
         case .failed(let error):
+            mayTalkPlain = !isServer && channel.endedAsPlainPeersDo
             finish(isServer ? .failed(error) : .connectFailed(error))
+        case .refused(let word, let error):
+            state = .open
+            lastWriteProgress = loop.now
+            send(.refused(Refused(code: .unauthenticated, message: word)))
+            closeAfterFlush(.failed(error))
         }
     }
 
@@ -262,6 +268,7 @@ extension Connection: FrameReceiverDelegate {
 
     package func receiverWillKeep(_ message: Message, layout: PayloadLayout?, payloadByteCount: Int) -> PayloadDisposition {
         guard let handler else { return .discard }
+        if isObjectionable(message) { return isDelivering ? .discard : .close(.requested("not permitted")) }
         self.layout = layout
         let disposition = handler.connection(self, willReceive: message, payloadByteCount: payloadByteCount)
         // Closed here, or by the handler itself: either way nothing is accepted any more.
@@ -278,10 +285,24 @@ extension Connection: FrameReceiverDelegate {
             onFirstMessage?()
             onFirstMessage = nil
         }
+        if isObjectionable(message) { return }
         receiveDuration = duration
         self.ticket = ticket
         self.layout = layout
         handler?.connection(self, didReceive: message, payload: payload)
+    }
+
+    /// Whether the peer may not send this: a question is answered so, and anything else ends the connection.
+    private func isObjectionable(_ message: Message) -> Bool {
+        guard isServer, let peer = channel.peerIdentity, let why = options.objection(message, peer) else { return false }
+        deniedCount += 1
+        if case .drainRequest(let request) = message, deniedCount <= Self.deniedAnswers {
+            send(.inferError(InferError(id: request.id, code: .permissionDenied, message: why)))
+        } else {
+            send(.refused(Refused(code: .permissionDenied, message: why)))
+            closeAfterFlush(.failed(SystemError(.notPermitted, why)))
+        }
+        return true
     }
 
     package func receiverAborted(_ message: Message, ticket: UInt64) {

@@ -22,6 +22,8 @@ public final class Connection: CustomStringConvertible {
 
     /// Metadata of a stranger's first message. A hello is four names, below 2 KiB; an inventory stands in the answer to it.
     static let firstMetadataByteCount = 4 << 10
+    /// Commands of a client without the right that are answered before its connection ends: an answer may wait unread.
+    static let deniedAnswers = 16
     /// Bytes that a message is counted with beside its own: what it costs in the queue.
     private static let messageOverheadByteCount = 256
 
@@ -68,6 +70,10 @@ public final class Connection: CustomStringConvertible {
     var closingSince: Instant
     var connectDeadline: Instant?
     var deadlineTimer: Timer?
+    /// Messages that the peer's key does not allow.
+    var deniedCount = 0
+    /// It ended within TLS's handshake, and not because of its keys: the peer may be one that talks plain text.
+    var mayTalkPlain = false
     /// Set by ``closeAfterFlush(_:)`` while the connection is still being opened.
     var closesOnceOpen: CloseReason?
     /// What a ``Listener`` counts with.
@@ -84,7 +90,7 @@ public final class Connection: CustomStringConvertible {
         self.peerAddress = peer
         self.options = options
         self.handler = handler
-        channel = options.makeChannel(isServer)
+        channel = options.makeChannel(isServer, peer)
         openedAt = .current()
         lastReceived = openedAt
         lastWriteProgress = openedAt
@@ -106,7 +112,7 @@ public final class Connection: CustomStringConvertible {
     /// Who the peer has proved to be; `nil` in plain text, and before the connection is open.
     public var peerIdentity: PeerIdentity? { channel.peerIdentity }
     /// The cipher suite of TLS, as RFC 8446 writes it; `nil` in plain text, and before the connection is open.
-    public var cipherSuite: String? { (channel as? TLSChannel)?.cipher }
+    public var cipherSuite: String? { channel.cipherSuite }
 
     public var description: String { "connection \(id) \(isServer ? "from" : "to") \(peerAddress)" }
 

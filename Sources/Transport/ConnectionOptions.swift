@@ -1,4 +1,4 @@
-internal import Wire
+public import Wire
 
 /// The bounds and deadlines of a connection. The defaults suit connections between the cluster's processes.
 public struct ConnectionOptions: Sendable {
@@ -32,8 +32,10 @@ public struct ConnectionOptions: Sendable {
     public var readByteLimitPerWake = 4 << 20
     /// Bytes written to one connection before the others have their turn.
     public var writeByteLimitPerWake = 4 << 20
-    /// What carries the bytes: `isServer` says which side of a handshake this process is.
-    public var makeChannel: @Sendable (_ isServer: Bool) -> any ByteChannel = { _ in PlainChannel() }
+    /// What carries the bytes: `isServer` says which side of a handshake this process is, `peer` where the other one is.
+    public var makeChannel: @Sendable (_ isServer: Bool, _ peer: SocketAddress) -> any ByteChannel = { _, _ in PlainChannel() }
+    /// What a peer that connected to us and proved who it is may say: answers why it may not say this message, `nil` where it may.
+    public var objection: @Sendable (_ message: Message, _ peer: PeerIdentity) -> String? = { _, _ in nil }
 
     public init() {}
 }

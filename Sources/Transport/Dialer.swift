@@ -26,6 +26,8 @@ public final class Dialer: ConnectionHandler {
         public var connection = ConnectionOptions()
         /// Answers why an address must not be dialled, or `nil` (plain text to a public address, say).
         public var objection: @Sendable (SocketAddress) -> String? = { _ in nil }
+        /// For the time of a change to encryption: how a peer is dialled that turns out to talk plain text, and why one must not be.
+        package var plainFallback: (connection: ConnectionOptions, objection: @Sendable (SocketAddress) -> String?)?
         public init() {}
     }
 
@@ -127,8 +129,12 @@ public final class Dialer: ConnectionHandler {
             next()
             return
         }
+        connect(to: address, settings.connection)
+    }
+
+    private func connect(to address: SocketAddress, _ options: ConnectionOptions) {
         let connection = Connection.connect(
-            loop: loop, to: address, timeout: settings.connectTimeout, options: settings.connection, handler: self)
+            loop: loop, to: address, timeout: settings.connectTimeout, options: options, handler: self)
         current = connection
         connection.send(.hello(hello))
     }
@@ -176,6 +182,9 @@ public final class Dialer: ConnectionHandler {
         guard connection === current else { return }
         welcomeTimer?.cancel()
         current = nil
+        if let plain = settings.plainFallback, connection.mayTalkPlain, plain.objection(connection.peerAddress) == nil {
+            return connect(to: connection.peerAddress, plain.connection)
+        }
         failures.append(("\(connection.peerAddress)", Self.words(for: reason), Self.isNobody(reason)))
         next()
     }

@@ -79,6 +79,12 @@ extension FrameHeader {
     /// Checks as much of magic and version as has arrived, so that a stranger (an HTTP client) is told at once and not after 40 bytes.
     public static func checkPrefix(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
         for (index, byte) in bytes.prefix(Offset.major).enumerated() where byte != UInt8(truncatingIfNeeded: magic >> (8 * index)) {
+            if bytes.count >= 2, (20...23).contains(bytes[0]), bytes[1] == 3 {
+                throw WireError(
+                    .badMagic,
+                    "the peer talks TLS, and this process plain text: start this process with the cluster's secret (--cluster-secret-file), "
+                        + "or the peer without one")
+            }
             let found = bytes.prefix(Offset.major).map { hex($0) }.joined(separator: " ")
             throw WireError(
                 .badMagic, "the first bytes are \(found), not \"A4EC\": the peer does not speak AMP4EC's protocol; check the port")

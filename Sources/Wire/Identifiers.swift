@@ -108,4 +108,6 @@ public enum StatusCode: UInt32, Sendable, Hashable, CaseIterable {
     case unauthenticated = 9
     /// The peer speaks another protocol or version.
     case incompatible = 10
+    /// The peer's key does not allow this.
+    case permissionDenied = 11
 }

@@ -3,6 +3,7 @@ internal import Glibc
 internal import Logging
 internal import Loops
 internal import Shell
+internal import Transport
 
 @main
 struct WorkerCommand: ParsableCommand {
@@ -23,12 +24,15 @@ struct WorkerCommand: ParsableCommand {
 
     func run() throws {
         if options.check {
-            let name = try HealthCheck(.worker, at: options.listen).run()
+            let access = try ClusterAccess.ofHealthCheck(options: options.clusterSecretFile)
+            let name = try HealthCheck(.worker, at: options.listen, access: access).run()
             return StandardStream.output.writeLine("worker \(name) at \(options.listen) answers")
         }
-        try ClusterSecret.checkNotGiven(option: options.clusterSecretFile, environment: ProcessEnvironment.current)
+        let access = try ClusterAccess(
+            options: options.clusterSecretFile, environment: ProcessEnvironment.current, for: .worker, server: .worker,
+            acceptsPlain: options.acceptPlain, insecure: options.insecure)
         options.logging.start()
-        let process = try WorkerProcess(options: options, logger: Logger(label: "worker"))
+        let process = try WorkerProcess(options: options, access: access, logger: Logger(label: "worker"))
         try process.run()
     }
 

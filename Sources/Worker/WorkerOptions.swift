@@ -41,10 +41,13 @@ package struct WorkerOptions: ParsableArguments {
         help: ArgumentHelp("Memory that this worker may use; by default what its cgroup or the host allows.", valueName: "size"))
     var memoryLimit: ByteCount?
 
-    @Option(help: ArgumentHelp("File with the cluster's secret.", valueName: "file"))
-    var clusterSecretFile: String?
+    @Option(help: .clusterSecret)
+    var clusterSecretFile: [String] = []
 
-    @Flag(help: "Talk plain text with public addresses too.")
+    @Flag(help: .acceptPlain)
+    var acceptPlain = false
+
+    @Flag(help: .insecure)
     var insecure = false
 
     @Flag(help: "Start nothing; ask whether the worker at --listen answers, and exit with 0 or 69 (amp4ec-check does it faster).")

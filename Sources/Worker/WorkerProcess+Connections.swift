@@ -34,7 +34,7 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
-        if connection.isAdmitted(insecure: options.insecure, logger) {
+        if connection.isAdmitted(access.security, logger) {
             connections[ConnectionID(connection.id)] = WorkerPeer(connection)
         }
         return self
@@ -61,7 +61,7 @@ extension WorkerProcess: ConnectionHandler {
         }
     }
 
-    var dialSettings: Dialer.Settings { Dialer.Settings(connectionOptions, insecure: options.insecure) }
+    var dialSettings: Dialer.Settings { access.security.dialing(connectionOptions) }
 
     func connection(_ connection: Connection, willReceive message: Message, payloadByteCount: Int) -> PayloadDisposition {
         guard let peer = connections[ConnectionID(connection.id)], peer.hello != nil else {
@@ -121,6 +121,7 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        turnedAway.note(reason, of: connection, at: loop.now, logger)
         guard let peer = connections.removeValue(forKey: ConnectionID(connection.id)) else { return }
         payloads.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])

@@ -26,6 +26,7 @@ final class WorkerProcess: MachineShell {
     static let mailboxCapacity = 65_536
 
     let options: WorkerOptions
+    let access: ClusterAccess
     let logger: Logger
     let loop: EventLoop
     let incarnation = IncarnationID(bits: RandomBits.next128())
@@ -34,6 +35,7 @@ final class WorkerProcess: MachineShell {
     var connections: [ConnectionID: WorkerPeer] = [:]
     var payloads: WorkPayloads<Payload>
     var unsendable = UnsendableKinds()
+    var turnedAway = TurnedAwayPeers()
     var probe: ResourceProbe
     var sample: ResourceSample
     let memoryLimit: UInt64
@@ -60,8 +62,9 @@ final class WorkerProcess: MachineShell {
     var isStopping = false
     var registration: CoordinatorRegistration?
 
-    init(options: WorkerOptions, logger: Logger) throws {
+    init(options: WorkerOptions, access: ClusterAccess, logger: Logger) throws {
         self.options = options
+        self.access = access
         self.logger = logger
         loop = try EventLoop()
         var probe = try ResourceProbe()
@@ -99,7 +102,8 @@ final class WorkerProcess: MachineShell {
         activations.start(for: self)
         try loop.onSignals([SIGTERM, SIGINT]) { [unowned self] signal in stop(signal) }
         let listener = try Listener(
-            loop: loop, address: try options.listen.listeningAddress(option: "--listen"), options: connectionOptions
+            loop: loop, address: try options.listen.listeningAddress(option: "--listen"),
+            options: access.security.applied(to: connectionOptions)
         ) {
             [unowned self] connection in
             accept(connection)
@@ -115,8 +119,7 @@ final class WorkerProcess: MachineShell {
                 "memory_limit": "\(ByteCount(Int(clamping: memoryLimit)))", "executors": "\(executorCount)",
                 "torch": "\(TorchEngine.libtorchVersion)", "instructions": "\(TorchEngine.instructionSet)",
             ])
-        logger.warning(
-            "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
+        access.log(to: logger)
         startRegistering(listening: listener.address)
         loop.every(Self.heartbeatInterval) { [unowned self] in sendHeartbeat() }
         loop.every(Self.probeInterval) { [unowned self] in sample = probe.sample(at: .current()) }

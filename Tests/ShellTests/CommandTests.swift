@@ -101,7 +101,7 @@ struct CommandTests {
         let expected: [StatusCode: Shell.ExitStatus] = [
             .internalError: .failure, .resourceExhausted: .failure, .deadlineExceeded: .failure, .cancelled: .failure,
             .failedPrecondition: .failure, .superseded: .failure, .unavailable: .unreachable, .unauthenticated: .unreachable,
-            .incompatible: .unreachable,
+            .incompatible: .unreachable, .permissionDenied: .failure,
         ]
         for invalid in [Shell.ExitStatus.badData, .usage] {
             #expect(Shell.ExitStatus(code, invalidArgument: invalid) == (code == .invalidArgument ? invalid : expected[code]))

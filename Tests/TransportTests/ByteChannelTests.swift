@@ -84,7 +84,7 @@ final class ScramblingChannel: ByteChannel {
 @Suite struct ByteChannelTests {
     static var scrambled: ConnectionOptions {
         var options = ConnectionOptions()
-        options.makeChannel = { ScramblingChannel(isServer: $0) }
+        options.makeChannel = { isServer, _ in ScramblingChannel(isServer: isServer) }
         // Small shares, so that turns end while input is inside the channel.
         options.readByteLimitPerWake = 7_000
         options.writeByteLimitPerWake = 10_000

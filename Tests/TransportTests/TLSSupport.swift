@@ -17,7 +17,7 @@ func tlsContext(_ keys: [PreSharedKey], ciphers: [TLSContext.Cipher] = [.aes128G
 
 func tlsOptions(_ context: TLSContext) -> ConnectionOptions {
     var options = ConnectionOptions()
-    options.makeChannel = { context.makeChannel(isServer: $0) }
+    options.makeChannel = { isServer, _ in context.makeChannel(isServer: isServer) }
     return options
 }
 

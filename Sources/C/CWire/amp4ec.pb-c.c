@@ -6276,7 +6276,7 @@ const ProtobufCEnumDescriptor amp4ec__compression_mode__descriptor =
   amp4ec__compression_mode__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue amp4ec__status_code__enum_values_by_number[11] =
+static const ProtobufCEnumValue amp4ec__status_code__enum_values_by_number[12] =
 {
   { "STATUS_CODE_UNSPECIFIED", "AMP4EC__STATUS_CODE__STATUS_CODE_UNSPECIFIED", 0 },
   { "STATUS_CODE_INTERNAL_ERROR", "AMP4EC__STATUS_CODE__STATUS_CODE_INTERNAL_ERROR", 1 },
@@ -6289,11 +6289,12 @@ static const ProtobufCEnumValue amp4ec__status_code__enum_values_by_number[11] =
   { "STATUS_CODE_SUPERSEDED", "AMP4EC__STATUS_CODE__STATUS_CODE_SUPERSEDED", 8 },
   { "STATUS_CODE_UNAUTHENTICATED", "AMP4EC__STATUS_CODE__STATUS_CODE_UNAUTHENTICATED", 9 },
   { "STATUS_CODE_INCOMPATIBLE", "AMP4EC__STATUS_CODE__STATUS_CODE_INCOMPATIBLE", 10 },
+  { "STATUS_CODE_PERMISSION_DENIED", "AMP4EC__STATUS_CODE__STATUS_CODE_PERMISSION_DENIED", 11 },
 };
 static const ProtobufCIntRange amp4ec__status_code__value_ranges[] = {
-{0, 0},{0, 11}
+{0, 0},{0, 12}
 };
-static const ProtobufCEnumValueIndex amp4ec__status_code__enum_values_by_name[11] =
+static const ProtobufCEnumValueIndex amp4ec__status_code__enum_values_by_name[12] =
 {
   { "STATUS_CODE_CANCELLED", 6 },
   { "STATUS_CODE_DEADLINE_EXCEEDED", 4 },
@@ -6301,6 +6302,7 @@ static const ProtobufCEnumValueIndex amp4ec__status_code__enum_values_by_name[11
   { "STATUS_CODE_INCOMPATIBLE", 10 },
   { "STATUS_CODE_INTERNAL_ERROR", 1 },
   { "STATUS_CODE_INVALID_ARGUMENT", 2 },
+  { "STATUS_CODE_PERMISSION_DENIED", 11 },
   { "STATUS_CODE_RESOURCE_EXHAUSTED", 3 },
   { "STATUS_CODE_SUPERSEDED", 8 },
   { "STATUS_CODE_UNAUTHENTICATED", 9 },
@@ -6314,9 +6316,9 @@ const ProtobufCEnumDescriptor amp4ec__status_code__descriptor =
   "StatusCode",
   "Amp4ec__StatusCode",
   "amp4ec",
-  11,
+  12,
   amp4ec__status_code__enum_values_by_number,
-  11,
+  12,
   amp4ec__status_code__enum_values_by_name,
   1,
   amp4ec__status_code__value_ranges,

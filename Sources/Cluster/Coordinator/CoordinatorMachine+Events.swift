@@ -61,7 +61,8 @@ extension CoordinatorMachine {
         case connectionClosed(ConnectionID, cause: String)
         /// Bytes came from a worker: it lives.
         case heard(ConnectionID)
-        case received(ConnectionID, Message)
+        /// `by`: who says it, where the peer has proved it.
+        case received(ConnectionID, Message, by: String? = nil)
         case planned(UInt64, PlanOutcome)
         case archiveUnavailable(PartitionKey, String)
         /// A client's request header is here, its payload is not yet.

@@ -75,7 +75,7 @@ public struct CoordinatorMachine: Sendable {
         case .dialFailed(let node, let failure): dialFailed(node, failure, &step)
         case .connectionClosed(let connection, let cause): connectionClosed(connection, cause, &step)
         case .heard(let connection): heard(connection, &step)
-        case .received(let connection, let message): received(connection, message, &step)
+        case .received(let connection, let message, let by): received(connection, message, by: by, &step)
         case .planned(let generation, let outcome): planned(generation, outcome, &step)
         case .archiveUnavailable(let key, let message): archiveUnavailable(key, message, &step)
         case .requestAnnounced(let connection, let request): announced(connection, request, &step)

@@ -67,9 +67,16 @@ extension TLSChannel {
         let isPlain = name.count <= AMP_TLS_NAME_LIMIT && name.allSatisfy { (0x21...0x7E).contains($0) }
         let text = isPlain ? String(decoding: name, as: UTF8.self) : "(no name of AMP4EC's)"
         askedNames.append(text)
-        guard isPlain, let key = context.key(named: text) else { return nil }
-        claimedIdentity = key.identity
-        return key
+        guard isPlain else { return nil }
+        switch context.answer(to: text) {
+        case .key(let key):
+            claimedIdentity = key.identity
+            return key
+        case .unknown: return nil
+        case .refused(let why):
+            refusedKey = refusedKey ?? why
+            return nil
+        }
     }
 
     /// Lets the library take its next step, with the record that has come.
@@ -118,6 +125,7 @@ extension TLSChannel {
         default: break
         }
         guard isHandshaking, isServer, claimedIdentity == nil else { return .library(String(cString: amp_tls_failure_text(tls))) }
+        if let refusedKey { return .refusedKey(refusedKey) }
         return askedNames.first.map { .unknownKey($0, known: context.ownKey.name) } ?? .noKey
     }
 }

@@ -138,10 +138,18 @@ extension TLSChannel {
     }
 
     public func willClose(_ socket: Int32) {
+        // Nothing was said yet, so an alert in plain text can be: else the peer would think that nobody here speaks TLS.
+        if isServer, tls == nil, isHandshaking {
+            _ = Self.alertOfNoRoom.withUnsafeBytes { Self.send($0, to: socket) }
+            return
+        }
         guard outgoing.isEmpty, tail.isEmpty else { return }
         sayGoodbye()
         _ = sendPending(to: socket)
     }
+
+    /// A record of type alert: fatal, internal_error (RFC 8446, sections 5.1 and 6).
+    private static let alertOfNoRoom: [UInt8] = [21, 3, 3, 0, 2, 2, UInt8(TLSProblem.alertOfNoRoom)]
 
     /// Queues close_notify, once.
     private func sayGoodbye() {

@@ -30,6 +30,8 @@ public final class TLSChannel: ByteChannel {
     var records = HandshakeRecords()
     /// A server's: the names that the peer has said.
     var askedNames: [String] = []
+    /// Why a key that the peer has named opens nothing here.
+    var refusedKey: String?
     /// Whose key the peer has named, before it has proved to have it.
     var claimedIdentity: PeerIdentity?
 
@@ -61,10 +63,12 @@ public final class TLSChannel: ByteChannel {
     }
 
     /// The cipher suite in use, as RFC 8446 writes it; `nil` before the handshake is done.
-    package var cipher: String? {
+    public var cipherSuite: String? {
         guard let tls, !isHandshaking else { return nil }
         return String(cString: amp_tls_cipher(tls))
     }
+
+    public private(set) var endedAsPlainPeersDo = false
 
     var isHandshaking: Bool { if case .handshaking = state { true } else { false } }
 
@@ -162,5 +166,13 @@ public final class TLSChannel: ByteChannel {
         }
     }
 
-    func fail(_ problem: TLSProblem) { state = .failed(problem.error(isServer: isServer)) }
+    func fail(_ problem: TLSProblem) {
+        if isHandshaking {
+            switch problem {
+            case .plain, .brokenOff: endedAsPlainPeersDo = true
+            default: break
+            }
+        }
+        state = .failed(problem.error(isServer: isServer))
+    }
 }

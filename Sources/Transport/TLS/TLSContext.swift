@@ -28,7 +28,7 @@ public final class TLSContext: @unchecked Sendable {
     let blocks: Blocks
     let recordsPerKey: Int
     private let keys: [String: PreSharedKey]
-    private let lookUp: (@Sendable (_ name: String) -> PreSharedKey?)?
+    private let lookUp: (@Sendable (_ name: String) -> KeyAnswer)?
 
     /// - Parameters:
     ///   - keys: the first is what this process uses as a client and names first as its own; as a server it accepts each of them.
@@ -37,15 +37,20 @@ public final class TLSContext: @unchecked Sendable {
     ///     within a handshake, at most four times in each.
     public convenience init(
         keys: [PreSharedKey], ciphers: [Cipher] = [.aes128GCM, .chaCha20Poly1305],
-        lookUp: (@Sendable (_ name: String) -> PreSharedKey?)? = nil
+        lookUp: (@Sendable (_ name: String) -> KeyAnswer)? = nil
     ) throws(ValueError) {
         try self.init(
             keys: keys, ciphers: ciphers, protocolName: Self.protocolName, recordsPerKey: Self.recordsPerKey, lookUp: lookUp)
     }
 
+    /// With the keys of a process.
+    public convenience init(_ ring: KeyRing, ciphers: [Cipher] = [.aes128GCM, .chaCha20Poly1305]) throws(ValueError) {
+        try self.init(keys: ring.own, ciphers: ciphers) { ring.answer(to: $0) }
+    }
+
     package init(
         keys: [PreSharedKey], ciphers: [Cipher], protocolName: String, recordsPerKey: Int,
-        blockRecords: Int = Blocks.defaultRecordCount, lookUp: (@Sendable (_ name: String) -> PreSharedKey?)? = nil
+        blockRecords: Int = Blocks.defaultRecordCount, lookUp: (@Sendable (_ name: String) -> KeyAnswer)? = nil
     ) throws(ValueError) {
         guard let ownKey = keys.first else { throw ValueError("encryption needs a key") }
         guard !ciphers.isEmpty else { throw ValueError("encryption needs a cipher") }
@@ -65,8 +70,8 @@ public final class TLSContext: @unchecked Sendable {
 
     deinit { amp_tls_context_free(rawValue) }
 
-    /// For ``ConnectionOptions/makeChannel``.
-    public func makeChannel(isServer: Bool) -> any ByteChannel { TLSChannel(self, isServer: isServer) }
+    /// For ``ConnectionOptions/makeChannel`` where nothing but TLS is taken, not even to be told so.
+    package func makeChannel(isServer: Bool) -> any ByteChannel { TLSChannel(self, isServer: isServer) }
 
-    func key(named name: String) -> PreSharedKey? { keys[name] ?? lookUp?(name) }
+    func answer(to name: String) -> KeyAnswer { keys[name].map { .key($0) } ?? lookUp?(name) ?? .unknown }
 }

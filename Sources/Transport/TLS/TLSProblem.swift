@@ -13,6 +13,8 @@ enum TLSProblem {
     case cutOff
     /// A server's: the name of the peer's key is not known.
     case unknownKey(String, known: String)
+    /// A server's: a key of this cluster that opens nothing here, with the reason.
+    case refusedKey(String)
     /// The peer has no key at all.
     case noKey
     case binder(String)
@@ -24,6 +26,9 @@ enum TLSProblem {
     case alert(Int, toHelloWith: String?)
     case library(String)
     case noMemory
+
+    /// internal_error: what a server says that has no room, or has waited too long.
+    static let alertOfNoRoom = 80
 
     func error(isServer: Bool) -> SystemError {
         switch self {
@@ -51,6 +56,7 @@ enum TLSProblem {
             SystemError(
                 .notPermitted,
                 "the peer's key \(name) is not known here (this process has \(known)): give both sides keys of the same root")
+        case .refusedKey(let why): SystemError(.notPermitted, why)
         case .noKey:
             SystemError(.notPermitted, "the peer talks TLS without a pre-shared key: start it with this cluster's secret")
         case .binder(let name):
@@ -92,13 +98,18 @@ enum TLSProblem {
         case (40, let key?):
             SystemError(
                 .notPermitted,
-                "the peer does not know this process's key \(key) (TLS alert 40): give both sides keys of the same root")
+                "the peer does not take this process's key \(key) (TLS alert 40): give both sides keys of the same root; at a worker only "
+                    + "the cluster key counts, and a label may be revoked")
         // OpenSSL says the first, RFC 8446 (4.2.11) the second.
         case (47, let key?), (51, let key?):
             SystemError(
                 .notPermitted,
                 "the peer has another secret for this process's key \(key) (TLS alert \(number)): give both sides keys of the same root"
             )
+        case (alertOfNoRoom, _?):
+            SystemError(
+                .connectionLost,
+                "the peer takes no connection just now (TLS alert 80): it has no room, or waited too long; its log says which")
         case (70, _?): TLSProblem.version.error(isServer: false)
         case (120, _?): TLSProblem.otherProtocol.error(isServer: false)
         default: SystemError(.connectionLost, "the peer ended TLS with alert \(number)")

@@ -157,11 +157,11 @@ extension CoordinatorMachine {
     }
 
     /// What workers and clients say without a payload, for whichever part it is.
-    mutating func received(_ connection: ConnectionID, _ message: Message, _ step: inout Step) {
+    mutating func received(_ connection: ConnectionID, _ message: Message, by: String?, _ step: inout Step) {
         guard let id = roster.node(on: connection) else {
             switch message {
             case .cancelRequest(let cancel): cancelled(connection, cancel.id, &step)
-            case .drainRequest(let request): drainRequested(connection, request, &step)
+            case .drainRequest(let request): drainRequested(connection, request, by: by, &step)
             default: break
             }
             return

@@ -9,7 +9,10 @@ extension CoordinatorMachine {
 
     // MARK: From outside
 
-    mutating func drainRequested(_ connection: ConnectionID, _ request: DrainRequest, _ step: inout Step) {
+    /// - Parameter who: asks, where the peer has proved it.
+    mutating func drainRequested(
+        _ connection: ConnectionID, _ request: DrainRequest, by who: String?, _ step: inout Step
+    ) {
         let id = request.node
         let waiter = Departure.Waiter(connection: connection, number: request.id)
         // Whatever is said of a node that is not there: it is not to stay out.
@@ -39,7 +42,7 @@ extension CoordinatorMachine {
         guard (node.departure?.waiters.count ?? 0) < Self.drainWaiterLimit else {
             return refuse(waiter, .resourceExhausted, "\(Self.drainWaiterLimit) commands wait for \(id) already", &step)
         }
-        depart(id, .asked, "drained by an operator", &step)
+        depart(id, .asked, "drained by \(who ?? "an operator")", &step)
         roster.changeDeparture(of: id) { departure in
             if request.force { departure.isForced = true }
             departure.waiters.append(waiter)
