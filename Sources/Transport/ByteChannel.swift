@@ -28,6 +28,8 @@ public protocol ByteChannel: AnyObject {
     var peerIdentity: PeerIdentity? { get }
     /// The cipher suite of TLS, as RFC 8446 writes it; `nil` in plain text, and before the handshake is done.
     var cipherSuite: String? { get }
+    /// Of a server's that was just accepted: whether a word reaches the peer without its taking part.
+    func speaksAtOnce(on socket: Int32) -> Bool
     /// Of a client's handshake that failed: the peer went, or spoke, as one does that talks plain text.
     var endedAsPlainPeersDo: Bool { get }
 }
@@ -39,6 +41,7 @@ extension ByteChannel {
     public func willClose(_ socket: Int32) {}
     public var peerIdentity: PeerIdentity? { nil }
     public var cipherSuite: String? { nil }
+    public func speaksAtOnce(on socket: Int32) -> Bool { true }
     public var endedAsPlainPeersDo: Bool { false }
 }
 

@@ -228,6 +228,10 @@ public final class Connection: CustomStringConvertible {
     ///
     /// For making room. Nobody waits for the peer here, so a word behind many queued bytes is lost.
     public func dismiss(_ code: StatusCode, _ message: String) {
+        if case .connecting = state, let socket, !channel.speaksAtOnce(on: socket.rawValue) {
+            // There is no time for a handshake; TLS has a word for it.
+            return finish(.requested(message))
+        }
         openUnheard()
         if case .open = state {
             // Written here and not in its turn, and what has come is read over: with unread bytes the kernel would reset the connection.

@@ -2,49 +2,8 @@ import Base
 import Shell
 import Testing
 
-@Suite("Secret and public addresses")
+@Suite("Public addresses")
 struct GateTests {
-    struct SecretCase: Sendable, CustomTestStringConvertible {
-        let name: String
-        var option: String?
-        var environment: [String: String] = [:]
-        var existing: Set<String> = []
-        /// What the message must name; `nil`: the start goes on.
-        let named: String?
-        var testDescription: String { name }
-    }
-
-    @Test(
-        "a secret that cannot be used stops the start",
-        arguments: [
-            SecretCase(name: "nothing given", named: nil),
-            SecretCase(name: "option", option: "/etc/secret", named: "--cluster-secret-file /etc/secret"),
-            SecretCase(
-                name: "variable", environment: ["AMP4EC_CLUSTER_SECRET_FILE": "/s"], named: "AMP4EC_CLUSTER_SECRET_FILE (/s)"),
-            SecretCase(name: "empty variable", environment: ["AMP4EC_CLUSTER_SECRET_FILE": ""], named: nil),
-            SecretCase(
-                name: "mounted", existing: ["/run/secrets/amp4ec_cluster_secret"],
-                named: "the file /run/secrets/amp4ec_cluster_secret"),
-            SecretCase(name: "another mounted secret", existing: ["/run/secrets/other"], named: nil),
-            SecretCase(
-                name: "option before variable", option: "a", environment: ["AMP4EC_CLUSTER_SECRET_FILE": "b"],
-                named: "--cluster-secret-file a"),
-        ])
-    func secret(_ row: SecretCase) throws {
-        func check() throws {
-            try ClusterSecret.checkNotGiven(
-                option: row.option, environment: row.environment, exists: { row.existing.contains($0) })
-        }
-        guard let named = row.named else {
-            #expect(throws: Never.self) { try check() }
-            return
-        }
-        let failure = try #require(throws: CommandFailure.self) { try check() }
-        #expect(failure.exitStatus == .usage)
-        #expect(failure.message.contains(named))
-        #expect(failure.message.contains("cannot encrypt"))
-    }
-
     @Test(
         "scopes of addresses",
         arguments: [

@@ -74,7 +74,7 @@ final class LooseEnd {
         switch channel.handshake(on: socket) {
         case .done: isOpen = true
         case .waits: break
-        case .failed(let error): failure = error
+        case .failed(let error), .refused(_, let error): failure = error
         }
     }
 

@@ -96,7 +96,7 @@ import Wire
         let asked = Mutex<[String]>([])
         let server = try TLSContext(keys: [try preSharedKey()]) { name in
             asked.withLock { $0.append(name) }
-            return name == key.name ? key : nil
+            return name == key.name ? .key(key) : .unknown
         }
         let pair = try Pair(server: tlsOptions(server), client: tlsOptions(try tlsContext([key])))
         #expect(try pair.serverConnection.peerIdentity == PeerIdentity(.client, label: "laptop"))

@@ -102,7 +102,7 @@ struct RefusedMetadata: Sendable, CustomTestStringConvertible {
         .init("an unknown role", .hello, empty.number(1, 9).number(2, 1), .invalidValue),
         .init("an unknown channel", .hello, empty.number(1, 1).number(2, 3), .invalidValue),
         .init("an unknown compression mode", .hello, hello.message(7, empty.number(4, 3)), .invalidValue),
-        .init("an unknown status code", .refused, empty.number(1, 11), .invalidValue),
+        .init("an unknown status code", .refused, empty.number(1, 12), .invalidValue),
         .init("no status code", .workFailed, empty.message(1, empty).text(2, "w"), .invalidValue),
         .init("an unknown partition state", .partitionReport, empty.message(1, partition()).number(2, 5), .invalidValue),
         .init("an unknown optimisation level", .releasePartition, empty.message(1, partition(level: 2)), .invalidValue),

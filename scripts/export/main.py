@@ -13,7 +13,7 @@ from examine import check_repeats, compare, in_training, one_item, run, same
 from given import check_declared, derived_outputs, from_function, in_order, input_names, on_the_cpu
 from structure import Outputs, flat
 
-KNOWN = ("efficientnet-lite0", "mobilenet-v2", "resnet-18")
+KNOWN = ("efficientnet-lite0", "mobilenet-v2", "mobilenet-v2-pixels", "resnet-18")
 
 
 def known(name, cache):
@@ -23,7 +23,8 @@ def known(name, cache):
         return efficientnet.efficientnet_lite0(cache)
     import networks
 
-    return {"mobilenet-v2": networks.mobilenet_v2, "resnet-18": networks.resnet_18}[name]()
+    builders = {"mobilenet-v2": networks.mobilenet_v2, "mobilenet-v2-pixels": networks.mobilenet_v2_pixels, "resnet-18": networks.resnet_18}
+    return builders[name]()
 
 
 def check_saved(path, module, inputs, manifest):

@@ -140,5 +140,30 @@ def mobilenet_v2():
     return benchmark_network(MobileNetV2, "mobilenet-v2")
 
 
+class Pixels(nn.Module):
+    """A network behind the scaling of its inputs: what a camera gives goes over the wire as it is, a byte a value."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(PREPROCESSING["mean"]).view(1, 3, 1, 1) * 255)
+        self.register_buffer("deviation", torch.tensor(PREPROCESSING["std"]).view(1, 3, 1, 1) * 255)
+
+    def forward(self, image):
+        return self.network((image.float() - self.mean) / self.deviation)
+
+
+def mobilenet_v2_pixels():
+    network, example, manifest = benchmark_network(MobileNetV2, "mobilenet-v2-pixels")
+    module = Pixels(network).eval()
+    image = (example[0] * module.deviation + module.mean).clamp(0, 255).to(torch.uint8)
+    with torch.no_grad():
+        output = module(image)
+    manifest["inputs"] = [archive.spec("image", image, ["N", 3, 224, 224])]
+    manifest["outputs"] = [archive.spec("logits", output, ["N", output.shape[1]])]
+    manifest["preprocessing"] = {key: PREPROCESSING[key] for key in ("resizeShorterSide", "cropSize", "interpolation", "layout")}
+    return module, [image], manifest
+
+
 def resnet_18():
     return benchmark_network(ResNet18, "resnet-18")

@@ -32,11 +32,25 @@ final class OpeningChannel: ByteChannel {
         case .success(0), .failure: return decide(tls).handshake(on: socket)
         case .success: break
         }
-        // A frame's first byte is "A"; a record of TLS begins with 20 to 23.
-        guard first == UInt8(ascii: "A") else { return decide(tls).handshake(on: socket) }
+        guard first == Self.plainByte else { return decide(tls).handshake(on: socket) }
         _ = decide(PlainChannel())
         guard let plainObjection else { return .done }
         return .refused(plainObjection.word, SystemError(.notPermitted, plainObjection.reason))
+    }
+
+    func speaksAtOnce(on socket: Int32) -> Bool {
+        if case .decided(let channel) = state { return channel.speaksAtOnce(on: socket) }
+        return Self.firstByte(on: socket) == Self.plainByte
+    }
+
+    /// A frame's first byte is "A"; a record of TLS begins with 20 to 23.
+    private static let plainByte = UInt8(ascii: "A")
+
+    /// The first byte, which stays in the socket.
+    private static func firstByte(on socket: Int32) -> UInt8? {
+        var first: UInt8 = 0
+        guard case .success(1) = Syscall.retry({ recv(socket, &first, 1, Int32(MSG_PEEK)) }) else { return nil }
+        return first
     }
 
     private func decide(_ channel: any ByteChannel) -> any ByteChannel {

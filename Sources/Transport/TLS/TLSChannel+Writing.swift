@@ -140,6 +140,10 @@ extension TLSChannel {
     public func willClose(_ socket: Int32) {
         // Nothing was said yet, so an alert in plain text can be: else the peer would think that nobody here speaks TLS.
         if isServer, tls == nil, isHandshaking {
+            // With unread bytes the kernel would reset the connection.
+            withUnsafeTemporaryAllocation(byteCount: HandshakeRecords.recordByteLimit, alignment: 1) { room in
+                _ = Syscall.retry { recv(socket, room.baseAddress, room.count, 0) }
+            }
             _ = Self.alertOfNoRoom.withUnsafeBytes { Self.send($0, to: socket) }
             return
         }

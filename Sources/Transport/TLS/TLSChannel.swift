@@ -166,6 +166,8 @@ public final class TLSChannel: ByteChannel {
         }
     }
 
+    public func speaksAtOnce(on socket: Int32) -> Bool { !isHandshaking }
+
     func fail(_ problem: TLSProblem) {
         if isHandshaking {
             switch problem {
