@@ -212,7 +212,7 @@ let package = Package(
                 "Shell", "Topology", arguments,
             ]),
         // What the commands print, against docs/json.md.
-        tests("CLITests", ["Base", "CLI", "Check", "Planning", "Shell", arguments]),
+        tests("CLITests", ["Base", "CLI", "Check", "Planning", "Shell", "Transport", arguments]),
         tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["Base", "History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Base", "Worker", "Resources", "Inference", "Wire", "Tensors"]),

@@ -65,7 +65,7 @@ enum FileBytes {
         guard access(folder, W_OK | X_OK) == 0 else { throw unwritable(path, errno) }
     }
 
-    private static func unwritable(_ path: String, _ code: Int32) -> CommandFailure {
+    static func unwritable(_ path: String, _ code: Int32) -> CommandFailure {
         CommandFailure(
             .badData,
             "\(path): it cannot be written (\(String(cString: strerror(code)))); check the folder, its permissions and the free space"

@@ -29,6 +29,7 @@ package struct JSONDocument {
             JSONDocument("amp4ec bench and baseline --timeline, each reply", ReplyTimeline.Entry.self),
             JSONDocument("amp4ec baseline", BaselineCommand.Report.self),
             JSONDocument("amp4ec simulate", SimulationSummary.Document.self, convertsKeys: true),
+            JSONDocument("amp4ec secret", SecretReport.self),
         ]
     }
 

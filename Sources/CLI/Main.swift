@@ -10,7 +10,7 @@ struct AMP4ECCommand: AsyncParsableCommand {
         version: ProductVersion.current,
         subcommands: [
             InferCommand.self, BenchCommand.self, StatusCommand.self, DrainCommand.self, PlanCommand.self, ReferenceCommand.self,
-            BaselineCommand.self, SimulateCommand.self,
+            BaselineCommand.self, SimulateCommand.self, SecretCommand.self,
         ])
 
     static func main() async {

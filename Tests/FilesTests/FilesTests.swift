@@ -73,6 +73,21 @@ import Testing
         #expect(folder.names == ["folder", "taken"])
     }
 
+    @Test("a file that is made has its mode, and nothing that is there is written to, nor what a link leads to")
+    func created() throws {
+        let folder = try Folder()
+        let file = "\(folder.path)/a"
+        #expect(FileCreation.write(file, mode: 0o600, [piece([1]), piece([2, 3])]) == nil)
+        var status = stat()
+        #expect(stat(file, &status) == 0 && status.st_mode & 0o777 == 0o600)
+        #expect(FileCreation.write(file, mode: 0o644, [piece([9])]) == EEXIST)
+        #expect(try contents(file) == [1, 2, 3])
+        try #require(symlink("\(folder.path)/target", "\(folder.path)/link") == 0)
+        #expect(FileCreation.write("\(folder.path)/link", mode: 0o600, [piece([9])]) == EEXIST)
+        #expect(FileCreation.write("\(folder.path)/none/a", mode: 0o600, [piece([9])]) == ENOENT)
+        #expect(folder.names == ["a", "link"])
+    }
+
     @Test("a read begins where it is told to, and ends with the file or with the room")
     func read() throws {
         let folder = try Folder()
@@ -107,6 +122,9 @@ import Testing
         #expect(FolderMaking.make(inner + "/") == nil)
         var status = stat()
         #expect(stat(inner, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR)
+        for path in [inner, "\(folder.path)/folder"] { try #require(rmdir(path) == 0) }
+        #expect(FolderMaking.make(inner, mode: 0o700) == nil)
+        for path in [inner, "\(folder.path)/folder"] { #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o700) }
         let file = "\(folder.path)/file"
         #expect(FileReplacement.write(file, by: file + ".tmp", [piece([1])]) == nil)
         let refused = FolderMaking.make("\(file)/below")

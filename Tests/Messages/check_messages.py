@@ -71,6 +71,9 @@ def main():
     if not cases:
         sys.exit(f"test-messages: error: no command matches {options.only!r}")
     with tempfile.TemporaryDirectory(prefix="amp4ec-messages-") as folder:
+        # Programs look for a key at home, and the user's own is none of the cases'.
+        os.environ["HOME"] = f"{folder}/home"
+        os.environ.pop("XDG_CONFIG_HOME", None)
         results, known = run_all(cases, options, Path(folder).resolve())
     broken = [f"{case.command}\n    {problem}" for case, result in results.items() for problem in rules.problems(case, result, known)]
     said = {case.command: block(case, result) for case, result in results.items()}

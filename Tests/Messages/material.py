@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import struct
 import zipfile
@@ -22,10 +23,28 @@ def make(folder, models):
     pictures(folder)
     archives(folder, models)
     topologies.make(folder)
+    keys(folder / "keys")
     (folder / "a-folder").mkdir()
     (folder / "a-file").write_text("text\n")
     (folder / "made").mkdir()
     shutil.copy(HERE / "odd_models.py", folder)
+
+
+def keys(folder):
+    """Key files."""
+    secret = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    texts = {
+        "root": f"amp4ec-root:{secret}\n", "client": f"amp4ec-client:{secret}:laptop\n", "open": f"amp4ec-root:{secret}\n",
+        "short": f"amp4ec-root:{secret[:40]}\n", "empty": "", "text": "secret\n", "long": "a" * 1000}
+    folder.mkdir()
+    for name, text in texts.items():
+        file = folder / name
+        file.write_text(text)
+        file.chmod(0o644 if name == "open" else 0o600)
+    (folder / "binary").write_bytes(bytes(range(200, 240)))
+    (folder / "binary").chmod(0o600)
+    os.mkfifo(folder / "pipe", 0o600)
+    (folder / "link").symlink_to("nothing")
 
 
 def arrays(folder):

@@ -23,7 +23,7 @@ def known_options(pool, runner, root, programs):
     """For each command the options that its help shows."""
     commands = [[name] for name in programs if name not in ("amp4ec", "scripts/export-model")]
     if "amp4ec" in programs:
-        commands += [["amp4ec", name] for name in ("infer", "bench", "status", "drain", "plan", "reference", "baseline", "simulate")]
+        commands += [["amp4ec", name] for name in ("infer", "bench", "status", "drain", "plan", "reference", "baseline", "simulate", "secret")]
         commands += [[name] for name in ("amp4ec-worker", "amp4ec-coordinator") if name not in programs]
 
     def read(words):

@@ -62,6 +62,8 @@ enum ImportRules {
             "Tensors",
             // `amp4ec simulate`.
             "Simulator",
+            // `amp4ec secret`: keys and their files.
+            "Transport",
         ]),
     ]
 

@@ -1,8 +1,8 @@
 /// Bytes as text of letters, digits, `-` and `_` (RFC 4648, section 5), without the `=` at the end.
-enum Base64URL {
+package enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    static func encode(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
+    package static func encode(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
         var bits: UInt32 = 0
@@ -20,7 +20,7 @@ enum Base64URL {
     }
 
     /// `nil` for everything that ``encode(_:)`` does not write: each sequence of bytes has one text.
-    static func decode(_ text: some Sequence<UInt8>) -> [UInt8]? {
+    package static func decode(_ text: some Sequence<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0
         var bitCount = 0

@@ -37,13 +37,13 @@ extension ClusterKey {
             "this is no AMP4EC key: \(reason); a key is amp4ec-KIND:SECRET, as it was written when it was made", reason: reason)
     }
 
-    static func problem(withByteCount count: Int) -> String? {
+    package static func problem(withByteCount count: Int) -> String? {
         let bounds = PreSharedKey.leastByteCount...PreSharedKey.mostByteCount
         return bounds.contains(count)
             ? nil : "the secret has \(count) bytes; it has from \(bounds.lowerBound) to \(bounds.upperBound)"
     }
 
-    static func problem(withLabel label: String, of kind: Kind) -> String? {
+    package static func problem(withLabel label: String, of kind: Kind) -> String? {
         guard kind == .operator || kind == .client else { return "a \(kind.rawValue) key has no label" }
         let isWritable = label.unicodeScalars.allSatisfy {
             switch $0 {

@@ -121,7 +121,7 @@ public struct KeyFile: Sendable {
             fix: "a key is one line, amp4ec-KIND:SECRET; amp4ec secret makes one")
     }
 
-    private static func octal(_ mode: UInt32) -> String {
+    package static func octal(_ mode: UInt32) -> String {
         let digits = String(mode, radix: 8)
         return String(repeating: "0", count: max(4 - digits.count, 0)) + digits
     }

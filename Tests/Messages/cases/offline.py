@@ -1,4 +1,4 @@
-"""The commands that work alone: plan, reference, baseline and simulate."""
+"""The commands that work alone: plan, reference, baseline, simulate and secret."""
 
 COMMANDS = """
 # Options
@@ -144,4 +144,34 @@ amp4ec reference --model pixels.pt bmp.jpg
 amp4ec reference --model pixels.pt heic.jpg
 amp4ec reference --model pixels.pt pdf.jpg
 amp4ec reference --model pixels.pt single.npy
+
+# Keys
+amp4ec secret --derive client --http-token client
+amp4ec secret --derive root
+amp4ec secret --derive client
+amp4ec secret --derive cluster --label a
+amp4ec secret --derive client --label 'a b'
+amp4ec secret --derive client --cluster-secret-file keys/nosuch
+amp4ec secret --derive client --cluster-secret-file keys/client
+amp4ec secret --derive client --cluster-secret-file keys/open
+AMP4EC_CLUSTER_SECRET_FILE=keys/open amp4ec secret --derive client
+amp4ec secret --http-token reader
+amp4ec secret --http-token client --label ''
+amp4ec secret --label a
+amp4ec secret --cluster-secret-file keys/root
+amp4ec secret --output keys/root
+amp4ec secret --output nosuch/key
+HOME= amp4ec secret
+HOME=/proc amp4ec secret
+amp4ec secret --check keys/root --output keys/copy
+amp4ec secret --check keys/nosuch
+amp4ec secret --check keys
+amp4ec secret --check keys/pipe
+amp4ec secret --check keys/link
+amp4ec secret --check keys/empty
+amp4ec secret --check keys/text
+amp4ec secret --check keys/short
+amp4ec secret --check keys/long
+amp4ec secret --check keys/binary
+amp4ec secret --check keys/open
 """
