@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluation-image evaluate evaluate-short docs lint format mutants fuzz-inputs sanitize clean models zoo
+.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo secret dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluation-image evaluate evaluate-short docs lint format mutants fuzz-inputs sanitize clean models zoo
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -62,11 +62,15 @@ simulate: build ## run the cluster's decisions over simulated faults from fresh 
 demo: build ## photos in, labels out, over three worker processes on this machine
 	@scripts/demo
 
+secret: build ## the keys that connections are encrypted with: ~/.config/amp4ec/secret and compose/secrets/, where they are missing
+	@scripts/secret
+
 dist: setup ## a tarball in dist/ that runs wherever it is unpacked: the programs, and every library beside them
 	@scripts/dist
 
-image: setup ## the container image amp4ec:VERSION (and amp4ec:latest), from dist's tarball (a Docker engine)
+image: setup ## the container image amp4ec:VERSION (and amp4ec:latest), from dist's tarball (a Docker engine), and keys where none are
 	@scripts/image
+	@scripts/secret
 
 demo-files: setup ## the demo's model and photos into .models/, where they are missing
 	@[ -f .models/efficientnet-lite0.pt ] || scripts/export-model efficientnet-lite0 .models/efficientnet-lite0.pt

@@ -218,7 +218,9 @@ let package = Package(
         tests("WorkerTests", ["Base", "Worker", "Resources", "Inference", "Wire", "Tensors"]),
         tests("ClusterTests", ["Base", "AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "Simulator"]),
         // compose/ and deploy/ against the options of the programs.
-        tests("DeploymentTests", ["Base", "Check", "Coordinator", "Worker", "Topology", "Shell", arguments, yams]),
+        tests(
+            "DeploymentTests",
+            ["Base", "Check", "Coordinator", "Worker", "Topology", "Transport", "Shell", arguments, yams]),
         tests("TidyTests", []),
         // Mistakes that scripts/sanitize must see; skipped in other runs.
         tests("SanitizerTests", [], exclude: ["leaks.supp", "threads.supp"]),

@@ -4,6 +4,7 @@ import Foundation
 import Shell
 import Testing
 import Topology
+import Transport
 
 /// The compose files: the paper's profiles, and commands, ports, checks and volumes that belong together.
 @Suite("Compose files")
@@ -98,6 +99,30 @@ struct ComposeTests {
         }
     }
 
+    @Test("the coordinator has the root key, workers have the cluster key and no other, where both look for one", arguments: files)
+    func keys(file: String) throws {
+        let document = try #require(try Document.load("compose/\(file).yaml").first)
+        let files = Dictionary(uniqueKeysWithValues: document["secrets"].entries.map { ($0.key, $0.value["file"].string) })
+        for (name, service) in document["services"].entries {
+            let mounted = Dictionary(
+                uniqueKeysWithValues: service["secrets"].list.map {
+                    ("/run/secrets/\($0["target"].string ?? "?")", $0["source"].string)
+                })
+            let isWorker = if case .worker = try CommandLine(service["command"].words).program { true } else { false }
+            #expect(mounted == [KeyPlaces.mountedPath: isWorker ? "amp4ec_cluster" : "amp4ec_root"], "\(file).yaml: \(name)")
+            for source in mounted.values { #expect(files[source ?? "?"] == "secrets/\(source ?? "?")", "\(file).yaml: \(name)") }
+            // The folder has the root in it.
+            #expect(!isWorker || !service["volumes"].strings.contains { $0.hasPrefix(".") }, "\(file).yaml: \(name)")
+        }
+        #expect(files.keys.sorted() == ["amp4ec_cluster", "amp4ec_root"])
+    }
+
+    @Test("keys never get into a commit or an image's context")
+    func keysStay() throws {
+        #expect(try Document.text(".gitignore").split(separator: "\n").contains("/compose/secrets/"))
+        #expect(try Document.text(".dockerignore").split(separator: "\n").contains("compose/secrets"))
+    }
+
     @Test("the stack's file changes what demo.yaml has, and publishes the coordinator's ports in host mode")
     func stack() throws {
         let demo = try #require(try Document.load("compose/demo.yaml").first)
@@ -107,6 +132,11 @@ struct ComposeTests {
         let ports = swarm["services/coordinator/ports"].list
         #expect(Set(ports.compactMap { $0["target"].string.flatMap { UInt16($0) } }) == command.ports)
         #expect(ports.allSatisfy { $0["mode"].string == "host" && $0["published"].string == $0["target"].string })
+        // The same keys, under names that can be changed: a swarm's secrets cannot.
+        #expect(swarm["secrets"].keys == demo["secrets"].keys)
+        for (key, secret) in swarm["secrets"].entries {
+            #expect(secret["file"].string == demo["secrets/\(key)/file"].string && secret["name"].string == "\(key)_1", "\(key)")
+        }
     }
 
     @Test("no compose file is left out of these tests")

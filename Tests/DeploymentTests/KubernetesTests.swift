@@ -2,6 +2,7 @@ import Coordinator
 import Foundation
 import Shell
 import Testing
+import Transport
 import Worker
 
 /// The manifests: what the schema cannot know, that names, ports, probes, volumes and selectors mean each other and the programs.
@@ -127,7 +128,8 @@ struct KubernetesTests {
     @Test("what is read and written is mounted, and every mount has a volume", arguments: workloads)
     func volumes(workload: String) throws {
         let (command, container) = try command(workload)
-        let mounts = container["volumeMounts"].list
+        let all = container["volumeMounts"].list
+        let mounts = all.filter { $0["subPath"].string == nil }
         let paths = { (readOnly: Bool) in
             Set(mounts.filter { ($0["readOnly"].string == "true") == readOnly }.compactMap { $0["mountPath"].string })
         }
@@ -136,11 +138,42 @@ struct KubernetesTests {
         let object = try object(workload)
         let templates = object["spec/volumeClaimTemplates"].list.compactMap { $0["metadata/name"].string }
         let volumes = object["spec/template/spec/volumes"].list
-        #expect(Set(mounts.compactMap { $0["name"].string }) == Set(templates + volumes.compactMap { $0["name"].string }))
-        for volume in volumes {
+        #expect(Set(all.compactMap { $0["name"].string }) == Set(templates + volumes.compactMap { $0["name"].string }))
+        for volume in volumes where !volume["secret"].isPresent {
             let claim = volume["persistentVolumeClaim/claimName"].string ?? "?"
             #expect(try objects()["PersistentVolumeClaim/\(claim)"] != nil, "\(claim)")
         }
+    }
+
+    @Test(
+        "the coordinator has the root key, workers have the cluster key and no other, where both look for one", arguments: workloads
+    )
+    func keys(workload: String) throws {
+        let pod = try object(workload)["spec/template/spec"]
+        let isWorker = workload.hasPrefix("StatefulSet")
+        let volumes = pod["volumes"].list.filter { $0["secret"].isPresent }
+        let volume = try #require(volumes.first)
+        #expect(volumes.count == 1, "\(workload)")
+        let secret = volume["secret/secretName"].string ?? "?"
+        #expect(secret == (isWorker ? "amp4ec-worker-keys" : "amp4ec-coordinator-keys"))
+        // For the group that the pod's volumes get, and nobody else.
+        #expect(volume["secret/defaultMode"].string == "\(0o440)" && pod["securityContext/fsGroup"].string == "65532")
+        let mounts = pod["containers"].list.flatMap { $0["volumeMounts"].list }.filter {
+            $0["name"].string == volume["name"].string
+        }
+        #expect(
+            Dictionary(uniqueKeysWithValues: mounts.map { ($0["mountPath"].string, $0["subPath"].string) })
+                == [KeyPlaces.mountedPath: isWorker ? "amp4ec_cluster" : "amp4ec_root"])
+        #expect(mounts.allSatisfy { $0["readOnly"].string == "true" })
+        // The commands that make the secret are in the documentation, from the files that `make secret` writes.
+        let lines = try Document.text("docs/deploying.md").split(separator: "\n").filter {
+            $0.contains("create secret generic \(secret) ")
+        }
+        #expect(lines.count == 1)
+        for name in mounts.compactMap({ $0["subPath"].string }) {
+            #expect(lines.allSatisfy { $0.contains("--from-file=compose/secrets/\(name)") }, "\(workload): \(name)")
+        }
+        #expect(lines.allSatisfy { !isWorker || !$0.contains("amp4ec_root") })
     }
 
     private func expectConfined(_ pod: Document) throws {
