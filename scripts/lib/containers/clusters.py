@@ -102,7 +102,7 @@ class Cluster(ABC):
     """What Compose and a stack have in common. `folder` is a copy of compose/, which a test may change."""
 
     def __init__(self, folder: Path, name: str, ports: tuple[int, int]) -> None:
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.ports = folder, name, ports
         self.file = folder / "demo.yaml"
         self.environment = {**os.environ, "AMP4EC_MODELS": str(ROOT / ".models"), "AMP4EC_PORT": str(ports[0]),
                             "AMP4EC_HTTP_PORT": str(ports[1]), "COMPOSE_PROJECT_NAME": name}
