@@ -216,7 +216,9 @@ let package = Package(
         tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging]),
         tests("HistoryTests", ["Base", "History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Base", "Worker", "Resources", "Inference", "Wire", "Tensors"]),
-        tests("ClusterTests", ["Base", "AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "Simulator"]),
+        tests(
+            "ClusterTests",
+            ["Base", "AMP4ECClient", "Cluster", "Planning", "Arrays", "Tensors", "Wire", "Simulator", "Transport"]),
         // compose/ and deploy/ against the options of the programs.
         tests(
             "DeploymentTests",

@@ -21,7 +21,7 @@ struct ClientCancelTests {
 
     @Test("before and during the call, where nobody answers", arguments: calls)
     func cancelled(call: Call) async throws {
-        var options = AMP4ECClient.Options()
+        var options = try AMP4ECClient.Options.ofTest()
         options.deadline = .seconds(60)
         // The discard port: nobody listens there, and the client dials again and again.
         let client = try AMP4ECClient(coordinator: "127.0.0.1:9", options: options)

@@ -2,6 +2,7 @@ import Arrays
 import Foundation
 import Tensors
 import Testing
+import Transport
 
 /// What is refused before anything runs: the exit status, and a message that names the file, the field and the fix.
 @Suite("Refusals on the command line")
@@ -173,18 +174,37 @@ struct CommandLineTests {
         },
     ]
 
-    /// A secret that would not be used stops the start, however it is given.
+    /// A key that cannot be used stops the start, however it is given: going on without it would be plain text.
     static let secrets: [Case] = [Product.worker, .coordinator, .command].flatMap { product in
-        let work: [String] = product == .coordinator ? noWorkers + ["--model", "x.pt"] : product == .command ? ["status"] : []
+        let work: [String] =
+            product == .coordinator
+            ? noWorkers + ["--model", "x.pt"] : product == .command ? ["status"] : ["--listen", "127.0.0.1:0"]
+        let option = "--cluster-secret-file"
+        func wrong(_ what: String, mentions: [String], mode: Int = 0o600, _ text: @escaping @Sendable () throws -> String) -> Case {
+            Case("\(product.rawValue): \(what)", product, exits: 65, mentions: mentions) { folder in
+                let path = folder.path("key")
+                try TestKeys.write(text(), to: path, mode: mode)
+                return work + [option, path]
+            }
+        }
+        let otherKind: ClusterKey.Kind = product == .command ? .cluster : .client
         return [
-            Case("\(product.rawValue): a secret by option", product, exits: 64, mentions: ["--cluster-secret-file", "plain text"]) {
-                work + ["--cluster-secret-file", try $0.write("secret", "0123456789abcdef0123456789abcdef")]
+            wrong("a key that is none", mentions: ["key", "amp4ec-KIND:SECRET"]) { "0123456789abcdef0123456789abcdef" },
+            wrong("a key that others can read", mentions: ["other users can read", "chmod 600"], mode: 0o644) {
+                try TestKeys.freshRoot().secretText
+            },
+            wrong("a key of another kind", mentions: ["key", product == .coordinator ? "needs the root key" : "needs"]) {
+                try TestKeys.shared.get().key(otherKind).secretText
             },
             Case(
-                "\(product.rawValue): a secret by environment", product, exits: 64,
-                mentions: ["AMP4EC_CLUSTER_SECRET_FILE", "plain text"],
+                "\(product.rawValue): a key by environment that is not there", product, exits: 65,
+                mentions: ["/run/somewhere/secret"],
                 environment: ["AMP4EC_CLUSTER_SECRET_FILE": "/run/somewhere/secret"]
             ) { _ in work },
+            Case("\(product.rawValue): three keys", product, exits: 64, mentions: [option, "given 3 times"]) { _ in
+                let path = try TestKeys.shared.get().path(product.keyKind)
+                return work + [option, path, option, path, option, path]
+            },
         ]
     }
 

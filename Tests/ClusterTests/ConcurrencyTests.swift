@@ -54,16 +54,14 @@ struct ConcurrencyTests {
             let inputs = try await TestInputs.make(client.model(), items: 4)
             let expected = try await client.infer(inputs).outputs
             let (payload, headers) = try OutgoingPayload.raw(inputs)
-            var stranger: RawPeer? = try RawPeer(cluster.address)
-            try stranger?.send(RawPeer.hello)
-            try await stranger?.receive(atLeast: FrameHeader.byteCount)
-            try stranger?.send(
+            let stranger = try await RogueClient(cluster.address)
+            try stranger.connection.begin(
                 .inferRequest(InferRequest(id: 1, deadlineMilliseconds: 60_000, names: [], tensors: headers)),
                 payload: [UInt8](repeating: 1, count: payload.byteCount / 2), of: payload.byteCount)
             let half = try await cluster.status("half a request is there") { $0.requestsInFlight == 1 }
             #expect(half.heldBytes >= payload.byteCount)
             #expect(Comparison.relativeError(try await client.infer(inputs).outputs, expected) == 0)
-            stranger = nil
+            stranger.close()
             let status = try await cluster.cleanStatus()
             #expect(status.counters.requestsCancelled == 1 && status.counters.requestsCompleted == 2)
             #expect(Comparison.relativeError(try await client.infer(inputs).outputs, expected) == 0)

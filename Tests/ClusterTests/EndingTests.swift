@@ -43,7 +43,7 @@ struct EndingTests {
                     + TestCluster.anyLoad, name: "second", in: cluster.folder)
             let address = try await TestCluster.listeningAddress(second)
             _ = try await second.line("ready: 3 stages on 3 nodes", on: .stdout) { $0 == "ready: 3 stages on 3 nodes" }
-            let client = try AMP4ECClient(coordinator: address)
+            let client = try AMP4ECClient(coordinator: address, options: .ofTest())
             defer { client.close() }
             _ = try await client.infer(TestInputs.make(try await client.model(), items: 2))
             #expect(await second.terminate() == .exited(0), "\(second.report)")

@@ -3,27 +3,20 @@ import Cluster
 import Foundation
 import Glibc
 import Testing
+import Transport
 import Wire
 
 /// Peers that ask too much, or only sit there: everybody else is served as before.
 @Suite("Lost service")
 struct LostServiceTests {
-    private static func greeted(_ address: String, _ hello: Message = RawPeer.hello) async throws -> RawPeer {
-        let peer = try RawPeer(address)
-        try peer.send(hello)
-        try await peer.receive(atLeast: 1)
-        return peer
-    }
-
     @Test("a flood of status questions is answered within the connection's share, and does not stall the loop")
     func statusFlood() async throws {
         try await withCluster("cnn", workers: 1, coordinatorOptions: HTTPTests.options) { cluster in
             let http = try await TestCluster.httpAddress(of: cluster.coordinator)
-            let flood = try await Self.greeted(cluster.address)
+            let flood = try await RogueClient(cluster.address).connection
+            defer { flood.close() }
             let one = try MessageCodec.encode(.statusRequest(StatusRequest(id: 7)))
-            var header = FrameHeader(kind: one.kind, stream: 9, metadataByteCount: one.metadata.count)
-            one.metadata.withUnsafeBytes { header.seal(metadata: $0, payloadChecksum: 0) }
-            let bytes = RawPeer.bytes(of: header) + one.metadata
+            let bytes = RogueConnection.frame(kind: one.kind, metadata: one.metadata, total: 0, stream: 9)
             flood.send(Array([[UInt8]](repeating: bytes, count: 10_000).joined()))
             let start = ContinuousClock.now
             #expect(try await PlainHTTP.get("/healthz", from: http).status == 200)
@@ -38,11 +31,15 @@ struct LostServiceTests {
     @Test("a client that asks and does not read costs no more than its share")
     func unreadAnswers() async throws {
         try await withCluster("cnn", workers: 1) { cluster in
-            let peer = try await Self.greeted(cluster.address)
+            let peer = try await RogueClient(cluster.address, reads: false).connection
+            defer { peer.close() }
             for number in 0..<64 { try peer.send(.statusRequest(StatusRequest(id: UInt64(number)))) }
-            // The share is answered, the rest is refused with a hint.
-            try await peer.receive(atLeast: 1_000)
             try await cluster.status("its state") { $0.state == "serving" }
+            // Who reads gets its answers.
+            let reader = try await RogueClient(cluster.address).connection
+            defer { reader.close() }
+            for number in 0..<64 { try reader.send(.statusRequest(StatusRequest(id: UInt64(number)))) }
+            _ = try await reader.first("a status") { if case .statusReply = $0.message { true } else { nil } }
         }
     }
 
@@ -58,9 +55,11 @@ struct LostServiceTests {
         let address = try await TestCluster.listeningAddress(coordinator)
         let http = try await TestCluster.httpAddress(of: coordinator)
         _ = try await coordinator.line("ready: …", on: .stdout, within: TestCluster.startLimit) { $0.hasPrefix("ready: ") }
-        var idle: [RawPeer] = []
+        ProcessFigures.raiseDescriptorLimit()
+        var idle: [RogueConnection] = []
+        defer { idle.forEach { $0.close() } }
         for _ in 0..<1_000 {
-            let peer = try RawPeer(address)
+            let peer = try RogueConnection(to: address, as: .client, keepsArrivals: false)
             try peer.send(RawPeer.hello)
             idle.append(peer)
         }
@@ -72,7 +71,6 @@ struct LostServiceTests {
         try await eventually("readyz is 200 again") { try await PlainHTTP.get("/readyz", from: http).status == 200 }
         #expect(await coordinator.terminate() == .exited(0), "\(coordinator.report)")
         #expect(await again.terminate() == .exited(0), "\(again.report)")
-        withExtendedLifetime(idle) {}
     }
 
     @Test("connections that say nothing do not keep a check from the coordinator or the worker")

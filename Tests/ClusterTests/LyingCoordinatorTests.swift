@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Testing
+import Transport
 import Wire
 
 /// Commands against a coordinator that answers with figures and names that nobody can have.
@@ -105,8 +106,12 @@ private final class LyingCoordinator {
         let welcome = try Self.frame(
             .welcome(Welcome(role: .coordinator, name: "liar", software: "", incarnation: IncarnationID(bits: 1), term: 1)))
         let reply = try Self.frame(.statusReply(StatusReply(id: 1)), payload: Array(document.utf8), stream: 2)
+        let context = try Security.current.accepting(as: .coordinator)
         Thread.detachNewThread {
-            while case let connection = accept(listening, nil, nil), connection >= 0 {
+            while case let accepted = accept(listening, nil, nil), accepted >= 0 {
+                guard let connection = try? context.map({ try TLSTunnel(accepted, $0, isServer: true).end }) ?? accepted else {
+                    continue
+                }
                 for answer in [welcome, reply] {
                     guard Self.hears(connection) else { break }
                     _ = answer.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }

@@ -109,7 +109,7 @@ struct RestartTests {
             _ = try await second.line("who holds the workers", on: .stderr) {
                 $0.contains("holds this worker") && $0.contains("stop that coordinator")
             }
-            let client = try AMP4ECClient(coordinator: address)
+            let client = try AMP4ECClient(coordinator: address, options: .ofTest())
             defer { client.close() }
             var last: ClusterStatus?
             try await eventually("the second has all three", about: { "\(String(describing: last))\n\(cluster.report)" }) {

@@ -4,6 +4,7 @@ import Cluster
 import Foundation
 import Tensors
 import Testing
+import Transport
 import Wire
 
 /// Coordinators that claim a worker nobody holds, and say what no coordinator says: the worker runs on, and an honest coordinator can take it.
@@ -155,7 +156,7 @@ struct RogueCoordinatorTests {
         Attack("headers that announce much before the hello") { address in
             var header = FrameHeader(kind: Message.Kind.work.rawValue, stream: 1, metadataByteCount: WireLimits.metadataByteCount)
             [].withUnsafeBytes { header.seal(metadata: $0, payloadChecksum: 0) }
-            let strangers = try (0..<200).map { _ in try RogueConnection(to: address) }
+            let strangers = try (0..<200).map { _ in try RogueConnection(to: address, as: .cluster) }
             for stranger in strangers { stranger.send(RawPeer.bytes(of: header)) }
             strangers.forEach { $0.close() }
         },

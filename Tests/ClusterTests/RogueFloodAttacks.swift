@@ -3,6 +3,7 @@ import Cluster
 import Foundation
 import Tensors
 import Testing
+import Transport
 import Wire
 
 /// What fills memory, tables or the loop's time: announced and not sent, sent and not read, asked again and again.
@@ -68,7 +69,7 @@ enum RogueFloodAttacks {
                 var header = FrameHeader(
                     kind: Message.Kind.hello.rawValue, stream: 1, metadataByteCount: WireLimits.metadataByteCount)
                 [].withUnsafeBytes { header.seal(metadata: $0, payloadChecksum: 0) }
-                let strangers = try (0..<300).map { _ in try RogueConnection(to: address) }
+                let strangers = try (0..<300).map { _ in try RogueConnection(to: address, as: .cluster) }
                 for stranger in strangers { stranger.send(RawPeer.bytes(of: header)) }
                 try await scene.traffic.goesOn()
                 strangers.forEach { $0.close() }

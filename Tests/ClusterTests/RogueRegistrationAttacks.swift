@@ -5,6 +5,7 @@ import Foundation
 import Planning
 import Tensors
 import Testing
+import Transport
 import Wire
 
 /// Names and addresses that fill tables, and connections that are not what they say.
@@ -124,7 +125,7 @@ enum RogueRegistrationAttacks {
         Attack("a stranger's work for an honest worker, as another worker") { scene in
             let rogue = try await RogueWorker.idle("spy", at: scene.address)
             let session = try #require(rogue.claim).session
-            let peer = try RogueConnection(to: scene.cluster.workerAddresses[0])
+            let peer = try RogueConnection(to: scene.cluster.workerAddresses[0], as: .cluster)
             try peer.send(
                 .hello(Hello(role: .worker, channel: .data, name: "spy", software: "test", incarnation: IncarnationID(bits: 5))))
             let key = PartitionKey(

@@ -5,6 +5,7 @@ import Foundation
 import Synchronization
 import Tensors
 import Testing
+import Transport
 import Wire
 
 /// Coordinators that answer with what cannot be: the client library throws, the commands end with an error, and neither ends by a signal or takes
@@ -22,9 +23,12 @@ struct RogueServerTests {
         init(_ answer: @escaping Answer) throws {
             listener = try TakenPort(backlog: 64)
             address = "127.0.0.1:\(listener.port)"
+            let context = try Security.current.accepting(as: .coordinator)
             Thread.detachNewThread { [weak self, listener] in
                 while let descriptor = listener.accept() {
-                    let connection = RogueConnection(accepted: descriptor) { answer($0, $1.message) }
+                    guard
+                        let connection = try? RogueConnection(accepted: descriptor, context, onArrival: { answer($0, $1.message) })
+                    else { continue }
                     self?.connections.withLock { $0.append(connection) }
                 }
             }

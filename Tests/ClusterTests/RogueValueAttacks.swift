@@ -2,6 +2,7 @@ import AMP4ECClient
 import Base
 import Tensors
 import Testing
+import Transport
 import Wire
 
 /// What a client may write into a message: figures at the ends of their types, shapes and names that the model does not have, kinds that a
@@ -71,7 +72,7 @@ enum RogueValueAttacks {
             }
         },
         Attack("questions with the highest figures, and about nodes that cannot be") { scene in
-            let rogue = try await RogueClient(scene.address)
+            let rogue = try await RogueClient(scene.address, as: .operator)
             let ranges = [
                 HistoryRange(node: String(repeating: "x", count: 255), sinceMilliseconds: .max, limit: 100_000),
                 HistoryRange(node: "w1", sinceMilliseconds: .max, limit: 1), HistoryRange(node: "'; DROP TABLE samples; --"),
@@ -93,7 +94,8 @@ enum RogueValueAttacks {
         Attack("a hello with a claim, a second hello, and a hello of each role and channel") { scene in
             for role: UInt64 in 0...5 {
                 for channel: UInt64 in 0...3 {
-                    let peer = try RogueConnection(to: scene.address)
+                    // A worker, a coordinator, or whatever a client says that it is.
+                    let peer = try RogueConnection(to: scene.address, as: channel.isMultiple(of: 2) ? .client : .cluster)
                     let claim = ProtoBytes().varint(1, .max).fixed64(2, .max).fixed64(3, .max).varint(4, 1)
                     let hello = ProtoBytes().varint(1, role).varint(2, channel).text(3, "").fixed64(5, .max).fixed64(6, .max)
                         .message(7, claim).text(8, "w1")

@@ -31,7 +31,8 @@ struct StartTests {
             let coordinator = try ProcessUnderTest(.coordinator, ["--topology", file], name: "coordinator", in: folder)
             let address = try await TestCluster.listeningAddress(coordinator)
             _ = try await coordinator.line("ready", on: .stdout) { $0 == "ready: 2 stages on 2 nodes" }
-            let client = try AMP4ECClient(coordinator: address)
+            let client = try AMP4ECClient(
+                coordinator: address, options: .ofTest())
             defer { client.close() }
             let status = try await client.status()
             #expect(status.nodes.map(\.name) == ["w1", "w2"] && status.nodes.allSatisfy { $0.state == "ready" })
@@ -94,7 +95,8 @@ struct StartTests {
             }
             let holder = try #require(coordinators.first { !$0.text(.stderr).contains("holds this worker") })
             _ = try await holder.line("ready", on: .stdout) { $0 == "ready: 1 stages on 1 nodes" }
-            let client = try AMP4ECClient(coordinator: try await TestCluster.listeningAddress(holder))
+            let client = try AMP4ECClient(
+                coordinator: try await TestCluster.listeningAddress(holder), options: .ofTest())
             defer { client.close() }
             _ = try await client.infer(TestInputs.make(try await client.model(), items: 1))
             #expect(await second.terminate() == .exited(0), "\(second.report)")
@@ -105,7 +107,8 @@ struct StartTests {
     func tooLittleMemory() async throws {
         try await withWorkers(1, options: ["--memory-limit", "1MiB"]) { folder, _, addresses in
             let coordinator = try startCoordinator(addresses, [], in: folder)
-            let client = try AMP4ECClient(coordinator: try await TestCluster.listeningAddress(coordinator))
+            let client = try AMP4ECClient(
+                coordinator: try await TestCluster.listeningAddress(coordinator), options: .ofTest())
             defer { client.close() }
             var status: ClusterStatus?
             try await eventually("no plan is possible, and why", about: { "\(String(describing: status))" }) {
@@ -137,7 +140,8 @@ struct StartTests {
         _ = try await coordinator.line("ready", on: .stdout) { $0 == "ready: 1 stages on 1 nodes" }
         let line = try await coordinator.line("who is unused", on: .stderr) { $0.contains("leaves workers unused") }
         #expect(line.contains("unused=w2") && line.contains("w2 is left out: it"), "\(line)")
-        let client = try AMP4ECClient(coordinator: try await TestCluster.listeningAddress(coordinator))
+        let client = try AMP4ECClient(
+            coordinator: try await TestCluster.listeningAddress(coordinator), options: .ofTest())
         defer { client.close() }
         let nodes = try await client.status().nodes
         #expect(nodes.first { $0.name == "w2" }?.unused?.contains("memory") == true, "\(nodes)")
@@ -152,7 +156,8 @@ struct StartTests {
             let coordinator = try startCoordinator(addresses, ["--input", "image:float32[N,3,32,32]"], model: model, in: folder)
             let address = try await TestCluster.listeningAddress(coordinator)
             _ = try await coordinator.line("ready", on: .stdout) { $0 == "ready: 2 stages on 2 nodes" }
-            let client = try AMP4ECClient(coordinator: address)
+            let client = try AMP4ECClient(
+                coordinator: address, options: .ofTest())
             defer { client.close() }
             let manifest = try await client.model()
             #expect(manifest.inputs.map(\.description) == ["image:float32[N,3,32,32]"])

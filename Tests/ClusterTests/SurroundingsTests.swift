@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import Tensors
 import Testing
+import Transport
 import Wire
 
 /// The processes outlive who reads their words, and their end is nobody else's to decide.
@@ -71,10 +72,10 @@ struct SurroundingsTests {
     func crash(_ signal: Int32) async throws {
         let folder = try TemporaryFolder()
         let worker = try TestCluster.startWorker("w1", in: folder)
-        let peer = try RawPeer(try await TestCluster.listeningAddress(worker))
+        let peer = try RogueConnection(to: try await TestCluster.listeningAddress(worker), as: .cluster)
         let hello = Hello(role: .worker, channel: .data, name: "raw", software: "test", incarnation: IncarnationID(bits: 1))
         try peer.send(.hello(hello))
-        try await peer.receive(atLeast: 1)
+        _ = try await peer.first("the worker's welcome") { if case .welcome = $0.message { true } else { nil } }
         worker.send(signal)
         try await peer.closed("the worker has crashed")
         #expect(try await worker.end() == .signalled(signal), "\(worker.report)")
@@ -148,15 +149,14 @@ struct SurroundingsTests {
             let client = try cluster.client()
             defer { client.close() }
             let inputs = try TestInputs.make(try await client.model(), items: 1)
-            let peer = try RawPeer(cluster.address)
-            try peer.send(RawPeer.hello)
-            try await peer.receive(atLeast: 1)
+            let peer = try await RogueClient(cluster.address).connection
+            defer { peer.close() }
             let headers = inputs.map {
                 TensorHeader(dtype: $0.dtype, shape: $0.shape, encoding: .raw, wireByteCount: $0.byteCount)
             }
             let request = InferRequest(id: 1, deadlineMilliseconds: 3_600_000, names: [], tensors: headers)
             let total = try PayloadLayout(headers).byteCount
-            try peer.send(.inferRequest(request), payload: [1, 2, 3, 4], of: total)
+            try peer.begin(.inferRequest(request), payload: [1, 2, 3, 4], of: total)
             try await cluster.status("it is announced") { $0.requestsInFlight == 1 }
             cluster.coordinator.send(SIGTERM)
             #expect(try await cluster.coordinator.end(within: .seconds(15)) == .exited(0), "\(cluster.coordinator.report)")

@@ -45,7 +45,7 @@ public enum PeerRights {
         if case .hello(let hello) = message {
             if roles(of: peer.kind, at: server).contains(hello.role) { return nil }
             return
-                "a \(peer.kind.rawValue) key (\(peer)) does not make a \(hello.role) at a \(server.rawValue)\(remedy(peer.kind, server))"
+                "this is a \(server.rawValue): a \(peer.kind.rawValue) key (\(peer)) does not make a \(hello.role) here\(remedy(peer.kind, server))"
         }
         if messages(of: peer.kind, at: server).contains(message.kind) { return nil }
         return

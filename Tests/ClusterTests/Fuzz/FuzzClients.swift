@@ -2,6 +2,7 @@ import AMP4ECClient
 import Base
 import Tensors
 import Simulator
+import Transport
 import Wire
 
 /// Clients put together by chance: right sessions, in which something goes wrong.
@@ -41,7 +42,7 @@ struct FuzzClients {
         try check()
         sessions.removeAll { $0.client.connection.isClosed }
         if sessions.count < Self.places, sessions.isEmpty || random.chance(0.2) {
-            sessions.append(Session(client: try await RogueClient(scene.address)))
+            sessions.append(Session(client: try await RogueClient(scene.address, as: random.chance(0.5) ? .client : .operator)))
             return
         }
         let index = random.int(in: 0...sessions.count - 1)

@@ -1,11 +1,13 @@
 import Base
 import Simulator
+import Transport
 import Wire
 
 /// Peers of a worker put together by chance, at its own port: other workers that have work for it, coordinators that claim it, clients and checks
 /// that have gone to the wrong door.
 struct FuzzStrangers {
     private static let places = 8
+    private static let keys: [ClusterKey.Kind] = [.cluster, .cluster, .cluster, .cluster, .cluster, .cluster, .operator, .client]
     private static let terms: [UInt64] = [0, 1, 2, 1 << 40, 1 << 62]
 
     private let scene: Scene
@@ -44,7 +46,10 @@ struct FuzzStrangers {
     }
 
     private func open(_ random: inout SeededRandom) throws -> RogueConnection {
-        let connection = try RogueConnection(to: FieldMutation.pick(scene.cluster.workerAddresses, &random))
+        // A worker takes the cluster key alone: with the others this ends in the handshake.
+        let connection = try RogueConnection(
+            to: FieldMutation.pick(scene.cluster.workerAddresses, &random),
+            as: FieldMutation.pick(Self.keys, &random))
         let roles: [Role] = [.worker, .worker, .coordinator, .client]
         let role = FieldMutation.pick(roles, &random)
         let claim = CoordinatorClaim(

@@ -3,7 +3,7 @@ import Simulator
 import Testing
 
 /// A stateful fuzzer of the protocol, on the programs themselves: right sessions with something wrong in them, put together by a seed, beside honest
-/// requests. Nobody ends; honest replies, and the fuzzer's own, are right row by row; afterwards nothing is held and the memory is back.
+/// requests: inside TLS, with right keys, and at one door before the handshake is done. Nobody ends; honest replies, and the fuzzer's own, are right row by row; afterwards nothing is held and the memory is back.
 ///
 /// A run is short here; `scripts/fuzz` makes it long. Each seed is printed; one that failed goes to ``Fuzzer/kept`` and is run each time.
 @Suite("Fuzzer")
@@ -11,15 +11,17 @@ struct FuzzTests {
     @Test("each door in turn: the seeds that failed once, then new ones", arguments: Fuzzer.Door.chosen)
     func run(door: Fuzzer.Door) async throws {
         let fuzzer = Fuzzer(door: door)
-        try await withCluster(
-            Fuzzer.model, workers: 2,
-            coordinatorOptions: ["--optimize", "O0", "--http", "127.0.0.1:0"] + door.coordinatorOptions,
-            awaitsReady: false
-        ) { cluster in
-            let scene = Scene(cluster: cluster, traffic: try await HonestTraffic.start(Fuzzer.model, at: cluster))
-            try await scene.traffic.goesOn(within: TestCluster.startLimit)
-            try await fuzzer.run(scene)
-            await scene.traffic.stop()
+        try await Security.$current.withValue(Fuzzer.security) {
+            try await withCluster(
+                Fuzzer.model, workers: 2,
+                coordinatorOptions: ["--optimize", "O0", "--http", "127.0.0.1:0"] + door.coordinatorOptions,
+                awaitsReady: false
+            ) { cluster in
+                let scene = Scene(cluster: cluster, traffic: try await HonestTraffic.start(Fuzzer.model, at: cluster))
+                try await scene.traffic.goesOn(within: TestCluster.startLimit)
+                try await fuzzer.run(scene)
+                await scene.traffic.stop()
+            }
         }
     }
 }
@@ -31,6 +33,7 @@ struct Fuzzer: Sendable {
         case coordinatorAsWorker = "coordinator-worker"
         case coordinatorOnRoute = "coordinator-route"
         case worker
+        case handshake
         case http
 
         var testDescription: String { rawValue }
@@ -63,6 +66,8 @@ struct Fuzzer: Sendable {
 
     private static let environment = ProcessInfo.processInfo.environment
     private static let seconds = environment["AMP4EC_FUZZ_SECONDS"].flatMap { Int($0) } ?? defaultSeconds
+    /// `AMP4EC_FUZZ_PLAIN=1`: the same without keys.
+    static let security: Security = environment["AMP4EC_FUZZ_PLAIN"] == "1" ? .plain : .encrypted
     /// One seed alone, to look at what it does.
     private static let onlySeed = environment["AMP4EC_FUZZ_SEED"].flatMap { UInt64($0) }
 
@@ -115,6 +120,10 @@ struct Fuzzer: Sendable {
             var strangers = FuzzStrangers(scene)
             for _ in 0..<Self.turns { try await strangers.turn(&random) }
             strangers.end()
+        case .handshake:
+            var handshakes = try FuzzHandshakes(scene)
+            for _ in 0..<Self.turns { try handshakes.turn(&random) }
+            handshakes.end()
         case .http:
             var http = FuzzHTTP(try await TestCluster.httpAddress(of: scene.cluster.coordinator))
             for _ in 0..<Self.turns { try await http.turn(&random) }

@@ -1,5 +1,6 @@
 import Base
 import Simulator
+import Transport
 import Wire
 
 /// Workers put together by chance: they register, say welcome and send heartbeats with changed figures, and speak about work that is not theirs.
@@ -78,7 +79,7 @@ struct FuzzWorkers {
 
     private mutating func registration(_ random: inout SeededRandom) async throws {
         guard connections.count < Self.places else { return connections.removeFirst().close() }
-        let connection = try RogueConnection(to: scene.address)
+        let connection = try RogueConnection(to: scene.address, as: .cluster)
         let hello = try MessageCodec.encode(
             .hello(Hello(role: .worker, channel: .control, name: "fuzz", software: "test", incarnation: IncarnationID(bits: 7))))
         connection.send(.hello, random.chance(0.5) ? hello.metadata : FieldMutation.mutate(hello.metadata, &random))

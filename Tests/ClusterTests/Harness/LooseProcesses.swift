@@ -39,7 +39,7 @@ final class LooseProcesses {
     }
 
     /// The library as users have it: it goes on trying until each request's deadline.
-    func client(_ address: String) throws -> AMP4ECClient { try AMP4ECClient(coordinator: address) }
+    func client(_ address: String) throws -> AMP4ECClient { try AMP4ECClient(coordinator: address, options: .ofTest()) }
 
     /// Waits until the status is as wanted.
     @discardableResult func status(

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import Transport
 
 /// One process of the product, started by a test: its output goes to files, its end is always collected.
 ///
@@ -33,7 +34,7 @@ final class ProcessUnderTest: Sendable {
     let memoryGroup: MemoryGroup?
 
     /// - Parameters:
-    ///   - environment: laid over this process's own, of which no secret is passed on.
+    ///   - environment: laid over this process's own. The key is the one that ``Security`` says, none of this machine's user.
     ///   - folder: gets `NAME.stdout` and `NAME.stderr`.
     ///   - descriptorLimit: of the process, soft and hard.
     ///   - memoryGroup: that it and what it starts belong to.
@@ -55,8 +56,10 @@ final class ProcessUnderTest: Sendable {
         let shell = limits.isEmpty && closed.isEmpty ? [] : ["/bin/sh", "-c", (limits + [run]).joined(separator: " && ")]
         commandLine = shell + [path] + arguments
         files = [.stdout: folder.path("\(name).stdout"), .stderr: folder.path("\(name).stderr")]
-        var variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        if environment["AMP4EC_CLUSTER_SECRET_FILE"] == nil { variables["AMP4EC_CLUSTER_SECRET_FILE"] = nil }
+        var variables = ProcessInfo.processInfo.environment
+        variables[KeyPlaces.environmentVariable] = try Security.current.keyPath(of: product)
+        variables["XDG_CONFIG_HOME"] = try TestKeys.shared.get().emptyConfigurationFolder
+        variables.merge(environment) { $1 }
         pid = try Self.spawn(
             commandLine, variables,
             [

@@ -17,17 +17,19 @@ final class RawPeer {
     private(set) var received: [UInt8] = []
 
     /// - Parameter address: `127.0.0.1:PORT`.
-    init(_ address: String) throws {
+    init(_ address: String) throws { descriptor = try Self.dial(address) }
+
+    /// A connected socket, which blocks.
+    static func dial(_ address: String) throws -> Int32 {
         guard let port = UInt16(TestCluster.port(address)) else { throw Failure(description: "\(address) has no port") }
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        self.descriptor = descriptor
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(description: "no socket: \(String(cString: strerror(errno)))") }
-        let connected = Self.withLoopback(port: port) { connect(descriptor, $0, $1) }
-        guard connected == 0 else {
+        guard withLoopback(port: port, { connect(descriptor, $0, $1) }) == 0 else {
             let reason = String(cString: strerror(errno))
             Glibc.close(descriptor)
             throw Failure(description: "\(address) cannot be reached: \(reason)")
         }
+        return descriptor
     }
 
     deinit { Glibc.close(descriptor) }
@@ -81,18 +83,18 @@ final class RawPeer {
     /// Waits for so many bytes in all.
     func receive(atLeast count: Int, within limit: Duration = .seconds(20)) async throws {
         try await eventually("\(count) bytes from the peer", within: limit) {
-            if try poll() { throw Failure(description: "the peer closed after \(received.count) bytes") }
+            if try hasEnded() { throw Failure(description: "the peer closed after \(received.count) bytes") }
             return received.count >= count
         }
     }
 
     /// Waits until the peer has closed the connection.
     func closed(_ what: String, within limit: Duration = .seconds(20)) async throws {
-        try await eventually("the peer closes: \(what)", within: limit) { try poll() }
+        try await eventually("the peer closes: \(what)", within: limit) { try hasEnded() }
     }
 
     /// Reads what is there. `true` at the connection's end.
-    private func poll() throws -> Bool {
+    func hasEnded() throws -> Bool {
         var buffer = [UInt8](repeating: 0, count: 16_384)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))

@@ -1,5 +1,6 @@
 import AMP4ECClient
 import Tensors
+import Transport
 import Wire
 
 /// A client that has said hello as it should, and from then on does as a test wants.
@@ -18,8 +19,8 @@ final class RogueClient: Sendable {
     let connection: RogueConnection
 
     /// Connects and waits for the welcome.
-    init(_ address: String, reads: Bool = true) async throws {
-        connection = try RogueConnection(to: address, reads: reads)
+    init(_ address: String, as kind: ClusterKey.Kind = .client, reads: Bool = true) async throws {
+        connection = try RogueConnection(to: address, as: kind, reads: reads)
         try connection.send(RawPeer.hello)
         guard reads else { return }
         _ = try await connection.first("the coordinator's welcome") { if case .welcome = $0.message { true } else { nil } }

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Synchronization
 import Tensors
+import Transport
 import Wire
 
 /// A TCP connection of a peer that keeps to no rule: it sends whatever a test wants, whole messages, parts of them, or bytes that are none, and
@@ -39,6 +40,8 @@ final class RogueConnection: Sendable {
     private static let readHangUp: Int16 = 0x2000
 
     private let descriptor: Int32
+    /// `nil` in plain text.
+    private let tunnel: TLSTunnel?
     private let state = Mutex(State())
     private let nextStream = Mutex<UInt32>(1)
     private let keepsArrivals: Bool
@@ -46,29 +49,28 @@ final class RogueConnection: Sendable {
 
     /// - Parameters:
     ///   - address: `127.0.0.1:PORT`.
+    ///   - kind: which key it proves, where the test's processes have keys.
     ///   - reads: `false` for a peer that never takes what is sent to it.
     ///   - keepsArrivals: `false` where only the handler looks at what comes.
     init(
-        to address: String, reads: Bool = true, keepsArrivals: Bool = true,
-        onArrival handler: (@Sendable (RogueConnection, Arrival) -> Void)? = nil
+        to address: String, as kind: ClusterKey.Kind, reads: Bool = true, keepsArrivals: Bool = true,
+        security: Security = .current, onArrival handler: (@Sendable (RogueConnection, Arrival) -> Void)? = nil
     ) throws {
         self.keepsArrivals = keepsArrivals
-        guard let port = UInt16(TestCluster.port(address)) else { throw Failure(description: "\(address) has no port") }
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw Failure(description: "no socket: \(String(cString: strerror(errno)))") }
-        guard RawPeer.withLoopback(port: port, { connect(descriptor, $0, $1) }) == 0 else {
-            let reason = String(cString: strerror(errno))
-            Glibc.close(descriptor)
-            throw Failure(description: "\(address) cannot be reached: \(reason)")
-        }
-        self.descriptor = descriptor
+        let descriptor = try RawPeer.dial(address)
+        tunnel = try security.dialing(as: kind).map { try TLSTunnel(descriptor, $0, isServer: false, reads: reads) }
+        self.descriptor = tunnel?.end ?? descriptor
         self.handler = handler
         start(reads: reads)
     }
 
-    /// Takes over a connection that somebody opened to us.
-    init(accepted descriptor: Int32, onArrival handler: @escaping @Sendable (RogueConnection, Arrival) -> Void) {
-        self.descriptor = descriptor
+    /// Takes over a connection that somebody opened to us; in plain text without a context.
+    init(
+        accepted descriptor: Int32, _ context: TLSContext?,
+        onArrival handler: @escaping @Sendable (RogueConnection, Arrival) -> Void
+    ) throws {
+        tunnel = try context.map { try TLSTunnel(descriptor, $0, isServer: true) }
+        self.descriptor = tunnel?.end ?? descriptor
         self.handler = handler
         keepsArrivals = true
         start(reads: true)
@@ -89,8 +91,8 @@ final class RogueConnection: Sendable {
 
     var arrivals: [Arrival] { state.withLock { $0.arrivals } }
     var isClosed: Bool { state.withLock { $0.isClosed } }
-    /// Why the connection was ended, where the other end broke the protocol.
-    var problem: String? { state.withLock { $0.problem } }
+    /// Why the connection was ended, where the other end broke the protocol or TLS was refused.
+    var problem: String? { state.withLock { $0.problem } ?? tunnel?.problem }
 
     private func readAll() {
         var buffer = [UInt8](repeating: 0, count: Self.readByteCount)

@@ -1,4 +1,5 @@
 import Base
+import Transport
 import Wire
 
 /// A coordinator that claims a worker, rightly or not, and gives orders that no sane one gives.
@@ -31,7 +32,7 @@ final class RogueCoordinator: Sendable {
 
     /// Opens a channel and waits for what the worker says to it.
     func open(_ channel: Channel, assignedName: String? = nil) async throws -> (connection: RogueConnection, answer: Answer) {
-        let connection = try RogueConnection(to: address)
+        let connection = try RogueConnection(to: address, as: .cluster)
         try connection.send(
             .hello(
                 Hello(

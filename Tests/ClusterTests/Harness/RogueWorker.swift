@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Glibc
 import Synchronization
+import Transport
 import Wire
 
 /// What a rogue worker says of itself, each number as it goes on the wire.
@@ -80,19 +81,24 @@ final class RogueWorker: Sendable {
     var incarnation: UInt128 { script.incarnation }
     private let script: Script
     private let listener: TakenPort
+    private let security = Security.current
     private let state = Mutex(State())
 
     init(_ script: Script = Script()) throws {
         listener = try TakenPort(backlog: 64)
         port = listener.port
         self.script = script
+        let context = try security.accepting(as: .worker)
         Thread.detachNewThread { [weak self, listener] in
             while let descriptor = listener.accept() {
                 guard let self, !self.state.withLock({ $0.isStopped }) else {
                     Glibc.close(descriptor)
                     return
                 }
-                let connection = RogueConnection(accepted: descriptor) { [weak self] in self?.received($1, on: $0) }
+                guard
+                    let connection = try? RogueConnection(
+                        accepted: descriptor, context, onArrival: { [weak self] in self?.received($1, on: $0) })
+                else { continue }
                 state.withLock { $0.connections.append(connection) }
             }
         }
@@ -225,7 +231,7 @@ extension RogueWorker {
 
     /// A connection that may register: it has said hello as a worker.
     static func registrant(at coordinator: String, incarnation: UInt128 = .random(in: 1 ... .max)) async throws -> RogueConnection {
-        let connection = try RogueConnection(to: coordinator)
+        let connection = try RogueConnection(to: coordinator, as: .cluster)
         try connection.send(
             .hello(
                 Hello(
@@ -257,7 +263,7 @@ extension RogueWorker {
     /// A data connection to a worker by its address, opened once and again where that worker has closed it.
     func stranger(at address: String) -> RogueConnection? {
         if let open = dialled(address), !open.isClosed { return open }
-        guard let opened = try? RogueConnection(to: address) else { return nil }
+        guard let opened = try? RogueConnection(to: address, as: .cluster, security: security) else { return nil }
         try? opened.send(
             .hello(
                 Hello(

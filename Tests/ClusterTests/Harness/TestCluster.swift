@@ -80,7 +80,7 @@ final class TestCluster: Sendable {
     var report: String { ([coordinator] + workers).map(\.report).joined(separator: "\n") }
 
     func client(deadline: Duration = .seconds(60)) throws -> AMP4ECClient {
-        var options = AMP4ECClient.Options()
+        var options = try AMP4ECClient.Options.ofTest()
         options.deadline = deadline
         options.maximumConnectFailures = 3
         return try AMP4ECClient(coordinator: address, options: options)

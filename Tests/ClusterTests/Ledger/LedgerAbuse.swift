@@ -1,6 +1,7 @@
 import Base
 import Foundation
 import Testing
+import Transport
 import Wire
 
 /// One kind of bounded abuse, held for a while beside honest requests.
@@ -68,7 +69,7 @@ struct LedgerAbuse: Sendable {
             }
             var clients: [RogueConnection] = []
             for number in 0..<8 {
-                clients.append(try RogueConnection(to: ground.scene.address, reads: number < 4, keepsArrivals: false))
+                clients.append(try RogueConnection(to: ground.scene.address, as: .client, reads: number < 4, keepsArrivals: false))
             }
             for client in clients {
                 try client.send(RawPeer.hello)
@@ -79,8 +80,8 @@ struct LedgerAbuse: Sendable {
         },
         LedgerAbuse("1,100 idle clients") { ground in
             Hold(
-                idle: try (0..<1_100).map { _ in
-                    let peer = try RawPeer(ground.scene.address)
+                clients: try (0..<1_100).map { _ in
+                    let peer = try RogueConnection(to: ground.scene.address, as: .client, keepsArrivals: false)
                     try peer.send(RawPeer.hello)
                     return peer
                 })

@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Glibc
 import Synchronization
+import Transport
 import Wire
 
 /// What somebody well-behaved notices while others misbehave: how long pings and health checks take, and how many descriptors the processes use.
@@ -44,10 +45,11 @@ final class Pulse: Sendable {
             [(scene.cluster.coordinator.name, scene.address)]
             + zip(scene.cluster.workers.map(\.name), scene.cluster.workerAddresses)
         for (name, address) in places {
-            let connection = try RogueConnection(to: address, keepsArrivals: false) { [weak self] _, arrival in
+            let isClient = name == scene.cluster.coordinator.name
+            let connection = try RogueConnection(to: address, as: isClient ? .client : .cluster, keepsArrivals: false) {
+                [weak self] _, arrival in
                 if case .pong(let ping) = arrival.message { self?.came(ping.sequence) }
             }
-            let isClient = name == scene.cluster.coordinator.name
             let hello = Hello(
                 role: isClient ? .client : .worker, channel: .data, name: "pulse", software: "test",
                 incarnation: IncarnationID(bits: 3))

@@ -2,6 +2,7 @@ import Base
 import Foundation
 import Synchronization
 import Testing
+import Transport
 import Wire
 
 /// Names that come, do something usual or something rude, and go: each registers a worker, and opens connections to the coordinator, to its HTTP
@@ -55,7 +56,7 @@ struct Churn: Sendable {
     }
 
     private func asClient(_ number: Int) async throws {
-        guard number % 5 > 0 else { return try RogueConnection(to: scene.address).close() }
+        guard number % 5 > 0 else { return try RogueConnection(to: scene.address, as: .client).close() }
         let client = try await RogueClient(scene.address)
         defer { client.close() }
         let index = number % HonestTraffic.distinctInputs
@@ -86,7 +87,7 @@ struct Churn: Sendable {
 
     private func asPeerOfWorker(_ number: Int) async throws {
         let addresses = scene.cluster.workerAddresses
-        let link = try RogueConnection(to: addresses[number % addresses.count])
+        let link = try RogueConnection(to: addresses[number % addresses.count], as: .cluster)
         defer { link.close() }
         guard number % 3 > 0 else { return }
         try link.send(
