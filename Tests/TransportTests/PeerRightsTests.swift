@@ -52,6 +52,8 @@ import Wire
             let objection = PeerRights.objection(to: hello, by: PeerIdentity(identity, label: "ann"), at: server)
             #expect((objection == nil) == expected.contains(role), "\(role)")
             #expect(objection.map { $0.contains("\(identity.rawValue):ann") } ?? true)
+            // A health check at the wrong door reads which one it is.
+            #expect(objection.map { $0.hasPrefix("this is a \(server.rawValue):") } ?? true)
         }
     }
 
