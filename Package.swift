@@ -52,9 +52,11 @@ let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let http: [Target.Dependency] = [
     .product(name: "Hummingbird", package: "hummingbird"),
     .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HummingbirdTLS", package: "hummingbird"),
     .product(name: "HTTPTypes", package: "swift-http-types"),
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
     .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
     .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
 ]
@@ -79,6 +81,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
         // SQLite for the coordinator's history.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -128,7 +131,7 @@ let package = Package(
         pure("Images", ["Base", "Tensors", "CImages"]),
 
         // The coordinator's HTTP server, the only user of Hummingbird.
-        pure("Gateway", ["Base", "Cluster", "Planning", "Shell", logging] + http),
+        pure("Gateway", ["Base", "Cluster", "Files", "Planning", "Shell", "Transport", logging] + http),
 
         pure("History", ["Base", "Cluster", "Loops", "Wire", grdb]),
         pure("Profiling", ["Base", "Arrays", "Files", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors", "CLinux"]),
@@ -213,7 +216,7 @@ let package = Package(
             ]),
         // What the commands print, against docs/json.md.
         tests("CLITests", ["Base", "CLI", "Check", "Planning", "Shell", "Transport", arguments]),
-        tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging]),
+        tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging] + http),
         tests("HistoryTests", ["Base", "History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Base", "Worker", "Resources", "Inference", "Wire", "Tensors"]),
         tests(

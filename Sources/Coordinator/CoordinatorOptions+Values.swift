@@ -10,8 +10,11 @@ extension CoordinatorOptions {
     package static let known: [KnownOption] = [
         option("topology", .pathOrDNS, namesTopology: true), option("env-file", .paths, namesTopology: true),
         option("workers", namesTopology: true), option("model", .path), option("spec", .repeated, oldName: "input"),
-        option("example", .path), option("listen"), option("http"), option("result-cache"), option("optimize"), option("strategy"),
-        option("shape"), option("objective"), option("cost"), option("maximum-load"), option("micro-batch"), option("batch"),
+        option("example", .path), option("listen"), option("http"), option("http-token-file", .paths),
+        option("http-tls-cert", .path),
+        option("http-tls-key", .path), option("http-insecure", .flag), option("http-host", .repeated), option("result-cache"),
+        option("optimize"), option("strategy"), option("shape"), option("objective"), option("cost"), option("maximum-load"),
+        option("micro-batch"), option("batch"),
         option("compress"), option("heartbeat-timeout"), option("join-timeout"), option("deadline"), option("drain-timeout"),
         option("state-dir", .path), option("cluster-secret-file", .paths), option("accept-plain", .flag),
         option("revoke", .repeated), option("insecure", .flag), option("log-level"),
@@ -80,6 +83,10 @@ extension CoordinatorOptions {
                 problem: "it must be at least \(Self.leastHeartbeatTimeout.optionText), for heartbeats come every 250 ms",
                 fix: "write 2s"
             )
+        }
+        for name in httpHosts {
+            guard let refusal = GatewaySettings.refusal(ofName: name) else { continue }
+            throw BadOption(option: "http-host", problem: refusal.problem, fix: refusal.fix)
         }
         var inputs: [TensorSpec] = []
         for text in spec {

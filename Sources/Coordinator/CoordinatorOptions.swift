@@ -71,6 +71,33 @@ package struct CoordinatorOptions: ParsableArguments {
     package var http: HostPort?
 
     @Option(
+        name: .customLong("http-token-file"),
+        help: ArgumentHelp(
+            "Tokens for HTTP, a line each (amp4ec secret --http-token makes one); may be given several times. Without it all but the probes is for this machine alone.",
+            valueName: "file"))
+    package var httpTokenFiles: [String] = []
+
+    @Option(
+        name: .customLong("http-tls-cert"),
+        help: ArgumentHelp("HTTPS with this certificate (PEM, those of its authorities behind it).", valueName: "file"))
+    package var httpCertificate: String?
+
+    @Option(name: .customLong("http-tls-key"), help: ArgumentHelp("The certificate's private key (PEM).", valueName: "file"))
+    package var httpKey: String?
+
+    @Flag(
+        name: .customLong("http-insecure"),
+        help: "Take tokens over plain HTTP from other machines too: others on the network can read and use them.")
+    package var httpInsecure = false
+
+    @Option(
+        name: .customLong("http-host"),
+        help: ArgumentHelp(
+            "A name by which browsers and tools on this machine may ask without a token; may be given several times.",
+            valueName: "name"))
+    package var httpHosts: [String] = []
+
+    @Option(
         help: ArgumentHelp(
             "O0 runs the model as saved: micro-batches bit for bit as in one process; O1 folds and fuses.", valueName: "level"))
     package var optimize = "O1"
@@ -173,6 +200,8 @@ package struct CoordinatorSettings {
     package let modelPath: String
     package let inputs: [TensorSpec]
     package let level: OptimizationLevel
+    /// `nil` without `--http`.
+    package let gateway: GatewaySettings?
 
     package init(_ options: CoordinatorOptions) throws {
         self.options = options
@@ -201,5 +230,6 @@ package struct CoordinatorSettings {
         }
         modelPath = model
         (inputs, level) = try options.checkedValues()
+        gateway = try GatewaySettings(options)
     }
 }

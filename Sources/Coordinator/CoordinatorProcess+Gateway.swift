@@ -1,5 +1,6 @@
 internal import Cluster
 internal import Gateway
+internal import Glibc
 internal import Hosting
 internal import Logging
 internal import Loops
@@ -13,7 +14,7 @@ extension CoordinatorProcess {
 
     /// Starts the server where it was asked for; it ends with the process, so that a scraper sees the coordinator drain.
     func startGateway() throws {
-        guard let http = options.http else { return }
+        guard let http = settings.gateway else { return }
         let mailbox: Mailbox<LoopQuestions<CoordinatorProcess>.Question> = loop.mailbox(capacity: Self.questionCapacity) {
             [unowned self] in $0(self)
         }
@@ -21,12 +22,28 @@ extension CoordinatorProcess {
         var limits = GatewayLimits()
         // Where the process may have few descriptors, HTTP has its part of what strangers do not get.
         limits.connections = min(limits.connections, max(GatewayLimits.spareConnections, DescriptorRoom.current.limit / 8))
-        let address = try http.listeningAddress(option: "--http")
+        let address = try http.address.listeningAddress(option: "--http")
         do {
             gateway = try GatewayServer(
                 host: address.hostDescription, port: address.port, routes: RouteTable(OperatorRoutes.all(source)),
-                allowsPublicPeers: options.insecure, limits: limits, logger: Logger(label: "http"))
-        } catch { throw CommandFailure(.failure, error.message) }
+                access: http.access, tls: http.tls, allowsPublicPeers: options.insecure || options.httpInsecure, limits: limits,
+                logger: Logger(label: "http"))
+        } catch { throw CommandFailure(error.exitStatus, error.message) }
+    }
+
+    /// Says where it is, and what of it does not work.
+    func announceGateway() {
+        guard let gateway, let http = settings.gateway else { return }
+        StandardStream.output.writeLine("\(http.tls == nil ? "http" : "https") on \(gateway.address)")
+        logger.info("\(http.tls == nil ? "http" : "https") listening", metadata: ["address": "\(gateway.address)"])
+        if http.refusesPlainTokens, !gateway.isOnLoopback {
+            logger.warning(
+                "tokens that come over plain HTTP from other machines are refused: give --http-tls-cert and --http-tls-key, or --http-insecure where the network is trusted"
+            )
+        }
+        if let end = http.tls?.endOfValidity, end < time(nil) {
+            logger.warning("the certificate of --http-tls-cert is no longer valid, and clients will refuse it: renew it")
+        }
     }
 }
 

@@ -174,10 +174,7 @@ final class CoordinatorProcess: MachineShell {
         self.listener = listener
         try startGateway()
         StandardStream.output.writeLine("listening on \(listener.address)")
-        if let gateway {
-            StandardStream.output.writeLine("http on \(gateway.address)")
-            logger.info("http listening", metadata: ["address": "\(gateway.address)"])
-        }
+        announceGateway()
         logger.info(
             "coordinator started",
             metadata: [

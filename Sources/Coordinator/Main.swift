@@ -13,7 +13,7 @@ struct CoordinatorCommand: ParsableCommand {
         commandName: "amp4ec-coordinator",
         abstract: "Partitions one model over the workers of a topology and serves clients.",
         discussion: """
-            Prints "listening on HOST:PORT" once it takes connections (and "http on HOST:PORT" with --http) and "ready: N stages on M nodes" \
+            Prints "listening on HOST:PORT" once it takes connections (and "http on HOST:PORT" or "https on …" with --http) and "ready: N stages on M nodes" \
             once the model serves. The options may also stand in a --config file or, but for those that say which files are read, in the compose \
             file's top-level x-amp4ec; the command line wins.
 

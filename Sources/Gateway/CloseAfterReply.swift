@@ -27,7 +27,7 @@ final class CloseAfterReply: ChannelOutboundHandler, RemovableChannelHandler {
             // Only our direction first: closing with bytes unread resets the connection, and a reset may overtake the reply.
             context.close(mode: .output, promise: nil)
             let channel = context.channel
-            context.eventLoop.scheduleTask(in: linger) { channel.close(promise: nil) }
+            context.eventLoop.scheduleTask(in: linger) { FrontDoor.end(channel) }
         default:
             context.write(data, promise: promise)
         }

@@ -1,4 +1,5 @@
 internal import HTTPTypes
+internal import Logging
 internal import NIOCore
 internal import NIOHTTPTypes
 internal import Synchronization
@@ -32,7 +33,7 @@ final class ConnectionGate: Sendable {
             state.channels[id] = channel
             return (id, victim.flatMap { state.channels.removeValue(forKey: $0) })
         }
-        victim?.close(promise: nil)
+        if let victim { FrontDoor.end(victim) }
         return id
     }
 
@@ -50,7 +51,7 @@ final class ConnectionGate: Sendable {
     private static var nowMs: UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000_000 }
 }
 
-/// Tells the gate what one connection is doing, and ends it where its first request does not come.
+/// Tells the gate what one connection is doing, and ends it where its first request does not come in time after its start.
 final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -59,14 +60,18 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let gate: ConnectionGate
     private let headLimit: TimeAmount
+    private let logger: Logger
     private var id: UInt64?
     private var headDeadline: Scheduled<Void>?
     /// Requests that came whole and whose replies are not out.
     private var owed = 0
+    /// Why it ends stands in the log: a line for each connection at most.
+    private var endIsSaid = false
 
-    init(gate: ConnectionGate, headLimit: Duration) {
+    init(gate: ConnectionGate, headLimit: Duration, logger: Logger) {
         self.gate = gate
         self.headLimit = TimeAmount(headLimit)
+        self.logger = logger
     }
 
     func handlerAdded(context: ChannelHandlerContext) { if context.channel.isActive { begin(context) } }
@@ -80,7 +85,8 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         guard id == nil else { return }
         id = gate.add(context.channel)
         let channel = context.channel
-        headDeadline = context.eventLoop.scheduleTask(in: headLimit) { channel.close(promise: nil) }
+        // With TLS this runs before the handshake: it has no time beside that of the head.
+        headDeadline = context.eventLoop.scheduleTask(in: headLimit) { FrontDoor.end(channel) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -123,6 +129,26 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
             written.futureResult.whenComplete { _ in bound.value.replied() }
             context.write(data, promise: written)
         }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is FrontDoor.Notice { endIsSaid = true }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if !endIsSaid {
+            logger.debug(
+                "an HTTP connection failed",
+                metadata: ["peer": "\(context.remoteAddress?.ipAddress ?? "unknown")", "reason": "\(Self.brief("\(error)"))"])
+        }
+        endIsSaid = true
+        context.fireErrorCaught(error)
+    }
+
+    /// BoringSSL names a place in its own sources behind each error.
+    private static func brief(_ reason: String) -> String {
+        String((reason.firstRange(of: " at /").map { reason[..<$0.lowerBound] } ?? reason[...]).prefix(200))
     }
 
     private func replied() {

@@ -7,13 +7,19 @@ internal import Shell
 /// Between Hummingbird and the routes: bounds, refusals, and the translation of requests and replies.
 struct GatewayResponder: HTTPResponder {
     struct Context: InitializableFromSource {
-        /// The peer's numeric address.
+        /// Numeric addresses: the peer's, and ours that it chose.
         let peer: String
+        let local: String?
 
-        init(source: ApplicationRequestContextSource) { peer = source.channel.remoteAddress?.ipAddress ?? "unknown" }
+        init(source: ApplicationRequestContextSource) {
+            peer = source.channel.remoteAddress?.ipAddress ?? "unknown"
+            local = source.channel.localAddress?.ipAddress
+        }
     }
 
     let routes: RouteTable
+    let access: AccessRules
+    let isEncrypted: Bool
     let allowsPublicPeers: Bool
     /// From a request's head to its last byte.
     let bodyLimit: Duration
@@ -35,11 +41,28 @@ struct GatewayResponder: HTTPResponder {
             reply.headers["Allow"] = allowed.joined(separator: ", ")
             return refuse(reply, request)
         case .route(let route):
+            let caller: HTTPCaller
+            switch decide(route, request, context) {
+            case .allowed(let found): caller = found
+            case .refused(let reply): return refuse(reply, request)
+            }
             let body: [UInt8]
             do throws(HTTPRefusal) { body = try await read(request, route) } catch { return refuse(error.reply, request) }
-            let value = HTTPRequestValue(method: route.method, path: route.path, body: body)
+            let value = HTTPRequestValue(method: route.method, path: route.path, body: body, caller: caller)
             return response(await route.handler(value), request)
         }
+    }
+
+    private static let host = HTTPField.Name("Host")
+
+    private func decide(_ route: Route, _ request: Request, _ context: Context) -> AccessRules.Decision {
+        // The library takes the first `Host` out of the headers, and leaves the others there.
+        let claims = HTTPClaims(
+            hosts: [request.head.authority].compactMap(\.self) + (Self.host.map { request.headers[values: $0] } ?? []),
+            origins: request.headers[values: .origin], authorizations: request.headers[values: .authorization])
+        return access.decide(
+            route.access, route: "\(route.method.rawValue) \(route.path)",
+            HTTPArrival(local: context.local, peer: context.peer, isEncrypted: isEncrypted), claims)
     }
 
     /// An error, and the end of the connection where a body may follow that nobody reads.

@@ -1,9 +1,12 @@
+internal import Base
 internal import Hummingbird
 internal import HummingbirdCore
+internal import HummingbirdTLS
 public import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import ServiceLifecycle
+internal import Shell
 
 /// The coordinator's HTTP server: routes on one address, from its making until ``stop()`` or the process' end.
 ///
@@ -13,6 +16,8 @@ internal import ServiceLifecycle
 public final class GatewayServer: Sendable {
     /// `HOST:PORT`, with the actual port where 0 was asked for.
     public let address: String
+    /// Whether no other machine can reach it.
+    public let isOnLoopback: Bool
     /// Open now.
     public var connectionCount: Int { gate.count }
     private let services: ServiceGroup
@@ -22,11 +27,14 @@ public final class GatewayServer: Sendable {
     /// - Parameters:
     ///   - host: numeric.
     ///   - port: 0 takes a free one.
-    ///   - allowsPublicPeers: `--insecure` was given; otherwise peers with public addresses are refused, as by every listener of the cluster.
+    ///   - access: who may use which route.
+    ///   - tls: HTTPS in place of HTTP.
+    ///   - allowsPublicPeers: `--insecure` was given; otherwise peers with public addresses are refused, as by every listener of the cluster,
+    ///     unless the connection is encrypted.
     /// - Throws: ``GatewayError`` that names `--http`, the address and what to do.
     public init(
-        host: String, port: UInt16, routes: RouteTable, allowsPublicPeers: Bool, limits: GatewayLimits = GatewayLimits(),
-        logger: Logger
+        host: String, port: UInt16, routes: RouteTable, access: AccessRules, tls: GatewayTLS? = nil, allowsPublicPeers: Bool,
+        limits: GatewayLimits = GatewayLimits(), logger: Logger
     )
         throws(GatewayError)
     {
@@ -37,10 +45,13 @@ public final class GatewayServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let gate = ConnectionGate(limits)
         self.gate = gate
+        isOnLoopback = IPAddress(host)?.isLoopback == true
         let started = group.next().makePromise(of: String.self)
+        let responder = GatewayResponder(
+            routes: routes, access: access, isEncrypted: tls != nil, allowsPublicPeers: allowsPublicPeers || tls != nil,
+            bodyLimit: limits.body)
         let application = Application(
-            responder: GatewayResponder(routes: routes, allowsPublicPeers: allowsPublicPeers, bodyLimit: limits.body),
-            server: .http1(configuration: Self.connectionConfiguration(limits, gate)),
+            responder: responder, server: Self.connections(limits, gate, tls, logger),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: Int(port)),
                 availableConnectionsDelegate: .maximum(limits.connections + GatewayLimits.spareConnections, logger: quiet)
@@ -52,7 +63,7 @@ public final class GatewayServer: Sendable {
         Task {
             do {
                 try await services.run()
-                started.fail(GatewayError(message: "the server ended before it began"))
+                started.fail(GatewayError(.failure, "the server ended before it began"))
             } catch {
                 // After the start this changes nothing: a promise keeps its first answer.
                 started.fail(error)
@@ -68,38 +79,27 @@ public final class GatewayServer: Sendable {
         Task { [services] in await services.triggerGracefulShutdown() }
     }
 
-    private static func connectionConfiguration(_ limits: GatewayLimits, _ gate: ConnectionGate) -> HTTP1Channel.Configuration {
-        HTTP1Channel.Configuration(
+    private static func connections(
+        _ limits: GatewayLimits, _ gate: ConnectionGate, _ tls: GatewayTLS?, _ logger: Logger
+    ) -> HTTPServerBuilder {
+        let configuration = HTTP1Channel.Configuration(
             additionalChannelHandlers: [
-                ConnectionWatch(gate: gate, headLimit: limits.head), CloseAfterReply(linger: limits.linger),
+                ConnectionWatch(gate: gate, headLimit: limits.head, logger: logger), CloseAfterReply(linger: limits.linger),
             ], idleTimeout: TimeAmount(limits.idle),
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
                 maxHeaderFieldCount: limits.headerCount))
+        let door: @Sendable () -> FrontDoor = { FrontDoor(isEncrypted: tls != nil, linger: limits.linger, logger: logger) }
+        return HTTPServerBuilder { responder in
+            let plain = HTTP1Channel(responder: responder, configuration: configuration)
+            guard let tls else { return GuardedChannel(base: plain, door: door) }
+            let configuration = tls.configuration(shutdownLimit: limits.linger)
+            return GuardedChannel(base: try TLSChannel(plain, tlsConfiguration: configuration), door: door)
+        }
     }
 
     private static func describe(_ address: SocketAddress?) -> String {
         guard let address, let host = address.ipAddress, let port = address.port else { return "?" }
         return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    }
-}
-
-/// Why there is no HTTP server.
-public struct GatewayError: Error, Sendable, CustomStringConvertible {
-    public let message: String
-    public var description: String { message }
-
-    init(message: String) { self.message = message }
-
-    init(host: String, port: UInt16, _ cause: any Error) {
-        let place = "--http: cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port)"
-        switch (cause as? IOError)?.errnoCode {
-        case Self.addressInUse?:
-            message =
-                "\(place): port \(port) is in use; stop the process that listens there (ss -ltnp 'sport = :\(port)' shows it), "
-                + "or choose another port, or 0 for any free one"
-        case Self.notPermitted?: message = "\(place): port \(port) needs a privilege; choose one from 1024 on"
-        default: message = "\(place): \(cause)"
-        }
     }
 }

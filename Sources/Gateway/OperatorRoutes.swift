@@ -14,10 +14,10 @@ public enum OperatorRoutes {
     public static func all(_ source: any GatewaySource) -> [Route] {
         let page = SharedPage()
         return [
-            Route(.get, livenessPath) { _ in await liveness(source) },
-            Route(.get, readinessPath) { _ in await readiness(source) },
-            Route(.get, metricsPath) { _ in await metrics(source, page) },
-            Route(.get, statusPath) { _ in await status(source) },
+            Route(.get, livenessPath, .open) { _ in await liveness(source) },
+            Route(.get, readinessPath, .open) { _ in await readiness(source) },
+            Route(.get, metricsPath, .reader) { _ in await metrics(source, page) },
+            Route(.get, statusPath, .reader) { _ in await status(source) },
         ]
     }
 

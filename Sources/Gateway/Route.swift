@@ -4,11 +4,14 @@ public struct HTTPRequestValue: Sendable, Hashable {
     /// Without the query.
     public var path: String
     public var body: [UInt8]
+    /// Who asks. It has the role that the route's ``AccessLevel`` takes; its label belongs into the log of what an operator did.
+    public var caller: HTTPCaller
 
-    public init(method: HTTPMethod, path: String, body: [UInt8] = []) {
+    public init(method: HTTPMethod, path: String, body: [UInt8] = [], caller: HTTPCaller = .anyone) {
         self.method = method
         self.path = path
         self.body = body
+        self.caller = caller
     }
 }
 
@@ -37,16 +40,19 @@ public struct HTTPReply: Sendable, Hashable {
 public struct Route: Sendable {
     public var method: HTTPMethod
     public var path: String
+    /// Who may use it. Each route says so.
+    public var access: AccessLevel
     /// A request with a longer body is refused before its handler sees it.
     public var maximumBodyBytes: Int
     public var handler: @Sendable (HTTPRequestValue) async -> HTTPReply
 
     public init(
-        _ method: HTTPMethod, _ path: String, maximumBodyBytes: Int = 0,
+        _ method: HTTPMethod, _ path: String, _ access: AccessLevel, maximumBodyBytes: Int = 0,
         handler: @escaping @Sendable (HTTPRequestValue) async -> HTTPReply
     ) {
         self.method = method
         self.path = path
+        self.access = access
         self.maximumBodyBytes = maximumBodyBytes
         self.handler = handler
     }
@@ -83,4 +89,8 @@ public struct RouteTable: Sendable {
     }
 
     public var paths: [String] { routes.keys.sorted() }
+    /// In the order of their paths and methods.
+    public var all: [Route] {
+        paths.flatMap { path in (routes[path] ?? [:]).values.sorted { $0.method.rawValue < $1.method.rawValue } }
+    }
 }

@@ -67,6 +67,20 @@ import Wire
         Refusal(arguments: ["--topology", "dns:worker"] + model, says: "dns:"),
         Refusal(arguments: ["--topology", "/nowhere/compose.yaml"] + model, says: "/nowhere/compose.yaml"),
         Refusal(arguments: workers + model + ["--config", "/nowhere/options.yaml"], says: "/nowhere/options.yaml"),
+        Refusal(
+            arguments: workers + model + ["--http-token-file", "t"], says: "--http-token-file says something of HTTP, which is off"),
+        Refusal(arguments: workers + model + ["--http-tls-cert", "t"], says: "--http-tls-cert says something of HTTP"),
+        Refusal(arguments: workers + model + ["--http-tls-key", "t"], says: "--http-tls-key says something of HTTP"),
+        Refusal(arguments: workers + model + ["--http-insecure"], says: "--http-insecure says something of HTTP"),
+        Refusal(arguments: workers + model + ["--http-host", "a"], says: "--http-host says something of HTTP"),
+        Refusal(arguments: workers + model + ["--http", "0", "--http-tls-cert", "t"], says: "give --http-tls-key FILE too"),
+        Refusal(arguments: workers + model + ["--http", "0", "--http-tls-key", "t"], says: "give --http-tls-cert FILE too"),
+        Refusal(
+            arguments: workers + model + ["--http", "0", "--http-host", "a:80"],
+            says: "--http-host: \"a:80\" is no host's name; write"),
+        Refusal(
+            arguments: workers + model + ["--http", "0", "--http-token-file", "/nowhere/t"],
+            says: "--http-token-file: /nowhere/t: it cannot be opened"),
     ]
 
     @Test("what is refused, with the fix", arguments: refusals) func refused(_ row: Refusal) throws {
@@ -199,6 +213,9 @@ import Wire
         BadEntry(
             "listen: a:b", 9, "listen", "\"a:b\" is no value of this option: \"b\" is not a port from 0 to 65535; write host:port"),
         BadEntry("result-cache: 5M", 15, "result-cache", "\"5M\" is no value of this option; write it like 512MiB"),
+        BadEntry("http-host: a b", 12, "http-host", "\"a b\" is no host's name; write the name alone"),
+        BadEntry("http-insecure: 1", 16, "http-insecure", "\"1\" is neither true nor false"),
+        BadEntry("http-token-file: \"\"", 18, "http-token-file", "the path is empty"),
         BadEntry("log-level: loud", 12, "log-level", "\"loud\" is no value of this option; write one of"),
         BadEntry("insecure: 1", 11, "insecure", "\"1\" is neither true nor false"),
         BadEntry("spec: [\"a:float32[N]\", b]", 24, "spec", "input \"b\": there is no name before a colon; write it like"),
@@ -271,6 +288,40 @@ import Wire
         let settings = try CoordinatorSettings(try CoordinatorOptions.parse(OptionFiles.merged(["--config", config])))
         #expect(settings.inputs.count == 2 && settings.level == .o0 && settings.options.deadline == .seconds(60))
         #expect(settings.options.stateDir == "\(files.folder)/state" && settings.options.insecure)
+    }
+
+    @Test("options that --http gives a meaning: usage errors are 64, files that cannot be used 65, and files may say them all")
+    func httpOptions() throws {
+        let files = try Files()
+        let base = ["--model", "m.pt", "--http", "0"]
+        func status(_ arguments: [String]) -> Shell.ExitStatus? {
+            do {
+                _ = try CoordinatorSettings(try CoordinatorOptions.parse(arguments))
+                return nil
+            } catch { return (error as? any ExitStatusProviding)?.exitStatus }
+        }
+        #expect(status(base) == nil && status(["--model", "m.pt", "--http-insecure"]) == .usage)
+        #expect(status(base + ["--http-tls-cert", "c"]) == .usage && status(base + ["--http-host", "a:1"]) == .usage)
+        #expect(status(base + ["--http-token-file", "/nowhere/t"]) == .badData)
+        #expect(status(base + ["--http-tls-cert", "/nowhere/c", "--http-tls-key", "/nowhere/k"]) == .badData)
+        for (name, letter) in [("one", "a"), ("two", "b")] {
+            let path = try files.write(name, "amp4ec-http-client:\(String(repeating: letter, count: 42))A:\(name)\n")
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        }
+        let config = try files.write(
+            "options.yaml",
+            "model: m.pt\nhttp: 9101\nhttp-token-file: [one, two]\nhttp-insecure: true\nhttp-host: [a.example, b.example]\n")
+        let settings = try CoordinatorSettings(try CoordinatorOptions.parse(OptionFiles.merged(["--config", config])))
+        #expect(settings.options.httpTokenFiles == ["\(files.folder)/one", "\(files.folder)/two"])
+        #expect(settings.options.httpHosts == ["a.example", "b.example"])
+        let gateway = try #require(settings.gateway)
+        #expect(gateway.address == HostPort(host: nil, port: 9_101) && gateway.tls == nil && !gateway.refusesPlainTokens)
+        // The command line wins.
+        let arguments = try OptionFiles.merged(["--config", config, "--http-token-file", "\(files.folder)/one"])
+        #expect(try CoordinatorOptions.parse(arguments).httpTokenFiles == ["\(files.folder)/one"])
+        let plain = try CoordinatorSettings(try CoordinatorOptions.parse(base + ["--http-token-file", "\(files.folder)/one"]))
+        #expect(plain.gateway?.refusesPlainTokens == true)
+        #expect(try CoordinatorSettings(try CoordinatorOptions.parse(["--model", "m.pt"])).gateway == nil)
     }
 
     @Test func aDeadlineIsAboveZero() throws {

@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import Glibc
 
@@ -10,9 +11,10 @@ final class RawHTTP {
 
     private let descriptor: Int32
 
-    init(_ address: String) throws {
-        guard let port = address.split(separator: ":").last.flatMap({ UInt16($0) }) else {
-            throw Failure(description: "\(address) has no port")
+    init(_ text: String) throws {
+        let parts = text.split(separator: ":")
+        guard parts.count == 2, let port = UInt16(parts[1]), case .v4(let bits) = IPAddress(parts[0]) else {
+            throw Failure(description: "\(text) is no IPv4 address with a port")
         }
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var limit = timeval(tv_sec: Self.receiveLimitSeconds, tv_usec: 0)
@@ -20,13 +22,13 @@ final class RawHTTP {
         var place = sockaddr_in()
         place.sin_family = sa_family_t(AF_INET)
         place.sin_port = port.bigEndian
-        place.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        place.sin_addr.s_addr = bits.bigEndian
         let status = withUnsafePointer(to: &place) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard status == 0 else { throw Failure(description: "cannot connect to \(address): \(String(cString: strerror(errno)))") }
+        guard status == 0 else { throw Failure(description: "cannot connect to \(text): \(String(cString: strerror(errno)))") }
     }
 
     deinit { close(descriptor) }

@@ -15,8 +15,8 @@ import Testing
     static let cases: [Case] = [
         Case("the table: HEAD finds what GET does, a wrong method learns the right ones, an unknown path nothing") {
             let table = RouteTable([
-                Route(.get, "/a") { _ in .error(500, "") }, Route(.post, "/a") { _ in .error(500, "") },
-                Route(.post, "/b") { _ in .error(500, "") },
+                Route(.get, "/a", .open) { _ in .error(500, "") }, Route(.post, "/a", .open) { _ in .error(500, "") },
+                Route(.post, "/b", .open) { _ in .error(500, "") },
             ])
             func found(_ method: String, _ path: String) -> String {
                 switch table.match(method: method, path: path) {

@@ -26,7 +26,7 @@ import Testing
 
     static func withServer(_ routes: [Route], limits: GatewayLimits, _ body: (GatewayServer) throws -> Void) throws {
         let server = try GatewayServer(
-            host: "127.0.0.1", port: 0, routes: RouteTable(routes), allowsPublicPeers: false, limits: limits,
+            host: "127.0.0.1", port: 0, routes: RouteTable(routes), access: Tokens.none, allowsPublicPeers: false, limits: limits,
             logger: Logger(label: "test"))
         defer { server.stop() }
         try body(server)
@@ -38,10 +38,10 @@ import Testing
 
     static func keepAlive(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: test\r\n\r\n" }
 
-    static let echo = Route(.post, "/echo", maximumBodyBytes: 1_000) { request in
+    static let echo = Route(.post, "/echo", .open, maximumBodyBytes: 1_000) { request in
         HTTPReply(contentType: "application/octet-stream", body: request.body)
     }
-    static let hello = Route(.get, "/hello") { _ in HTTPReply(contentType: "text/plain", body: Array("hello".utf8)) }
+    static let hello = Route(.get, "/hello", .open) { _ in HTTPReply(contentType: "text/plain", body: Array("hello".utf8)) }
 
     static let cases: [Row] = [
         Row("a reply has its length and type; a query is ignored; HEAD has the head of GET and no body") {
@@ -167,7 +167,7 @@ import Testing
         Row("who does not read his reply is let go after the idle time, with what he has not taken") {
             var limits = GatewayLimits()
             limits.idle = .milliseconds(300)
-            let large = Route(.get, "/large") { _ in
+            let large = Route(.get, "/large", .open) { _ in
                 HTTPReply(contentType: "text/plain", body: Array(repeating: 65, count: 64 << 20))
             }
             try withServer([large], limits: limits) { server in
@@ -215,7 +215,7 @@ import Testing
         Row("connections between two requests make room as well; who is being answered stays") {
             var limits = GatewayLimits()
             limits.connections = 4
-            let slow = Route(.get, "/slow") { _ in
+            let slow = Route(.get, "/slow", .open) { _ in
                 try? await Task.sleep(for: .milliseconds(500))
                 return HTTPReply(contentType: "text/plain", body: Array("slow".utf8))
             }
@@ -254,7 +254,7 @@ import Testing
                 #expect(port != 0)
                 let error = #expect(throws: GatewayError.self) {
                     _ = try GatewayServer(
-                        host: "127.0.0.1", port: port, routes: RouteTable([hello]), allowsPublicPeers: false,
+                        host: "127.0.0.1", port: port, routes: RouteTable([hello]), access: Tokens.none, allowsPublicPeers: false,
                         logger: Logger(label: "test"))
                 }
                 #expect(
@@ -264,7 +264,8 @@ import Testing
         },
         Row("after stop() nobody listens") {
             let server = try GatewayServer(
-                host: "127.0.0.1", port: 0, routes: RouteTable([hello]), allowsPublicPeers: false, logger: Logger(label: "test"))
+                host: "127.0.0.1", port: 0, routes: RouteTable([hello]), access: Tokens.none, allowsPublicPeers: false,
+                logger: Logger(label: "test"))
             #expect(try RawHTTP.once(server.address, get("/hello")).hasSuffix("hello"))
             server.stop()
             let end = ContinuousClock.now + .seconds(10)

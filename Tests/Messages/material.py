@@ -27,6 +27,7 @@ def make(folder, models):
     (folder / "a-folder").mkdir()
     (folder / "a-file").write_text("text\n")
     (folder / "made").mkdir()
+    tokens(folder)
     shutil.copy(HERE / "odd_models.py", folder)
 
 
@@ -45,6 +46,17 @@ def keys(folder):
     (folder / "binary").chmod(0o600)
     os.mkfifo(folder / "pipe", 0o600)
     (folder / "link").symlink_to("nothing")
+
+
+def tokens(folder):
+    files = {
+        "http-tokens": f"# of the tests\namp4ec-http-client:{'A' * 43}:grafana\n",
+        "http-short": "\namp4ec-http-operator:AAAA:anna\n",
+        "http-key": f"amp4ec-root:{'A' * 43}\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
 
 
 def arrays(folder):

@@ -38,10 +38,11 @@ enum ImportRules {
         "Arrays": system.union(["CZlib", "Base", "Files", "Tensors"]),
         "Images": system.union(["CImages", "Base", "Tensors"]),
         "Topology": system.union(["Base", "Shell", "CYaml"]),
-        // The only user of Hummingbird; the coordinator alone links it.
+        // The only user of Hummingbird and NIOSSL; the coordinator alone links it. Transport for the text of keys and for bytes that nobody may
+        // see, Files to read them with.
         "Gateway": system.union([
-            "Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "ServiceLifecycle", "Logging",
-            "Base", "Shell", "Cluster", "Planning",
+            "Hummingbird", "HummingbirdCore", "HummingbirdTLS", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "NIOSSL",
+            "ServiceLifecycle", "Logging", "Base", "Files", "Shell", "Cluster", "Planning", "Transport",
         ]),
 
         "Client": system.union(["Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors"]),

@@ -19,7 +19,7 @@ struct PlainHTTP: Sendable {
 
     static func get(_ path: String, from address: String, within limit: Duration = .seconds(20)) async throws -> PlainHTTP {
         let peer = try RawPeer(address)
-        peer.send(Array("GET \(path) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".utf8))
+        peer.send(Array("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8))
         try await peer.closed("GET \(path)", within: limit)
         let text = String(decoding: peer.received, as: UTF8.self)
         guard let end = text.range(of: "\r\n\r\n"), let code = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })

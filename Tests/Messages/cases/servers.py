@@ -79,6 +79,20 @@ amp4ec-coordinator --model two.pt --listen @silent
 amp4ec-coordinator --model two.pt --listen 192.0.2.1:9000
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http @silent
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http web
+amp4ec-coordinator --model two.pt --http-insecure
+amp4ec-coordinator --model two.pt --http-token-file http-tokens
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-host http://box
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-host 127.0.0.1
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-tls-cert a-file
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-tls-key a-file
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-tls-cert a-file --http-tls-key a-file
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-token-file nosuch
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-token-file a-folder
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-token-file a-file
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-token-file http-short
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-token-file http-key
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http 127.0.0.1:0 --http-token-file http-tokens --http-token-file http-tokens
+amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --http :0 --http-token-file http-tokens … over plain HTTP
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --state-dir a-file
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --state-dir /proc/state
 amp4ec-coordinator --model two.pt --listen 127.0.0.1:0 --state-dir taken-state --http @two
