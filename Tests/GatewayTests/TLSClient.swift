@@ -35,7 +35,11 @@ final class TLSClient {
             }
         }.connect(host: String(parts[0]), port: port).wait()
         // What a hung server must not outlast.
-        loop.scheduleTask(in: .seconds(10)) { end.fail(Failure(description: "the connection is open after ten seconds")) }
+        loop.scheduleTask(in: .seconds(10)) {
+            let failure = Failure(description: "ten seconds are over")
+            begin.fail(failure)
+            end.fail(failure)
+        }
     }
 
     deinit { channel.close(promise: nil) }

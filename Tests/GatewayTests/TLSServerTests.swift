@@ -159,6 +159,25 @@ import Testing
                 #expect(halves.prefix(30).allSatisfy { $0.hears(within: 10_000) })
             }
         },
+        Row("who gives way to others is gone at once, though it never says goodbye") {
+            var limits = GatewayLimits()
+            limits.connections = 4
+            limits.head = .seconds(600)
+            limits.idle = .seconds(600)
+            limits.linger = .seconds(600)
+            try withServer([ServerTests.hello], limits) { server in
+                // More than are accepted at once, each with its reply and deaf from then on: they could fill the server with farewells.
+                var deaf: [TLSClient] = []
+                for _ in 0..<2 * (limits.connections + GatewayLimits.spareConnections) {
+                    let client = try TLSClient(server.address, reads: false)
+                    client.send(ServerTests.keepAlive("/hello"))
+                    try client.waitForReply()
+                    deaf.append(client)
+                }
+                #expect(try TLSClient.once(server.address, get).hasSuffix("hello"))
+                #expect(deaf.count == 40)
+            }
+        },
         Row("a scanner's bytes end its own connections only, and nothing is kept of them") {
             var limits = GatewayLimits()
             limits.head = .milliseconds(500)
