@@ -109,12 +109,25 @@ struct ComposeTests {
                     ("/run/secrets/\($0["target"].string ?? "?")", $0["source"].string)
                 })
             let isWorker = if case .worker = try CommandLine(service["command"].words).program { true } else { false }
-            #expect(mounted == [KeyPlaces.mountedPath: isWorker ? "amp4ec_cluster" : "amp4ec_root"], "\(file).yaml: \(name)")
+            var expected = [KeyPlaces.mountedPath: isWorker ? "amp4ec_cluster" : "amp4ec_root"]
+            if !isWorker { expected["/run/secrets/amp4ec_http_tokens"] = "amp4ec_http_tokens" }
+            #expect(mounted == expected, "\(file).yaml: \(name)")
             for source in mounted.values { #expect(files[source ?? "?"] == "secrets/\(source ?? "?")", "\(file).yaml: \(name)") }
             // The folder has the root in it.
             #expect(!isWorker || !service["volumes"].strings.contains { $0.hasPrefix(".") }, "\(file).yaml: \(name)")
         }
-        #expect(files.keys.sorted() == ["amp4ec_cluster", "amp4ec_root"])
+        #expect(files.keys.sorted() == ["amp4ec_cluster", "amp4ec_http_tokens", "amp4ec_root"])
+    }
+
+    @Test("HTTP has its tokens, and takes them without TLS only where nobody else reaches it", arguments: files)
+    func tokens(file: String) throws {
+        let service = try #require(try Document.load("compose/\(file).yaml").first)["services/coordinator"]
+        guard case .coordinator(let options) = try CommandLine(service["command"].words).program else {
+            Issue.record("\(file).yaml: the coordinator runs something else")
+            return
+        }
+        #expect(options.httpTokenFiles == ["/run/secrets/amp4ec_http_tokens"], "\(file).yaml")
+        #expect(options.httpInsecure && service["ports"].strings.allSatisfy { $0.hasPrefix("127.0.0.1:") }, "\(file).yaml")
     }
 
     @Test("keys never get into a commit or an image's context")
@@ -132,6 +145,9 @@ struct ComposeTests {
         let ports = swarm["services/coordinator/ports"].list
         #expect(Set(ports.compactMap { $0["target"].string.flatMap { UInt16($0) } }) == command.ports)
         #expect(ports.allSatisfy { $0["mode"].string == "host" && $0["published"].string == $0["target"].string })
+        // On the network: no token without TLS.
+        let changed = try CommandLine(swarm["services/coordinator/command"].words)
+        #expect(changed.words == command.words.filter { $0 != "--http-insecure" } && changed.words.count == command.words.count - 1)
         // The same keys, under names that can be changed: a swarm's secrets cannot.
         #expect(swarm["secrets"].keys == demo["secrets"].keys)
         for (key, secret) in swarm["secrets"].entries {

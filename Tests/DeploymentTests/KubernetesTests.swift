@@ -161,9 +161,13 @@ struct KubernetesTests {
         let mounts = pod["containers"].list.flatMap { $0["volumeMounts"].list }.filter {
             $0["name"].string == volume["name"].string
         }
-        #expect(
-            Dictionary(uniqueKeysWithValues: mounts.map { ($0["mountPath"].string, $0["subPath"].string) })
-                == [KeyPlaces.mountedPath: isWorker ? "amp4ec_cluster" : "amp4ec_root"])
+        var expected = [KeyPlaces.mountedPath: isWorker ? "amp4ec_cluster" : "amp4ec_root"]
+        if case .coordinator(let options) = try command(workload).0.program {
+            let file = "/run/secrets/amp4ec_http_tokens"
+            #expect(options.httpTokenFiles == [file] && !options.httpInsecure)
+            expected[file] = "amp4ec_http_tokens"
+        }
+        #expect(Dictionary(uniqueKeysWithValues: mounts.map { ($0["mountPath"].string, $0["subPath"].string) }) == expected)
         #expect(mounts.allSatisfy { $0["readOnly"].string == "true" })
         // The commands that make the secret are in the documentation, from the files that `make secret` writes.
         let lines = try Document.text("docs/deploying.md").split(separator: "\n").filter {
