@@ -117,6 +117,8 @@ let package = Package(
 
         // Edges.
         pure("Files"),
+        // The only user of the kernel's Landlock and seccomp.
+        pure("Confinement", ["CLinux"]),
         pure("Loops", ["Base", "Files", "CLinux", collections]),
         pure("Transport", ["Base", "Files", "Loops", "Wire", "Tensors", "CLinux", "CTLS"]),
         .target(
@@ -134,7 +136,9 @@ let package = Package(
         pure("Gateway", ["Base", "Cluster", "Files", "Planning", "Shell", "Transport", logging] + http),
 
         pure("History", ["Base", "Cluster", "Loops", "Wire", grdb]),
-        pure("Profiling", ["Base", "Arrays", "Files", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors", "CLinux"]),
+        pure(
+            "Profiling",
+            ["Base", "Arrays", "Confinement", "Files", "Cluster", "Planning", "Inference", "Shell", "Wire", "Tensors", "CLinux"]),
 
         // Products.
         .executableTarget(
@@ -148,8 +152,8 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Base", "Files", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources", "Shell",
-                arguments, logging,
+                "Base", "Confinement", "Files", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference",
+                "Resources", "Shell", arguments, logging,
             ],
             swiftSettings: swift),
         .executableTarget(
@@ -198,6 +202,7 @@ let package = Package(
         tests("CorpusTests", ["FuzzBodies"]),
         tests("BaseTests", ["Base"]),
         tests("FilesTests", ["Files"]),
+        tests("ConfinementTests", ["Confinement", "Loops", "CLinux"]),
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
         tests("ShellTests", ["Base", "Shell", "Transport", "Wire", arguments, logging]),
         tests("TopologyTests", ["Base", "Topology", "Shell"]),

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Confinement
 internal import FoundationEssentials
 internal import Glibc
 internal import Inference
@@ -71,6 +72,8 @@ public enum BatchCheckChild {
         set(RLIMIT_CPU, processorSeconds)
         set(RLIMIT_DATA, freeByteCount + modelBytes * bytesForEachByteOfTheModel)
         set(RLIMIT_CORE, 0)
+        // It has one thread yet: all of it is confined. Where the kernel cannot, the limits above are what there is.
+        _ = Confinement(writableFolders: []).confineThread()
     }
 
     private static func set(_ kind: __rlimit_resource, _ value: rlim_t) {

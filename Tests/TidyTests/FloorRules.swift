@@ -10,7 +10,7 @@ enum FloorRules {
 
     /// The lowest first.
     static let floors = [
-        Floor(name: "ground", folders: ["Base", "Files"]),
+        Floor(name: "ground", folders: ["Base", "Files", "Confinement"]),
         Floor(name: "values", folders: ["Tensors", "Planning", "Resources", "Loops"]),
         Floor(name: "formats", folders: ["Wire", "Arrays", "Images", "Inference"]),
         Floor(name: "engine room", folders: ["Cluster", "Transport"]),

@@ -21,6 +21,8 @@ enum ImportRules {
         "Simulator": collections.union(mathematics).union(["Base", "Cluster", "Planning", "Wire", "Tensors"]),
 
         "Files": ["Glibc"],
+        // The only user of Landlock and seccomp.
+        "Confinement": ["CLinux", "Glibc"],
         "Loops": collections.union(["Base", "CLinux", "Files", "Glibc", "Synchronization"]),
         // The only user of CTLS: nobody else speaks TLS or derives keys. Files to read keys with.
         "Transport": ["Base", "CLinux", "CTLS", "Files", "Loops", "Wire", "Tensors", "Glibc", "Synchronization"],
@@ -32,7 +34,7 @@ enum ImportRules {
             "ArgumentParser", "Logging", "Base", "Cluster", "Files", "Planning", "Loops", "Transport", "Wire", "Tensors",
         ]),
         "Profiling": system.union([
-            "CLinux", "Arrays", "Base", "Cluster", "Files", "Planning", "Inference", "Shell", "Wire", "Tensors",
+            "CLinux", "Arrays", "Base", "Cluster", "Confinement", "Files", "Planning", "Inference", "Shell", "Wire", "Tensors",
         ]),
         "History": system.union(["GRDB", "Base", "Cluster", "Loops", "Wire"]),
         "Arrays": system.union(["CZlib", "Base", "Files", "Tensors"]),
@@ -51,7 +53,7 @@ enum ImportRules {
             "Resources", "History", "Topology", "Gateway",
         ]),
         "Worker": system.union(command).union([
-            "Base", "Cluster", "Files", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources",
+            "Base", "Cluster", "Confinement", "Files", "Hosting", "Loops", "Transport", "Wire", "Tensors", "Inference", "Resources",
         ]),
         // No libtorch: a container's engine starts it every few seconds.
         "Check": ["ArgumentParser", "Base", "Shell"],

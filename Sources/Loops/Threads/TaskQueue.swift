@@ -21,8 +21,11 @@ public final class TaskQueue: Sendable {
     /// - Parameters:
     ///   - name: shown by `top -H`, cut after 15 bytes.
     ///   - nice: for all threads of the queue; 10 keeps a loader out of the way of the executors.
+    ///   - prepare: what each thread does first, before any task.
     /// - Throws: ``SystemError/Code/resourceExhausted`` when the system gives no more threads.
-    public init(name: String, threadCount: Int, capacity: Int, nice: Int32 = 0) throws(SystemError) {
+    public init(
+        name: String, threadCount: Int, capacity: Int, nice: Int32 = 0, prepare: (@Sendable () -> Void)? = nil
+    ) throws(SystemError) {
         precondition(threadCount > 0 && capacity > 0, "a queue has threads and room")
         self.capacity = capacity
         let state = Monitor(State())
@@ -31,7 +34,11 @@ public final class TaskQueue: Sendable {
         for index in 0..<threadCount {
             do {
                 let label = threadCount == 1 ? name : "\(name)-\(index)"
-                threads.append(try PosixThread(name: label, nice: nice) { Self.work(state) })
+                threads.append(
+                    try PosixThread(name: label, nice: nice) {
+                        prepare?()
+                        Self.work(state)
+                    })
             } catch {
                 state.withLock { $0.isShutDown = true }
                 state.broadcast()
