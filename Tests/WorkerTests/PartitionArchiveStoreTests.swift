@@ -223,6 +223,73 @@ struct PartitionArchiveStoreTests {
         #expect(warnings.all.first?.contains("its bytes are not those of its digest") == true)
     }
 
+    /// Another archive in the place of the one of key 1, under a header that is right for it.
+    private static func exchange(in folder: TemporaryFolder) throws {
+        let other = TemporaryFolder()
+        let bytes = bytes(9)
+        try store(folder: other).put(key(1), contentDigest: SHA256.hexDigest(of: bytes), storage: TensorStorage(copying: bytes))
+        let name = try #require(files(other).first)
+        folder.write(other.read("cache/deep/" + name), to: "cache/deep/" + name)
+    }
+
+    @Test("what was put is read again or nothing: another archive under the same key, put there meanwhile, is not used")
+    func exchanged() throws {
+        let folder = TemporaryFolder()
+        let warnings = Warnings()
+        let store = try Self.store(folder: folder, warnings: warnings)
+        try Self.put(store, 1)
+        try Self.exchange(in: folder)
+        #expect(store.archive(for: Self.key(1)) == nil)
+        #expect(warnings.all.first?.contains("another archive than the one that was put there") == true, "\(warnings.all)")
+        // It comes once more, and is there again.
+        try Self.put(store, 1)
+        #expect(Self.content(store.archive(for: Self.key(1))) == Self.bytes(1))
+    }
+
+    struct Owner: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var warning: String
+        var give: @Sendable (String) -> Int32
+    }
+
+    static let owners = [
+        Owner(testDescription: "everybody may write it", warning: "everybody may write it") { chmod($0, 0o646) },
+        Owner(testDescription: "another user's", warning: "it belongs to user 4711") { geteuid() == 0 ? chown($0, 4711, 4711) : 1 },
+    ]
+
+    @Test("a file that somebody else may have written is not used, at the start and later, and is left alone", arguments: owners)
+    func others(_ owner: Owner) throws {
+        let folder = TemporaryFolder()
+        let (warnings, early) = (Warnings(), Warnings())
+        let store = try Self.store(folder: folder, warnings: early)
+        try Self.put(Self.store(folder: folder), 1)
+        let name = try #require(Self.files(folder).first)
+        // Only root gives files away.
+        let given = owner.give("\(folder.path)/cache/deep/\(name)")
+        if given == 1 { return }
+        #expect(given == 0)
+        let late = try Self.store(folder: folder, warnings: warnings)
+        for (store, warnings) in [(store, early), (late, warnings)] {
+            #expect(!store.contains(Self.key(1)) && store.archive(for: Self.key(1)) == nil && store.inventory().isEmpty)
+            #expect(warnings.all.first?.contains(owner.warning) == true, "\(warnings.all)")
+        }
+        #expect(Self.files(folder) == [name])
+        // What comes from the coordinator takes its place.
+        try Self.put(late, 1)
+        #expect(Self.content(late.archive(for: Self.key(1))) == Self.bytes(1))
+        #expect(Self.content(store.archive(for: Self.key(1))) == Self.bytes(1))
+    }
+
+    @Test("a link is no archive: its target may be anybody's")
+    func link() throws {
+        let folder = TemporaryFolder()
+        let store = try Self.store(folder: folder)
+        try Self.put(Self.store(folder: folder), 1)
+        let file = "\(folder.path)/cache/deep/\(try #require(Self.files(folder).first))"
+        #expect(rename(file, folder.path + "/elsewhere") == 0 && symlink(folder.path + "/elsewhere", file) == 0)
+        #expect(store.archive(for: Self.key(1)) == nil)
+    }
+
     @Test("a user's own files, another version's and fresh writers' are left alone, dead writers' go")
     func foreignFiles() throws {
         let folder = TemporaryFolder()

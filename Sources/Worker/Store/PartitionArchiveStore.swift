@@ -7,7 +7,7 @@ public import Wire
 ///
 /// Bounded by `limit` bytes: the least recently used goes first, a pinned one (of a live route, or being loaded) never. With a
 /// folder nothing is kept in memory: the kernel's page cache does that better, and gives it back under pressure. Contents are
-/// checked against their SHA-256 when they come in and when they are read from disk.
+/// checked against their SHA-256 when they come in and when they are read from disk, where they must be those that came in or were found.
 ///
 /// ## Concurrency model
 /// Any thread may call anything. A mutex guards the index; hashing, reading and writing happen outside it, so that the I/O loop's
@@ -110,20 +110,21 @@ public final class PartitionArchiveStore: Sendable {
 
     /// The archive, marked as used, or nil where it is not held (any more).
     public func archive(for key: PartitionKey) -> TensorStorage? {
-        let inMemory = state.withLock { state -> TensorStorage? in
-            guard state.slots[key] != nil else { return nil }
+        // A file that another worker has written since is taken up first, if it may be trusted.
+        guard contains(key) else { return nil }
+        let (inMemory, digest) = state.withLock { state -> (TensorStorage?, String?) in
+            guard state.slots[key] != nil else { return (nil, nil) }
             state.useCounter += 1
             state.slots[key]?.lastUse = state.useCounter
-            return state.slots[key]?.storage
+            return (state.slots[key]?.storage, state.slots[key]?.entry.contentDigest)
         }
         if let inMemory { return inMemory }
-        guard let folder else { return nil }
-        guard let storage = folder.read(key, warn: warn) else {
+        guard let folder, let digest else { return nil }
+        guard let storage = folder.read(key, digest: digest, warn: warn) else {
             // It may have come in anew, in memory, meanwhile: only a slot that points to the disk is wrong.
             state.withLock { state in if state.slots[key]?.storage == nil { state.slots[key] = nil } }
             return nil
         }
-        adoptFromDisk(key)
         return storage
     }
 

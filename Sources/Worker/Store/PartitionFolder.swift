@@ -10,6 +10,9 @@ internal import Wire
 /// Only files with our suffix are ever looked at or removed: the folder may hold a user's own things. The time of last use is the
 /// file's modification time, so that it outlives the process and is shared.
 ///
+/// What is in a file is code that will run, so a file that this process has not written itself counts only if the same user has, or root,
+/// and nobody else may write it.
+///
 /// ## Concurrency model
 /// Holds nothing but a path; the file system orders what several threads and processes do.
 struct PartitionFolder: Sendable {
@@ -26,6 +29,8 @@ struct PartitionFolder: Sendable {
     }
 
     let path: String
+    /// Whose the files are that this process makes here: its own user, or whom a network's file system takes it for.
+    private var user = geteuid()
 
     /// Makes the folder (and its parents) and proves that files can be made in it.
     init(path: String) throws(StoreError) {
@@ -34,6 +39,8 @@ struct PartitionFolder: Sendable {
         let trial = temporaryPath()
         let descriptor = open(trial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.folderError("write into", path, errno) }
+        var information = stat()
+        if fstat(descriptor, &information) == 0 { user = information.st_uid }
         close(descriptor)
         unlink(trial)
         removeAbandoned()
@@ -45,25 +52,41 @@ struct PartitionFolder: Sendable {
         return "\(path)/\(SHA256.hexDigest(of: canonical))\(PartitionFile.suffix)"
     }
 
-    /// Every valid file; invalid ones are removed, each with a warning.
+    /// Every valid file that may be trusted; invalid ones are removed, each with a warning.
     func entries(warn: (String) -> Void) -> [Entry] {
         names().compactMap { name in
             guard name.hasSuffix(PartitionFile.suffix) else { return nil }
-            return entry(at: "\(path)/\(name)", warn: warn)
+            return entry(at: "\(path)/\(name)", isFound: true, warn: warn)
         }
     }
 
+    /// The file of a key, if it may be trusted: it was found, not written.
     func entry(of key: PartitionKey, warn: (String) -> Void) -> Entry? {
-        guard let entry = entry(at: filePath(of: key), warn: warn), entry.file.key == key else { return nil }
+        guard let entry = entry(at: filePath(of: key), isFound: true, warn: warn), entry.file.key == key else { return nil }
         return entry
     }
 
-    private func entry(at file: String, warn: (String) -> Void) -> Entry? {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+    /// Why a file that this process has not written may hold anybody's code; `nil` where it may not.
+    private func distrust(_ information: stat) -> String? {
+        if information.st_uid != user, information.st_uid != 0 {
+            return "it belongs to user \(information.st_uid), not to \(user)"
+        }
+        return information.st_mode & S_IWOTH != 0 ? "everybody may write it" : nil
+    }
+
+    /// - Parameter isFound: it was found, not written.
+    private func entry(at file: String, isFound: Bool, warn: (String) -> Void) -> Entry? {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var information = stat()
         guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG else { return nil }
+        if isFound, let why = distrust(information) {
+            warn(
+                "\(file) is not used: \(why), so its code may be anybody's; remove it, or give --cache-dir a folder of this user's own"
+            )
+            return nil
+        }
         var header = [UInt8](repeating: 0, count: min(PartitionFile.headerByteCount, Int(information.st_size)))
         let isRead = header.withUnsafeMutableBytes { WholeRead.read(descriptor, into: $0).count == $0.count }
         switch isRead
@@ -84,11 +107,17 @@ struct PartitionFolder: Sendable {
         }
     }
 
-    /// The archive's bytes, or nil where there is none; one whose bytes are not those of its digest is removed with a warning.
-    func read(_ key: PartitionKey, warn: (String) -> Void) -> TensorStorage? {
-        guard let entry = entry(of: key, warn: warn) else { return nil }
+    /// The archive's bytes, or nil where they are not those that were received or found before; a file whose bytes are not those of its own
+    /// digest is removed with a warning.
+    /// - Parameter digest: of the bytes that came, or of those in the file when it was found: it may have been exchanged since.
+    func read(_ key: PartitionKey, digest: String, warn: (String) -> Void) -> TensorStorage? {
         let file = filePath(of: key)
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard let entry = entry(at: file, isFound: false, warn: warn), entry.file.key == key else { return nil }
+        guard entry.file.contentDigest == digest else {
+            warn("\(file) is not used: it holds another archive than the one that was put there")
+            return nil
+        }
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         let storage = TensorStorage(byteCount: entry.file.byteCount)
