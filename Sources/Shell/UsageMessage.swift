@@ -8,6 +8,7 @@ struct UsageMessage {
     static let howToWrite = [
         "time": "write a number with a unit, like 250ms, 2s or 1m",
         "size": "write it like 512MiB, 1.5GiB, 100MB or in plain bytes",
+        "digest": "write all 64 hexadecimal digits of the model's SHA-256, as sha256sum prints them for its file",
         "addr": "write host:port, [v6]:port, :port or port",
     ]
 
@@ -17,6 +18,7 @@ struct UsageMessage {
         do throws(ValueError) {
             switch valueName {
             case "time": _ = try Duration(parsing: value)
+            case "digest": _ = try ModelDigest(parsing: value)
             case "addr": _ = try HostPort(parsing: value)
             default: break
             }

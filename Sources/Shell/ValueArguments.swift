@@ -11,6 +11,13 @@ extension HostPort: ExpressibleByArgument {
     }
 }
 
+extension ModelDigest: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard let value = try? ModelDigest(parsing: argument) else { return nil }
+        self = value
+    }
+}
+
 extension ByteCount: ExpressibleByArgument {
     public init?(argument: String) {
         guard let value = try? ByteCount(parsing: argument) else { return nil }

@@ -7,6 +7,8 @@ internal import Wire
 package struct WorkerOptions: ParsableArguments {
     /// One for each core of the largest machines.
     static let maximumExecutors = 256
+    /// More than one cluster has; each order is looked up in them.
+    static let allowedModelLimit = 1_024
 
     @Option(help: ArgumentHelp("Address to listen on; port 0 takes a free one.", valueName: "addr"))
     package var listen = HostPort(host: nil, port: 9000)
@@ -41,6 +43,18 @@ package struct WorkerOptions: ParsableArguments {
         help: ArgumentHelp("Memory that this worker may use; by default what its cgroup or the host allows.", valueName: "size"))
     var memoryLimit: ByteCount?
 
+    @Option(
+        help: ArgumentHelp(
+            "Take partitions of this model alone, by the SHA-256 of its file (sha256sum; digest in amp4ec status --json); may be given several times. Which model a partition is of is the coordinator's word.",
+            valueName: "digest"))
+    var allowModel: [ModelDigest] = []
+
+    @Flag(
+        help:
+            "Let the threads that load and run partitions do all that this process may, to find out whether their confinement is in the way of something."
+    )
+    var noConfinement = false
+
     @Option(help: .clusterSecret)
     var clusterSecretFile: [String] = []
 
@@ -61,6 +75,10 @@ package struct WorkerOptions: ParsableArguments {
         guard threads >= 1, threads <= 256 else { throw ValidationError("--threads takes 1 to 256, not \(threads)") }
         if let executors, !(1...Self.maximumExecutors).contains(executors) {
             throw ValidationError("--executors takes 1 to \(Self.maximumExecutors), not \(executors)")
+        }
+        guard allowModel.count <= Self.allowedModelLimit else {
+            throw ValidationError(
+                "--allow-model is given \(allowModel.count) times, over the limit of \(Self.allowedModelLimit)")
         }
         guard memoryLimit.map({ $0.bytes > 0 }) ?? true else {
             throw ValidationError("--memory-limit is a size above 0; leave it out for what the cgroup or the host allows")

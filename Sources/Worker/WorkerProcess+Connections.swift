@@ -74,11 +74,14 @@ extension WorkerProcess: ConnectionHandler {
                 return .close(.requested("work from somebody who is not in the peer table"))
             }
             return admit(work, payloadByteCount, on: peer)
-        case .partitionData:
-            guard peer.id == host.machine.resultConnection else {
-                return .close(.requested("only the coordinator that holds this worker sends partitions"))
+        case .partitionData(let data):
+            switch host.machine.takesArchive(of: data.key, from: peer.id) {
+            case .stranger: return .close(.requested("only the coordinator that holds this worker sends partitions"))
+            case .unasked: return .discard
+            case .awaited:
+                return UInt64(payloadByteCount) <= memoryLimit
+                    ? .accept(TensorStorage(payloadByteCount: payloadByteCount)) : .discard
             }
-            return UInt64(payloadByteCount) <= memoryLimit ? .accept(TensorStorage(payloadByteCount: payloadByteCount)) : .discard
         // Of a link's probe only its journey counts.
         default: return .discard
         }
@@ -107,7 +110,10 @@ extension WorkerProcess: ConnectionHandler {
         case .work(let work):
             if let ticket = connection.ticket { payloads.received(ticket) }
             arrived(work, payload, on: peer)
-        case .partitionData(let data): if peer.id == host.machine.resultConnection { store(data, payload) }
+        case .partitionData(let data):
+            // Since its first byte the holder may have changed; that it was asked for was seen then, where it has bytes.
+            let standing = host.machine.takesArchive(of: data.key, from: peer.id)
+            if standing == .awaited || (standing == .unasked && payload != nil) { store(data, payload) }
         default: step(.received(peer.id, message))
         }
     }

@@ -83,17 +83,20 @@ final class WorkerProcess: MachineShell {
         store = try PartitionArchiveStore(limitByteCount: options.cacheLimit.bytes, folder: options.cacheDir) { text in
             logger.warning("partition store", metadata: ["cause": "\(text)"])
         }
-        executors = try TaskQueue(name: "executor", threadCount: executorCount, capacity: Self.mailboxCapacity)
+        let confine = try Self.confinement(options, logger)
+        executors = try TaskQueue(
+            name: "executor", threadCount: executorCount, capacity: Self.mailboxCapacity, prepare: confine)
         activations = try ActivationPort(loop: loop, capacity: Self.mailboxCapacity)
-        loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024)
-        standbyLoader = try TaskQueue(name: "standbys", threadCount: 1, capacity: 1_024, nice: 10)
+        loader = try TaskQueue(name: "loader", threadCount: 1, capacity: 1_024, prepare: confine)
+        standbyLoader = try TaskQueue(name: "standbys", threadCount: 1, capacity: 1_024, nice: 10, prepare: confine)
         host = MachineHost(
             loop: loop,
             machine: WorkerMachine(
                 configuration: .init(
                     name: options.name.map { NodeID($0) }, fallbackName: "unnamed", software: ProductVersion.current,
                     incarnation: incarnation,
-                    executors: executorCount, slots: Self.slotsPerExecutor * executorCount, slotBytes: slotBytes)))
+                    executors: executorCount, slots: Self.slotsPerExecutor * executorCount, slotBytes: slotBytes,
+                    allowedModels: Set(options.allowModel.map(\.hexDigits)))))
     }
 
     /// Serves until SIGTERM or SIGINT; running work is finished first.
@@ -185,6 +188,7 @@ final class WorkerProcess: MachineShell {
             retryLoads()
         case .dial(let peer): dial(peer)
         case .load(let order): load(order)
+        case .forgetWaitingLoads: deferredLoads = []
         case .releasePartition(let key): releasePartition(key)
         case .drained: loop.stop()
         case .restart: startAnew()

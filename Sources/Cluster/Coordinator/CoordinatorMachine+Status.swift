@@ -61,6 +61,7 @@ extension CoordinatorMachine {
         guard let deployment = plans.active?.deployment, node.state == .ready, !deployment.nodes.contains(node.id) else {
             return nil
         }
+        if let refusal = node.session?.refusal { return refusal }
         if !node.distrust.cause.isEmpty { return node.distrust.cause }
         return deployment.plan.leftOut.first { $0.node == node.id }?.cause ?? "the plan has no stage for it (its reasons say why)"
     }

@@ -127,6 +127,7 @@ extension WorkerMachine {
         resultChannel = nil
         peerTableVersion = 0
         peerPages = nil
+        forgetOrders(&out)
         cancelAll(&out)
     }
 

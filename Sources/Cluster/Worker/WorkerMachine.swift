@@ -24,11 +24,14 @@ public struct WorkerMachine: Sendable {
         public var slots: Int
         /// Activation bytes held at once.
         public var slotBytes: Int
+        /// Digests of the models whose partitions are loaded; empty for any.
+        public var allowedModels: Set<String>
 
         public init(
             name: NodeID?, fallbackName: NodeID, software: String, incarnation: IncarnationID, executors: Int, slots: Int,
-            slotBytes: Int
+            slotBytes: Int, allowedModels: Set<String> = []
         ) {
+            self.allowedModels = allowedModels
             self.name = name
             self.fallbackName = fallbackName
             self.software = software
@@ -211,6 +214,8 @@ extension WorkerMachine {
         /// Load the archive; answer `loaded` or `loadFailed`, with `failedPrecondition` where the store does not hold it: the machine then asks
         /// the coordinator for it.
         case load(LoadPartition)
+        /// Loads that wait for room are of a coordinator that is obeyed no more.
+        case forgetWaitingLoads
         case releasePartition(PartitionKey)
         /// Everything that was accepted is done and the process may end.
         case drained

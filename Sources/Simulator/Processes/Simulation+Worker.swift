@@ -71,6 +71,8 @@ extension Simulation {
             let time: Duration =
                 workers[index].archives.contains(order.key) ? world.random.duration(.milliseconds(1), .milliseconds(80)) : .zero
             world.schedule(.loaded(index, life: life, order), at: now + time)
+        // None waits here.
+        case .forgetWaitingLoads: break
         case .releasePartition(let key):
             // Some workers need the room at once.
             if world.random.chance(options.evictShare) {

@@ -24,6 +24,9 @@ amp4ec-worker --listen @closed --check
 amp4ec-worker --threads 0
 amp4ec-worker --threads many
 amp4ec-worker --executors 0
+amp4ec-worker --allow-model 31ab
+amp4ec-worker --allow-model ''
+amp4ec-worker --allow-model sha256:0000000000000000000000000000000000000000000000000000000000000000
 amp4ec-worker --name coordinator
 amp4ec-worker --name ''
 amp4ec-worker --advertise box:9000

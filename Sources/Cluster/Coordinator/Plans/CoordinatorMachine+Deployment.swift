@@ -82,6 +82,7 @@ extension CoordinatorMachine {
         case .failed:
             // Only an order fails.
             guard roster[id]?.session?.partitions.removeValue(forKey: report.key) != nil else { return }
+            if report.code == .failedPrecondition { return refused(id, report, &step) }
             // An answer to an order of a standby, or of a plan that was given up, is no failure of a plan.
             guard uses(plans.candidate?.deployment, id, report.key) else {
                 if (roster[id]?.refusedStandbys.count ?? 0) < WireLimits.inventory {
@@ -90,6 +91,20 @@ extension CoordinatorMachine {
                 return
             }
             abandonCandidate(because: "\(id) cannot load \(report.key): \(report.message)", excluding: [id], &step)
+        }
+    }
+
+    /// The worker is started so that it takes no partition of this model (`--allow-model`): until it is started otherwise it is in no plan.
+    private mutating func refused(_ id: NodeID, _ report: PartitionReport, _ step: inout Step) {
+        if roster[id]?.session?.refusal == nil {
+            step.log(.warning, "worker takes no partition of this model", ["node": id.description, "cause": report.message])
+        }
+        roster[id]?.session?.refusal = report.message
+        if uses(plans.candidate?.deployment, id, report.key) {
+            abandonCandidate(because: "\(id) refuses \(report.key): \(report.message)", excluding: [], &step)
+        } else if plans.active != nil {
+            // Those that were to use it are made again.
+            renewStandbys(step.now)
         }
     }
 

@@ -45,11 +45,11 @@ extension CoordinatorMachine {
         return number
     }
 
-    /// Who may take part in a plan: who is ready, without those that could not load their partition lately, and those that flap or lose
-    /// work; these are taken all the same where nobody else is left.
+    /// Who may take part in a plan: who is ready and takes partitions of the model, without those that could not load theirs lately, and those
+    /// that flap or lose work; these are taken all the same where nobody else is left.
     /// - Returns: also whether anybody was left out for flapping or losing work.
     func planMembers(_ now: Instant) -> (members: [Node], leavesOut: Bool) {
-        let ready = roster.all.filter { $0.state == .ready }.sorted { $0.id < $1.id }
+        let ready = roster.all.filter { $0.state == .ready && $0.session?.refusal == nil }.sorted { $0.id < $1.id }
         let able = ready.filter { ($0.excludedUntil ?? .zero) <= now }
         let steady = able.filter { !$0.isLeftOut(now) }
         if !steady.isEmpty, !plans.takesLeftOut { return (steady, steady.count < able.count) }
@@ -65,9 +65,8 @@ extension CoordinatorMachine {
     /// Names each node that is not ready and why.
     var missingNodes: String {
         if roster.isEmpty { return "no worker is listed or registered; start one with amp4ec-worker --coordinator ADDR" }
-        let missing = roster.all.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
-        if missing.isEmpty { return "all workers are ready" }
-        return missing.map { "\($0.id): \($0.state == .ready ? $0.exclusionCause : $0.cause)" }.joined(separator: "; ")
+        let missing = roster.all.sorted { $0.id < $1.id }.compactMap { node in node.absence.map { "\(node.id): \($0)" } }
+        return missing.isEmpty ? "all workers are ready" : missing.joined(separator: "; ")
     }
 
     mutating func planned(_ generation: UInt64, _ outcome: PlanOutcome, _ step: inout Step) {
@@ -88,7 +87,8 @@ extension CoordinatorMachine {
             if plans.active == nil { requestPlan(step.now, after: Self.planRetryInterval) }
         case .plan(let deployment):
             // Membership may have changed while the plan was computed.
-            guard deployment.nodes.allSatisfy({ roster[$0]?.state == .ready }), !bringsBack(deployment, orderedAs: generation)
+            guard deployment.nodes.allSatisfy({ roster[$0]?.state == .ready && roster[$0]?.session?.refusal == nil }),
+                !bringsBack(deployment, orderedAs: generation)
             else {
                 return requestPlan(step.now, after: .zero)
             }

@@ -62,13 +62,10 @@ extension CoordinatorMachine {
 
     public var readiness: Readiness {
         guard !isServing else { return Readiness(isReady: true, cause: nil, planFailure: nil, missing: []) }
-        let missing = roster.all.filter { $0.state != .ready || $0.excludedUntil != nil }.sorted { $0.id < $1.id }
         return Readiness(
             isReady: false, cause: unreadyCause, planFailure: plans.failure,
-            missing: missing.map { node in
-                .init(
-                    name: node.id, state: node.state.name,
-                    cause: node.state == .ready ? node.exclusionCause : node.cause)
+            missing: roster.all.sorted { $0.id < $1.id }.compactMap { node in
+                node.absence.map { .init(name: node.id, state: node.state.name, cause: $0) }
             })
     }
 

@@ -105,7 +105,8 @@ extension CoordinatorMachine {
 
     private func isUsable(_ deployment: PlannedDeployment, _ now: Instant) -> Bool {
         let pairs = zip(deployment.stages, deployment.stages.dropFirst())
-        return deployment.nodes.allSatisfy { roster[$0]?.state == .ready && (roster[$0]?.excludedUntil ?? .zero) <= now }
+        return deployment.nodes.allSatisfy { roster[$0]?.session?.refusal == nil }
+            && deployment.nodes.allSatisfy { roster[$0]?.state == .ready && (roster[$0]?.excludedUntil ?? .zero) <= now }
             && !deployment.nodes.contains { roster[$0]?.distrust.isShunned == true }
             && pairs.allSatisfy { from, to in
                 from.replicas.allSatisfy { source in to.replicas.contains { links.isUsable(NodeLink(from: source, to: $0)) } }

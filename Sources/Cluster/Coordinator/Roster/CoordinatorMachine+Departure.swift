@@ -33,7 +33,7 @@ extension CoordinatorMachine {
             return refuse(waiter, .failedPrecondition, "\(id) is leaving already: \(node.cause)", &step)
         }
         guard node.departure?.isDone != true else { return reply(waiter, "\(id) is drained already", &step) }
-        let others = roster.all.filter { $0.id != id && $0.state == .ready }
+        let others = roster.all.filter { $0.id != id && $0.state == .ready && $0.session?.refusal == nil }
         guard request.force || !others.isEmpty || node.state == .lost || node.state == .joining else {
             return refuse(
                 waiter, .failedPrecondition,

@@ -14,6 +14,8 @@ struct Session: Sendable {
     var progress: Progress
     /// What was loaded so lately that the heartbeats' memory does not show it yet.
     var recentLoads: [(at: Instant, bytes: UInt64)] = []
+    /// Why it takes no partition of this model, which its next process may: plans are made without it.
+    var refusal: String?
     /// It said that it has no room: nothing is sent to it until then.
     var pausedUntil: Instant?
 
@@ -99,6 +101,10 @@ extension Node {
     var data: ConnectionID? { session?.data }
     var heartbeat: Heartbeat? { session?.heartbeat }
     var partitions: [PartitionKey: HeldState] { session?.partitions ?? [:] }
+    /// Why it takes no part in plans; `nil` where it may.
+    var absence: String? {
+        state != .ready ? cause : session?.refusal ?? excludedUntil.map { _ in exclusionCause }
+    }
     var isConnected: Bool { session?.data != nil }
 
     /// Whether routes of the plan that serves may lead over it.
