@@ -1,4 +1,5 @@
-/* Landlock and seccomp for the calling thread. glibc has no functions for them, and its headers may be older than the kernel. */
+/* Landlock and seccomp for the calling thread. glibc has no functions for them, and its headers may be older than the
+ * kernel. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,8 +60,8 @@ static inline int amp_thread_keep_privileges(void) { return prctl(PR_SET_NO_NEW_
 /* Has each system call of the thread, and of those that it starts, looked at by the program. */
 static inline int amp_thread_filter(const struct amp_filter_instruction *instructions, uint16_t count) {
     struct amp_filter_program program = {count, instructions};
-    /* 1: SECCOMP_SET_MODE_FILTER. 4: SECCOMP_FILTER_FLAG_SPEC_ALLOW, for before Linux 5.16 a filter slows the whole thread down to hide memory
-       which these threads share with the others anyway. */
+    /* 1: SECCOMP_SET_MODE_FILTER. 4: SECCOMP_FILTER_FLAG_SPEC_ALLOW, for before Linux 5.16 a filter slows the whole
+       thread down to hide memory which these threads share with the others anyway. */
     int result = (int)syscall(SYS_seccomp, 1, 4, &program);
     return result < 0 && errno == EINVAL ? (int)syscall(SYS_seccomp, 1, 0, &program) : result;
 }
