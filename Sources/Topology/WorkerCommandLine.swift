@@ -17,9 +17,9 @@ struct WorkerCommandLine {
     /// A shell that starts a shell that starts …: nobody nests deeper.
     private static let maximumShells = 4
     /// Options that may be given several times.
-    private static let repeatable: Set<String> = ["advertise", "cluster-secret-file"]
+    private static let repeatable: Set<String> = ["advertise", "allow-model", "cluster-secret-file"]
     /// Options without a value: the word behind one is not its own.
-    private static let flags: Set<String> = ["accept-plain", "insecure", "check", "help", "version"]
+    private static let flags: Set<String> = ["accept-plain", "insecure", "no-confinement", "check", "help", "version"]
 
     typealias Word = ShellScript.Word
 

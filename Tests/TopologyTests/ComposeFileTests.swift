@@ -139,6 +139,9 @@ struct ComposeFileTests {
             CommandCase(lines: "command: /opt/bin/amp4ec-worker --name 'my worker'", options: ["name": "my worker"]),
             CommandCase(
                 lines: "command: [tini, --, amp4ec-worker, --insecure, --name, a]", options: ["insecure": "true", "name": "a"]),
+            CommandCase(
+                lines: "command: amp4ec-worker --no-confinement --name a", options: ["no-confinement": "true", "name": "a"]),
+            CommandCase(lines: "command: amp4ec-worker --allow-model aa --allow-model bb", options: ["allow-model": "bb"]),
             CommandCase(lines: "entrypoint: [tini, --]\ncommand: [amp4ec-worker]", options: [:]),
             CommandCase(lines: "command: sh -c \"exec amp4ec-worker --name a && true --name b\"", options: ["name": "a"]),
             CommandCase(lines: "command: [/bin/sh, -c, 'amp4ec-worker --threads=2']", options: ["threads": "2"]),
