@@ -87,6 +87,7 @@ validate-manifests: ## check deploy/kubernetes/ against the schemas of two versi
 
 bench: build ## measure this machine; prints a table
 	@scripts/bench
+	@scripts/bench-encryption
 
 measure-plans: build models ## predicted and measured throughput on three workers with quotas; writes docs/planning-measured.md (root, cgroups)
 	@[ -f .models/resnet-18.pt ] || scripts/export-model resnet-18 .models/resnet-18.pt

@@ -64,6 +64,16 @@ final class RogueConnection: Sendable {
         start(reads: reads)
     }
 
+    /// - Parameter context: what it proves; `nil`: it talks plain text.
+    init(to address: String, proving context: TLSContext?) throws {
+        keepsArrivals = true
+        let descriptor = try RawPeer.dial(address)
+        tunnel = try context.map { try TLSTunnel(descriptor, $0, isServer: false, reads: true) }
+        self.descriptor = tunnel?.end ?? descriptor
+        handler = nil
+        start(reads: true)
+    }
+
     /// Takes over a connection that somebody opened to us; in plain text without a context.
     init(
         accepted descriptor: Int32, _ context: TLSContext?,
