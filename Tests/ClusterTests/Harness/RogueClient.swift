@@ -26,6 +26,20 @@ final class RogueClient: Sendable {
         _ = try await connection.first("the coordinator's welcome") { if case .welcome = $0.message { true } else { nil } }
     }
 
+    /// Many that have been welcomed, a few at a time: of connections whose handshake is under way an address may have only some hundred.
+    static func many(_ count: Int, at address: String) async throws -> [RogueClient] {
+        let atOnce = 32
+        return try await withThrowingTaskGroup(of: RogueClient.self) { group in
+            var clients: [RogueClient] = []
+            for number in 0..<count {
+                if number >= atOnce, let client = try await group.next() { clients.append(client) }
+                group.addTask { try await RogueClient(address) }
+            }
+            for try await client in group { clients.append(client) }
+            return clients
+        }
+    }
+
     /// One request's metadata and payload.
     struct Request: Sendable {
         let metadata: [UInt8]

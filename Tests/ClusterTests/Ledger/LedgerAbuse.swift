@@ -79,12 +79,7 @@ struct LedgerAbuse: Sendable {
             return Hold(clients: clients)
         },
         LedgerAbuse("1,100 idle clients") { ground in
-            Hold(
-                clients: try (0..<1_100).map { _ in
-                    let peer = try RogueConnection(to: ground.scene.address, as: .client, keepsArrivals: false)
-                    try peer.send(RawPeer.hello)
-                    return peer
-                })
+            Hold(clients: try await RogueClient.many(1_100, at: ground.scene.address).map(\.connection))
         },
         LedgerAbuse("1,100 silent connections at the coordinator and at each worker") { ground in
             let doors = [ground.scene.address] + ground.scene.cluster.workerAddresses
