@@ -86,12 +86,15 @@ class Capture:
 
     def _take(self) -> None:
         while self._bytes < LIMIT_BYTES:
+            if self._ending.is_set():
+                # What came before the end is in the kernel's buffer, and read faster than heartbeats fill it.
+                self._socket.setblocking(False)
             try:
                 self._add(self._socket.recv(FRAME_BYTES))
             except TimeoutError:
-                # What came before the end has been taken.
-                if self._ending.is_set():
-                    return
+                continue
+            except BlockingIOError:
+                return
 
     def _add(self, frame: bytes) -> None:
         if len(frame) < 34 or struct.unpack_from("!H", frame, 12)[0] != IPV4 or frame[23] != TCP:
