@@ -12,6 +12,13 @@ func connect(pixels: [Float]) async throws -> InferenceResult {
     return result
 }
 
+func connectWithAKey() throws -> AMP4ECClient {
+    var options = AMP4ECClient.Options()
+    options.secret = .file("/etc/kitchen-camera/amp4ec.key")
+    let client = try AMP4ECClient(coordinator: "gateway:9100", options: options)
+    return client
+}
+
 func connectWithOptions() throws -> AMP4ECClient {
     var options = AMP4ECClient.Options()
     options.name = "kitchen-camera"
