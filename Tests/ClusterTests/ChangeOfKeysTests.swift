@@ -1,4 +1,6 @@
 import AMP4ECClient
+import Base
+import Cluster
 import Testing
 import Transport
 

@@ -1,3 +1,5 @@
+import AMP4ECClient
+import Base
 import Testing
 import Transport
 import Wire
