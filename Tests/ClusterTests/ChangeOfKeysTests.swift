@@ -96,7 +96,7 @@ struct ChangeOfKeysTests {
         }
     }
 
-    @Test("from plain text to encryption", .timeLimit(.minutes(4)))
+    @Test("from plain text to encryption")
     func toEncryption() async throws {
         try await withProcesses { processes in
             let keys = try Keys("new", in: processes.folder)
@@ -116,7 +116,7 @@ struct ChangeOfKeysTests {
         }
     }
 
-    @Test("a rotation: from one root to another", .timeLimit(.minutes(5)))
+    @Test("a rotation: from one root to another")
     func rotation() async throws {
         try await withProcesses { processes in
             let (old, new) = (try Keys("old", in: processes.folder), try Keys("new", in: processes.folder))

@@ -32,7 +32,7 @@ struct LoadingCodeTests {
             _ = try await coordinator.line("ready", on: .stdout, within: TestCluster.startLimit) {
                 $0 == "ready: 1 stages on 1 nodes"
             }
-            let client = try AMP4ECClient(coordinator: address)
+            let client = try AMP4ECClient(coordinator: address, options: .ofTest())
             defer { client.close() }
             let inputs = try TestInputs.make(try await client.model(), items: 2)
             _ = try await client.infer(inputs)
