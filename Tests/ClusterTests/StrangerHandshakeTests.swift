@@ -140,6 +140,10 @@ struct StrangerHandshakeTests {
 
             try await crowd(scene, Self.crowd)
             try scene.expectPeak(within: Self.crowdAllowance, above: before.residentBytes, "\(Self.crowd) strangers of each kind")
+            for process in scene.processes {
+                let growth = try ProcessFigures.peakResidentBytes(process) - (before.residentBytes[process.name] ?? 0)
+                print("strangers: \(process.name) took \(growth >> 10) KiB")
+            }
             let counts = scene.traffic.now
             #expect(counts.wrong == 0 && counts.errors.isEmpty, "\(counts)")
             try await scene.rests("the state from before")
