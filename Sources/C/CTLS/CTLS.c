@@ -157,9 +157,15 @@ static int configure(SSL_CTX *ssl, const char *ciphers, amp_tls_context *context
            SSL_CTX_set_alpn_protos(ssl, context->protocol, 1u + context->protocol[0]) == 0;
 }
 
+/* Nothing is taken down at exit, under threads that may still have connections: a command that is done calls exit() while the client's
+   thread says goodbye. Whoever uses libcrypto first decides this for the process, and a digest may be computed before any connection. */
+__attribute__((constructor)) static void leave_exit_alone(void) { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL); }
+
+/* openssl.cnf has no say. */
+static void prepare(void) { OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL); }
+
 amp_tls_context *amp_tls_context_create(const char *ciphers, const char *protocol) {
-    /* openssl.cnf has no say. Nothing is taken down at exit, under threads that may still have connections. */
-    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+    prepare();
     ERR_clear_error();
     size_t length = strlen(protocol);
     amp_tls_context *context = OPENSSL_zalloc(sizeof *context);
@@ -352,6 +358,7 @@ const char *amp_tls_failure_text(const amp_tls *tls) {
 
 int amp_hkdf_sha256(const uint8_t *secret, size_t secret_count, const uint8_t *salt, size_t salt_count,
                     const uint8_t *info, size_t info_count, uint8_t *out, size_t out_count) {
+    prepare();
     ERR_clear_error();
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
