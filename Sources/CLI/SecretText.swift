@@ -22,7 +22,7 @@ package struct SecretText {
             switch key.kind {
             case .root: "the coordinator, and where there are few every process; all other keys are derived from it"
             case .cluster: "workers and health checks"
-            case .operator: "people who drain workers and load models: every amp4ec command"
+            case .operator: "people who drain workers: every amp4ec command"
             case .client: "applications: the amp4ec commands that change nothing"
             }
     }

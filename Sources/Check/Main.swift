@@ -9,7 +9,7 @@ struct CheckCommand: ParsableCommand {
         abstract: "Asks whether a worker or a coordinator answers: the health check of containers.",
         discussion: """
             Says hello and waits for the answer of the process itself. Without an address it asks for a worker on this machine's port \
-            9000 and, where there is none, for a coordinator on port 9100. With any key of the cluster it may ask, and no more. It loads no libtorch, so that asking often costs little.
+            9000 and, where there is none, for a coordinator on port 9100. A worker answers to the cluster key, a coordinator to any key of its cluster; it may ask, and no more. It loads no libtorch, so that asking often costs little.
 
             Exit: 0 it answered, 64 wrong usage, 65 bad key, 69 nobody did.
             """, version: ProductVersion.current)

@@ -165,7 +165,8 @@ package struct CoordinatorOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Label of a client's or operator's key that is taken no longer; may be given several times.", valueName: "label"))
+            "Client or operator key that is taken no longer: LABEL, client:LABEL or operator:LABEL; may be given several times.",
+            valueName: "label"))
     package var revoke: [String] = []
 
     @Flag(help: .insecure)

@@ -48,7 +48,7 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
-        if connection.isAdmitted(access.security, logger) {
+        if notices.admits(connection, access.security, at: loop.now, logger) {
             peers[ConnectionID(connection.id)] = CoordinatorPeer(connection)
         }
         return self
@@ -74,6 +74,7 @@ extension CoordinatorProcess: ConnectionHandler {
                 peer.node = node
                 peers[peer.id] = peer
                 connection.handler = self
+                notices.opened(connection, access.security, at: loop.now, logger)
                 // So that the kernel knows the link's bandwidth before the first plan rests on it.
                 if hello.channel == .data { connection.sendProbe() }
                 step(.connected(node, hello.channel, peer.id, welcome))
@@ -151,7 +152,7 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
-        turnedAway.note(reason, of: connection, at: loop.now, logger)
+        notices.turnedAway(connection, reason, at: loop.now, logger)
         guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
         questions.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])
@@ -161,6 +162,7 @@ extension CoordinatorProcess: ConnectionHandler {
     }
 
     private func greet(_ hello: Hello, _ peer: CoordinatorPeer) {
+        notices.opened(peer.connection, access.security, at: loop.now, logger)
         switch hello.role {
         case .client: peer.isClient = true
         case .worker where hello.channel == .control: peer.registrant = hello.incarnation

@@ -74,7 +74,7 @@ final class CoordinatorProcess: MachineShell {
     var gateway: GatewayServer?
     var caching: ResultCaching?
     var unsendable = UnsendableKinds()
-    var turnedAway = TurnedAwayPeers()
+    var notices = PeerNotices()
 
     /// What a thread has done.
     enum Answer: Sendable {

@@ -23,7 +23,7 @@ struct CoordinatorCommand: ParsableCommand {
             old topology in place. SIGTERM ends it once everything that was asked is answered, after --drain-timeout at the \
             latest; a second signal ends it at once.
 
-            Exit: 0 done, 1 failed, 64 wrong usage, 65 bad model or topology.
+            Exit: 0 done, 1 failed, 64 wrong usage, 65 bad model, topology or key.
             """, version: ProductVersion.current)
 
     @OptionGroup var options: CoordinatorOptions

@@ -1,4 +1,4 @@
-package import Base
+internal import Base
 package import Logging
 internal import Loops
 package import Transport
@@ -8,6 +8,7 @@ package struct ClusterAccess: Sendable {
     package let security: ConnectionSecurity
     /// Where its keys stand; none: plain text.
     private let files: [KeyFile]
+    private let revoked: [String]
 
     /// Looks for the keys where they are given or usually stand.
     /// - Parameters:
@@ -27,6 +28,11 @@ package struct ClusterAccess: Sendable {
                 "\(KeyPlaces.option) is given \(options.count) times; give it once, or twice while keys are changed: the first is used, both are accepted"
             )
         }
+        for entry in revoked {
+            guard let problem = KeyRing.problem(withRevoked: entry) else { continue }
+            throw CommandFailure(.usage, "--revoke: \"\(entry)\" is the label of no key: \(problem)")
+        }
+        self.revoked = revoked
         let objection: @Sendable (SocketAddress) -> String? = {
             PublicAddressPolicy.refusal(ofPeer: $0.hostDescription, insecure: insecure)
         }
@@ -58,39 +64,12 @@ package struct ClusterAccess: Sendable {
             return logger.warning(
                 "no cluster secret: connections are plain text, and peers with public addresses are refused unless --insecure")
         }
-        logger.info("connections are encrypted", metadata: ["secret": "\(first.path)", "keys": "\(files.count)"])
+        var metadata: Logger.Metadata = ["secret": "\(first.path)", "keys": "\(files.count)"]
+        if !revoked.isEmpty { metadata["revoked"] = "\(revoked.joined(separator: ", "))" }
+        logger.info("connections are encrypted", metadata: metadata)
         if security.acceptsPlain {
             logger.warning(
                 "--accept-plain: peers without a key are taken, and may do everything; leave it out once all processes have one")
         }
-    }
-}
-
-/// Peers that are turned away for what they are: the log names each once a minute, so that it does not grow with how often they try.
-package struct TurnedAwayPeers {
-    private static let interval: Duration = .seconds(60)
-    /// Addresses that are remembered; beyond them the log says how many more there were.
-    private static let limit = 64
-
-    private var said: [String: Instant] = [:]
-    private var unsaidCount = 0
-
-    package init() {}
-
-    /// - Parameter reason: why a connection ended.
-    package mutating func note(_ reason: CloseReason, of connection: Connection, at now: Instant, _ logger: Logger) {
-        guard connection.isServer, case .failed(let error) = reason, error.code == .notPermitted else { return }
-        let peer = connection.peerAddress.hostDescription
-        if let last = said[peer], now - last < Self.interval { return }
-        if said.count >= Self.limit, said[peer] == nil { said = said.filter { now - $0.value < Self.interval } }
-        guard said.count < Self.limit || said[peer] != nil else {
-            unsaidCount += 1
-            return
-        }
-        said[peer] = now
-        var metadata: Logger.Metadata = ["peer": "\(connection.peerAddress)", "cause": "\(error.message)"]
-        if unsaidCount > 0 { metadata["others"] = "\(unsaidCount)" }
-        unsaidCount = 0
-        logger.warning("peer turned away", metadata: metadata)
     }
 }

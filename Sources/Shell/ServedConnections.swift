@@ -4,16 +4,6 @@ package import Wire
 
 /// What every server does with its connections, no matter who the peer is.
 extension Connection {
-    /// Whether the peer may stay; without encryption one at a public address is refused, with a line in the log, unless the operator said
-    /// `--insecure`.
-    package func isAdmitted(_ security: ConnectionSecurity, _ logger: Logger) -> Bool {
-        // What encrypts proves who it is, and says so itself where it does not.
-        guard security.tls == nil, let refusal = security.plainObjection(peerAddress) else { return true }
-        logger.warning("peer refused", metadata: ["peer": "\(peerAddress)", "cause": "\(refusal)"])
-        refuse(.unauthenticated, refusal)
-        return false
-    }
-
     /// Closes the connection that has been idle for longest, to make room for a new one when no descriptor or place is free.
     /// - Returns: `false` where none is idle.
     package static func dismissIdlest(of idle: some Sequence<Connection>, _ logger: Logger) -> Bool {

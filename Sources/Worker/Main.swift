@@ -17,7 +17,7 @@ struct WorkerCommand: ParsableCommand {
             A coordinator finds its workers in its topology. A worker that stands in none registers itself with --coordinator, and goes on \
             trying while nobody answers there.
 
-            Exit: 0 done, 1 failed, 64 wrong usage, 69 (with --check) no worker answers.
+            Exit: 0 done, 1 failed, 64 wrong usage, 65 bad key, 69 (with --check) no worker answers.
             """, version: ProductVersion.current)
 
     @OptionGroup var options: WorkerOptions

@@ -34,7 +34,7 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     func accept(_ connection: Connection) -> any ConnectionHandler {
-        if connection.isAdmitted(access.security, logger) {
+        if notices.admits(connection, access.security, at: loop.now, logger) {
             connections[ConnectionID(connection.id)] = WorkerPeer(connection)
         }
         return self
@@ -54,6 +54,7 @@ extension WorkerProcess: ConnectionHandler {
                 opened.dialledNode = peer.name
                 connections[opened.id] = opened
                 connection.handler = self
+                notices.opened(connection, access.security, at: loop.now, logger)
                 step(.peerOpened(peer, opened.id))
                 probe(opened)
             case .failure(let failure): step(.peerFailed(peer, failure.message))
@@ -103,6 +104,7 @@ extension WorkerProcess: ConnectionHandler {
         case .hello(let hello):
             guard peer.hello == nil, peer.dialledNode == nil else { return connection.close(.requested("a second hello")) }
             peer.hello = hello
+            notices.opened(connection, access.security, at: loop.now, logger)
             step(.opened(peer.id, hello))
             if peer.id == host.machine.resultConnection { probe(peer) }
         case _ where peer.hello == nil && peer.dialledNode == nil:
@@ -127,7 +129,7 @@ extension WorkerProcess: ConnectionHandler {
     }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
-        turnedAway.note(reason, of: connection, at: loop.now, logger)
+        notices.turnedAway(connection, reason, at: loop.now, logger)
         guard let peer = connections.removeValue(forKey: ConnectionID(connection.id)) else { return }
         payloads.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])

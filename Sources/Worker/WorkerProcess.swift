@@ -35,7 +35,7 @@ final class WorkerProcess: MachineShell {
     var connections: [ConnectionID: WorkerPeer] = [:]
     var payloads: WorkPayloads<Payload>
     var unsendable = UnsendableKinds()
-    var turnedAway = TurnedAwayPeers()
+    var notices = PeerNotices()
     var probe: ResourceProbe
     var sample: ResourceSample
     let memoryLimit: UInt64

@@ -66,7 +66,7 @@ import Transport
             let path = try file(kind)
             let wrong = try failure { try access([path], for: owner) }
             #expect(wrong.exitStatus == .badData)
-            #expect(wrong.message.contains(path) && wrong.message.contains("a \(kind.rawValue) key is of no use here"))
+            #expect(wrong.message.contains(path) && wrong.message.contains("a key of the kind \(kind.rawValue) is of no use here"))
         }
         // The second of two counts as much.
         let second = try failure { try access([root, try file(.client, seed: 3)]) }
@@ -81,6 +81,11 @@ import Transport
         #expect(plain.exitStatus == .usage && plain.message.contains("--accept-plain"))
         let revoked = try failure { try access([], revoked: ["cam"]) }
         #expect(revoked.exitStatus == .usage && revoked.message.contains("--revoke"))
-        #expect(try access([try file(.root)], revoked: ["cam"]).security.tls != nil)
+        #expect(try access([try file(.root)], revoked: ["cam", "client:x"]).security.tls != nil)
+        // One that matches nothing would leave the key good, and nobody would know.
+        for entry in ["", "a b", "cluster:x", "client:x#0123456789ab"] {
+            let bad = try failure { try access([try file(.root)], revoked: [entry]) }
+            #expect(bad.exitStatus == .usage && bad.message.contains("--revoke"))
+        }
     }
 }

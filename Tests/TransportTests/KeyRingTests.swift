@@ -25,7 +25,7 @@ import Transport
         let given = try kind == .root ? root() : root().derived(kind, label: isLabelled ? "ann" : nil)
         guard let expected else {
             let error = #expect(throws: ValueError.self) { try KeyRing([given], for: owner) }
-            #expect(error?.message.contains("a \(kind.rawValue) key is of no use here") == true)
+            #expect(error?.message.contains("a key of the kind \(kind.rawValue) is of no use here") == true)
             #expect(error?.message.contains("amp4ec") == true)
             return
         }
@@ -85,6 +85,32 @@ import Transport
                 #expect(key(of: ring.answer(to: other.name)) == other)
             }
         }
+    }
+
+    @Test func whatLogsCallAKeyRevokesThatKindAlone() throws {
+        let ring = try KeyRing([root()], for: .coordinator, revoked: ["client:cam"])
+        let client = try root().derived(.client, label: "cam")
+        for key in [client.preSharedKey, client.healthPreSharedKey].compactMap(\.self) {
+            #expect(refusal(in: ring.answer(to: key.name))?.contains("--revoke client:cam") == true)
+        }
+        let person = try #require(try root().derived(.operator, label: "cam").preSharedKey)
+        #expect(key(of: ring.answer(to: person.name)) == person)
+    }
+
+    @Test(
+        arguments: [
+            ("cam", true), ("client:cam", true), ("operator:a.b-c", true), ("", false), ("a b", false), ("client:", false),
+            ("cluster:cam", false), ("client:cam#0123456789ab", false), (" cam", false), ("lap,bad", false),
+            (String(repeating: "a", count: 65), false),
+        ]) func revokedEntries(_ entry: String, _ isGood: Bool)
+    {
+        #expect((KeyRing.problem(withRevoked: entry) == nil) == isGood)
+    }
+
+    @Test func aHealthCheckWithAnApplicationsKeyIsToldWhichOneAWorkerTakes() throws {
+        let ring = try KeyRing([root().derived(.cluster)], for: .worker)
+        let key = try root().derived(.client, label: "cam").healthPreSharedKey
+        #expect(refusal(in: ring.answer(to: key.name))?.contains("at a worker it needs the cluster key") == true)
     }
 
     /// A name comes from a peer that has proved nothing.

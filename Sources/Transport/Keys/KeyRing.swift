@@ -26,7 +26,7 @@ public struct KeyRing: Sendable {
 
     /// - Parameters:
     ///   - keys: one, or two during a rotation; the first is what the process proves.
-    ///   - revoked: a coordinator's: labels of client and operator keys that it takes no longer.
+    ///   - revoked: a coordinator's: client and operator keys that it takes no longer, as `LABEL`, or as `client:LABEL` or `operator:LABEL`.
     /// - Throws: where a key is of a kind that the process has no use for; the message says which it needs.
     public init(_ keys: [ClusterKey], for owner: Owner, revoked: Set<String> = []) throws(ValueError) {
         self.owner = owner
@@ -70,7 +70,18 @@ public struct KeyRing: Sendable {
     }
 
     private static func wrongKind(_ key: ClusterKey, _ need: String) -> ValueError {
-        ValueError("a \(key.kind.rawValue) key is of no use here: \(need)")
+        ValueError("a key of the kind \(key.kind.rawValue) is of no use here: \(need)")
+    }
+
+    /// What is wrong with an entry of the revoked keys; `nil` where a key can have that name.
+    public static func problem(withRevoked entry: String) -> String? {
+        let parts = entry.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let kinds: [String: ClusterKey.Kind] = ["client": .client, "operator": .operator]
+        if parts.count == 2, kinds[parts[0]] == nil {
+            return "it is a label, or client:LABEL or operator:LABEL, as logs show it before the #"
+        }
+        return ClusterKey.problem(
+            withLabel: parts[parts.count - 1], of: parts.count == 2 ? kinds[parts[0]] ?? .client : .client)
     }
 
     // MARK: A server's
@@ -83,16 +94,23 @@ public struct KeyRing: Sendable {
         case .client, .healthCheck: return .unknown
         case .worker:
             // Its own keys alone: an application's cannot be found from the cluster key, and opens nothing at a worker in any case.
-            if identity.kind == .operator || identity.kind == .client {
+            switch (identity.kind, identity.application) {
+            case (.client, _), (.operator, _):
                 return .refused(
-                    "the peer has the key \(name), which opens nothing at a worker: it is to connect to the coordinator")
+                    "the peer names the key \(name), which opens nothing at a worker: it is to connect to the coordinator")
+            case (.health, _?):
+                return .refused(
+                    "the peer is a health check with an application's key (\(name)): at a worker it needs the cluster key")
+            case (.health, nil), (.cluster, _): break
             }
         case .coordinator: break
         }
         for key in keys {
             guard let candidate = candidate(for: identity, from: key), candidate.name == name else { continue }
-            if let label = identity.clientLabel, revoked.contains(label) {
-                return .refused("the peer's key \(name) is revoked here (--revoke \(label))")
+            if let proved = identity.application, let label = proved.label,
+                let entry = [label, proved.description].first(where: { revoked.contains($0) })
+            {
+                return .refused("the peer's key \(name) is revoked here (--revoke \(entry))")
             }
             return .key(candidate)
         }
@@ -134,11 +152,11 @@ extension PeerIdentity {
         self.init(String(name[..<end]))
     }
 
-    /// The label of the client's or operator's key that it proves, or that a health check's is made from.
-    var clientLabel: String? {
+    /// Of a client or operator itself; of a health check whose key is made from theirs.
+    var application: PeerIdentity? {
         switch kind {
-        case .client, .operator: label
-        case .health: label.flatMap { PeerIdentity($0) }?.clientLabel
+        case .client, .operator: self
+        case .health: label.flatMap { PeerIdentity($0) }?.application
         case .cluster: nil
         }
     }

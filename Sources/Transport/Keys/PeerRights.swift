@@ -45,18 +45,31 @@ public enum PeerRights {
         if case .hello(let hello) = message {
             if roles(of: peer.kind, at: server).contains(hello.role) { return nil }
             return
-                "this is a \(server.rawValue): a \(peer.kind.rawValue) key (\(peer)) does not make a \(hello.role) here\(remedy(peer.kind, server))"
+                "this is a \(server.rawValue): the key \(peer) does not make a \(hello.role) here\(remedy(hello.role, peer.kind, server))"
         }
         if messages(of: peer.kind, at: server).contains(message.kind) { return nil }
         return
-            "a \(peer.kind.rawValue) key (\(peer)) may not send \(message.kind) to a \(server.rawValue)\(remedy(peer.kind, server))"
+            "the key \(peer) may not send \(message.kind) to a \(server.rawValue)\(remedy(message.kind, peer.kind, server))"
     }
 
-    private static func remedy(_ kind: PeerIdentity.Kind, _ server: Server) -> String {
-        switch (server, kind) {
-        case (.coordinator, .client): "; what changes the cluster needs an operator's key (amp4ec secret --derive operator)"
-        case (.coordinator, .cluster): "; to ask or infer needs a client's or operator's key (amp4ec secret --derive client)"
-        default: ""
+    /// What says hello as something that its key does not make.
+    private static func remedy(_ role: Role, _ kind: PeerIdentity.Kind, _ server: Server) -> String {
+        switch (kind, role, server) {
+        case (.health, _, .coordinator): "; to check a coordinator, ask with --coordinator"
+        case (.health, _, .worker): "; to check a worker, ask with --worker"
+        case (_, .client, _): "; to ask or infer needs a client's or operator's key (amp4ec secret --derive client)"
+        case (_, .worker, _), (_, .coordinator, _): "; workers need the cluster key (amp4ec secret --derive cluster)"
         }
+    }
+
+    private static func remedy(_ message: Message.Kind, _ kind: PeerIdentity.Kind, _ server: Server) -> String {
+        guard
+            let able = [PeerIdentity.Kind.client, .operator, .cluster].first(where: {
+                messages(of: $0, at: server).contains(message)
+            })
+        else { return "" }
+        return able == .cluster
+            ? "; that is for workers, which have the cluster key"
+            : "; that needs \(able == .operator ? "an operator's" : "a client's or operator's") key (amp4ec secret --derive \(able.rawValue))"
     }
 }

@@ -75,7 +75,9 @@ enum TLSProblem {
         case .tooManyUpdates:
             SystemError(.connectionLost, "the peer asks for new keys again and again and does not take the answers")
         case .alert(let number, let key): Self.error(ofAlert: number, toHelloWith: key)
-        case .library(let text): SystemError(.connectionLost, "TLS failed: \(text)")
+        case .library(let text):
+            SystemError(
+                .connectionLost, "TLS failed: \(text): the peer is no AMP4EC process, or one of another version")
         case .noMemory: SystemError(.resourceExhausted, "there is no memory for another encrypted connection")
         }
     }
@@ -98,8 +100,9 @@ enum TLSProblem {
         case (40, let key?):
             SystemError(
                 .notPermitted,
-                "the peer does not take this process's key \(key) (TLS alert 40): give both sides keys of the same root; at a worker only "
-                    + "the cluster key counts, and a label may be revoked")
+                "the peer does not take this process's key \(key) (TLS alert 40): give both sides keys of the same root"
+                    + (key.hasPrefix("cluster") ? "" : "; a worker takes the cluster key alone, and a coordinator no revoked label")
+            )
         // OpenSSL says the first, RFC 8446 (4.2.11) the second.
         case (47, let key?), (51, let key?):
             SystemError(
@@ -112,7 +115,7 @@ enum TLSProblem {
                 "the peer takes no connection just now (TLS alert 80): it has no room, or waited too long; its log says which")
         case (70, _?): TLSProblem.version.error(isServer: false)
         case (120, _?): TLSProblem.otherProtocol.error(isServer: false)
-        default: SystemError(.connectionLost, "the peer ended TLS with alert \(number)")
+        default: SystemError(.connectionLost, "the peer ended TLS with alert \(number): see its log")
         }
     }
 }

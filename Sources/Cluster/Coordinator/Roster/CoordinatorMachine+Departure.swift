@@ -26,7 +26,7 @@ extension CoordinatorMachine {
             guard node.departure?.cause == .asked else {
                 return refuse(waiter, .failedPrecondition, "\(id) is not drained (it is \(node.state.name): \(node.cause))", &step)
             }
-            let state = comeBack(id, &step)
+            let state = comeBack(id, by: who, &step)
             return reply(waiter, "\(id) \(state)", &step)
         }
         guard node.departure == nil || node.departure?.cause == .asked else {
@@ -147,14 +147,14 @@ extension CoordinatorMachine {
     }
 
     /// Ends the departure and lets the node take part again. Answers with what it is now.
-    mutating func comeBack(_ id: NodeID, _ step: inout Step) -> String {
+    mutating func comeBack(_ id: NodeID, by who: String? = nil, _ step: inout Step) -> String {
         let waiters = roster[id]?.departure?.waiters ?? []
         roster.endDeparture(of: id)
         for waiter in waiters { refuse(waiter, .cancelled, "\(id) was taken back before it was drained", &step) }
         guard let node = roster[id], node.state == .draining || node.state == .drained else {
             return "is not connected (\(roster[id]?.cause ?? "")) and takes part once it is"
         }
-        change(id, to: .ready, "taken back", [:], &step)
+        change(id, to: .ready, who.map { "taken back by \($0)" } ?? "taken back", [:], &step)
         roster[id]?.session?.progress.lastAt = step.now
         roster.rearm(id)
         requestPlan(step.now, after: configuration.joinWindow)
