@@ -22,10 +22,26 @@ final class CoordinatorPeer {
     var hasRegistered = false
     var reportedLife: Instant
 
+    /// The newest table of peers, by the tags of its pages in the connection's queue.
+    private var table: (version: UInt64, tags: [UInt64]) = (0, [])
+    private var lastTag: UInt64 = 0
+
     init(_ connection: Connection) {
         self.connection = connection
         id = ConnectionID(connection.id)
         reportedLife = connection.lastReceived
+    }
+
+    /// A worker that reads slowly gets the newest table alone: what still waits of an older one is of no use to it, and hundreds of tables for
+    /// hundreds of such workers would be gigabytes.
+    func send(_ page: PeerTable) {
+        if page.version != table.version {
+            for tag in table.tags { connection.cancelSend(tag: tag) }
+            table = (page.version, [])
+        }
+        lastTag += 1
+        table.tags.append(lastTag)
+        connection.send(.peerTable(page), tag: lastTag)
     }
 }
 

@@ -242,6 +242,7 @@ final class CoordinatorProcess: MachineShell {
         case .dial(let node, let addresses, let hello): dial(node, addresses, hello)
         case .send(let id, .refused(let refused)):
             peers[id]?.connection.refuse(refused.code, refused.message)
+        case .send(let id, .peerTable(let page)): peers[id]?.send(page)
         case .send(let id, let message): peers[id]?.connection.send(message)
         case .close(let id, let why): peers[id]?.connection.close(.requested(why))
         case .plan(let order): plan(order)

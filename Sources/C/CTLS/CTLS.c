@@ -157,8 +157,9 @@ static int configure(SSL_CTX *ssl, const char *ciphers, amp_tls_context *context
            SSL_CTX_set_alpn_protos(ssl, context->protocol, 1u + context->protocol[0]) == 0;
 }
 
-/* Nothing is taken down at exit, under threads that may still have connections: a command that is done calls exit() while the client's
-   thread says goodbye. Whoever uses libcrypto first decides this for the process, and a digest may be computed before any connection. */
+/* Nothing is taken down at exit, under threads that may still have connections: a command that is done calls exit()
+   while the client's thread says goodbye. Whoever uses libcrypto first decides this for the process, and a digest may
+   be computed before any connection. */
 __attribute__((constructor)) static void leave_exit_alone(void) { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL); }
 
 /* openssl.cnf has no say. */
