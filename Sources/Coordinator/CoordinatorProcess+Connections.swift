@@ -169,6 +169,7 @@ extension CoordinatorProcess: ConnectionHandler {
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) {
         notices.turnedAway(connection, reason, at: loop.now, logger)
+        endedConnections += 1
         guard let peer = peers.removeValue(forKey: ConnectionID(connection.id)) else { return }
         questions.closed(peer.id)
         logger.debug("connection closed", metadata: ["peer": "\(connection.peerAddress)", "cause": "\(reason)"])

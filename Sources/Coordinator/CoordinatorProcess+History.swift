@@ -1,5 +1,6 @@
 internal import Cluster
 internal import History
+internal import Inference
 internal import Hosting
 internal import Logging
 internal import Loops
@@ -38,6 +39,15 @@ extension CoordinatorProcess {
         let samples = host.machine.takeSamples(timeMs: HistoryRecorder.wallClockMs())
         if !samples.isEmpty { history.record(samples) }
         pruneLinks()
+        trimAfterCrowds()
+    }
+
+    /// Gives back the memory of many connections that have ended: the allocator, which is tuned for activations, keeps it otherwise. Not on
+    /// the loop, which it would hold up for some milliseconds.
+    private func trimAfterCrowds() {
+        guard endedConnections >= Self.crowd else { return }
+        endedConnections = 0
+        _ = planner.submit { TorchEngine.trimMemory() }
     }
 
     /// What is known of links to nodes that nobody knows any more goes with them.

@@ -75,6 +75,10 @@ final class CoordinatorProcess: MachineShell {
     var caching: ResultCaching?
     var unsendable = UnsendableKinds()
     var notices = PeerNotices()
+    /// Connections that have ended since memory was given back.
+    var endedConnections = 0
+    /// With their queues, some 10 MB at least.
+    static let crowd = 64
 
     /// What a thread has done.
     enum Answer: Sendable {
