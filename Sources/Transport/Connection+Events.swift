@@ -82,7 +82,6 @@ extension Connection {
         case .waits(let readiness):
             setInterest(readiness == .readable ? .readable : .writable)
         case .failed(let error):
-            mayTalkPlain = !isServer && channel.endedAsPlainPeersDo
             finish(isServer ? .failed(error) : .connectFailed(error))
         case .refused(let word, let error):
             state = .open

@@ -73,7 +73,7 @@ public final class Connection: CustomStringConvertible {
     /// Messages that the peer's key does not allow.
     var deniedCount = 0
     /// It ended within TLS's handshake, and not because of its keys: the peer may be one that talks plain text.
-    var mayTalkPlain = false
+    var mayTalkPlain: Bool { !isServer && channel.endedAsPlainPeersDo }
     /// Set by ``closeAfterFlush(_:)`` while the connection is still being opened.
     var closesOnceOpen: CloseReason?
     /// What a ``Listener`` counts with.

@@ -25,13 +25,9 @@ final class OpeningChannel: ByteChannel {
 
     func handshake(on socket: Int32) -> ChannelHandshake {
         if case .decided(let channel) = state { return channel.handshake(on: socket) }
-        var first: UInt8 = 0
-        switch Syscall.retry({ recv(socket, &first, 1, Int32(MSG_PEEK)) }) {
-        case .failure(EAGAIN): return .waits(.readable)
+        let (outcome, first) = Self.firstByte(on: socket)
+        if case .failure(EAGAIN) = outcome { return .waits(.readable) }
         // TLS says what it means, also of an end.
-        case .success(0), .failure: return decide(tls).handshake(on: socket)
-        case .success: break
-        }
         guard first == Self.plainByte else { return decide(tls).handshake(on: socket) }
         _ = decide(PlainChannel())
         guard let plainObjection else { return .done }
@@ -40,17 +36,18 @@ final class OpeningChannel: ByteChannel {
 
     func speaksAtOnce(on socket: Int32) -> Bool {
         if case .decided(let channel) = state { return channel.speaksAtOnce(on: socket) }
-        return Self.firstByte(on: socket) == Self.plainByte
+        return Self.firstByte(on: socket).byte == Self.plainByte
     }
 
     /// A frame's first byte is "A"; a record of TLS begins with 20 to 23.
     private static let plainByte = UInt8(ascii: "A")
 
-    /// The first byte, which stays in the socket.
-    private static func firstByte(on socket: Int32) -> UInt8? {
+    /// The first byte, which stays in the socket; `nil` where there is none.
+    private static func firstByte(on socket: Int32) -> (outcome: Syscall.Outcome, byte: UInt8?) {
         var first: UInt8 = 0
-        guard case .success(1) = Syscall.retry({ recv(socket, &first, 1, Int32(MSG_PEEK)) }) else { return nil }
-        return first
+        let outcome = Syscall.retry { recv(socket, &first, 1, Int32(MSG_PEEK)) }
+        guard case .success(1) = outcome else { return (outcome, nil) }
+        return (outcome, first)
     }
 
     private func decide(_ channel: any ByteChannel) -> any ByteChannel {
