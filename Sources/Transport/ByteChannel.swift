@@ -28,6 +28,9 @@ public protocol ByteChannel: AnyObject {
     var peerIdentity: PeerIdentity? { get }
     /// The cipher suite of TLS, as RFC 8446 writes it; `nil` in plain text, and before the handshake is done.
     var cipherSuite: String? { get }
+    /// Whether a changed byte ends the connection: then payloads need no checksums of their own, which each end would compute over every byte.
+    /// Asked after the handshake.
+    var authenticatesBytes: Bool { get }
     /// Of a server's that was just accepted: whether a word reaches the peer without its taking part.
     func speaksAtOnce(on socket: Int32) -> Bool
     /// Of a client's handshake that failed: the peer went, or spoke, as one does that talks plain text.
@@ -41,6 +44,7 @@ extension ByteChannel {
     public func willClose(_ socket: Int32) {}
     public var peerIdentity: PeerIdentity? { nil }
     public var cipherSuite: String? { nil }
+    public var authenticatesBytes: Bool { false }
     public func speaksAtOnce(on socket: Int32) -> Bool { true }
     public var endedAsPlainPeersDo: Bool { false }
 }

@@ -127,6 +127,7 @@ package final class FrameReceiver {
     /// Reads and delivers until the socket is empty, about `limit` bytes have come, or the time is used up.
     package func read(from channel: any ByteChannel, socket: Int32, limit: Int) -> Reading {
         var rest = limit
+        reassembler.checksPayloads = !channel.authenticatesBytes
         sliceEnd = nil
         if hasBacklog {
             let bytes = exchange(&backlog, with: [])

@@ -30,11 +30,11 @@ struct FrameSender {
         /// Where its last byte stands in the batch.
         var end = 0
 
-        init(_ frame: FrameScheduler.Frame, payload: OutgoingPayload) {
+        init(_ frame: FrameScheduler.Frame, payload: OutgoingPayload, checksums: Bool) {
             self.frame = frame
             self.payload = payload
             head = .allocate(byteCount: frame.headByteCount, alignment: 8)
-            frame.writeHead(to: head, payloadChecksum: payload.checksum(of: frame.payloadRange))
+            frame.writeHead(to: head, payloadChecksum: checksums ? payload.checksum(of: frame.payloadRange) : 0)
         }
 
         deinit { head.deallocate() }
@@ -109,7 +109,7 @@ struct FrameSender {
     mutating func writeBatch(
         through channel: any ByteChannel, to socket: Int32, completions: inout [() -> Void]
     ) -> ChannelOutcome? {
-        if writtenInBatch == batchEnd { fillBatch() }
+        if writtenInBatch == batchEnd { fillBatch(checksums: !channel.authenticatesBytes) }
         guard writtenInBatch < batchEnd else { return nil }
         let first = firstPiece
         let outcome = pieces.withUnsafeMutableBufferPointer {
@@ -119,7 +119,7 @@ struct FrameSender {
         return outcome
     }
 
-    private mutating func fillBatch() {
+    private mutating func fillBatch(checksums: Bool) {
         batch.removeAll(keepingCapacity: true)
         pieces.removeAll(keepingCapacity: true)
         firstPiece = 0
@@ -129,7 +129,7 @@ struct FrameSender {
         while batchEnd < Self.batchByteCount, pieces.count < Self.batchPieceCount, let frame = scheduler.next() {
             if outgoing[frame.tag]?.startedAt == nil { outgoing[frame.tag]?.startedAt = .current() }
             // An abort frame's message is forgotten already, and it has no payload.
-            let item = InFlight(frame, payload: outgoing[frame.tag]?.payload ?? .empty)
+            let item = InFlight(frame, payload: outgoing[frame.tag]?.payload ?? .empty, checksums: checksums)
             add(UnsafeRawBufferPointer(item.head))
             item.payload.forEachPiece(in: frame.payloadRange) { add($0) }
             item.end = batchEnd

@@ -41,6 +41,7 @@ public struct FrameHeader: Sendable, Hashable {
     public var metadataByteCount: Int
     public var payloadByteCount: Int
     public var totalPayloadByteCount: Int
+    /// CRC32C of this frame's payload; 0 within TLS, which authenticates every byte itself.
     public var payloadChecksum: UInt32
     public var headerChecksum: UInt32
 

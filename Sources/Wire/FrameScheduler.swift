@@ -28,8 +28,8 @@ public struct FrameScheduler: Sendable {
 
         public var headByteCount: Int { FrameHeader.byteCount + metadata.count }
 
-        /// Writes header and metadata, sealed with the checksum of the bytes of `payloadRange` (``CRC32C``): the one place where what goes out is
-        /// sealed.
+        /// Writes header and metadata, sealed with the checksum of the bytes of `payloadRange` (``CRC32C``; 0 within TLS): the one place where
+        /// what goes out is sealed.
         /// - Parameter target: ``headByteCount`` bytes.
         public func writeHead(to target: UnsafeMutableRawBufferPointer, payloadChecksum: UInt32) {
             precondition(target.count == headByteCount, "the caller gives room for the head")

@@ -98,6 +98,20 @@ import Wire
         }
     }
 
+    /// Within TLS the payload's checksum is not looked at; head and metadata are checked as ever.
+    @Test func withoutPayloadChecksumsTheHeadIsCheckedStill() throws {
+        let whole = frame(status, stream: 1, metadata: [8, 1], payload: pattern(20))
+        for (index, expected) in [(whole.count - 1, nil), (12, .checksumMismatch), (FrameHeader.byteCount, .checksumMismatch)]
+            as [(Int, WireError.Code?)]
+        {
+            var reassembler = FrameReassembler()
+            reassembler.checksPayloads = false
+            var broken = whole
+            broken[index] ^= 0x10
+            #expect(code(broken, link: Link(FrameScheduler(), reassembler)) == expected, "byte \(index)")
+        }
+    }
+
     @Test func unknownKindsAreReadOver() throws {
         var link = Link()
         let payload = pattern(WireLimits.frameByteCount * 2)

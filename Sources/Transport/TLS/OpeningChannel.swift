@@ -66,4 +66,5 @@ final class OpeningChannel: ByteChannel {
     func willClose(_ socket: Int32) { inner.willClose(socket) }
     var peerIdentity: PeerIdentity? { inner.peerIdentity }
     var cipherSuite: String? { inner.cipherSuite }
+    var authenticatesBytes: Bool { inner.authenticatesBytes }
 }

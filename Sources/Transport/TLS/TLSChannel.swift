@@ -69,6 +69,7 @@ public final class TLSChannel: ByteChannel {
     }
 
     public private(set) var endedAsPlainPeersDo = false
+    public var authenticatesBytes: Bool { true }
 
     var isHandshaking: Bool { if case .handshaking = state { true } else { false } }
 

@@ -106,7 +106,7 @@ final class RogueConnection: Sendable {
 
     private func readAll() {
         var buffer = [UInt8](repeating: 0, count: Self.readByteCount)
-        var parser = FrameParser()
+        var parser = FrameParser(checksPayloads: tunnel == nil)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count < 0, errno == EINTR { continue }
@@ -233,6 +233,9 @@ struct FrameParser {
     private var reassembler = FrameReassembler()
     private var rest: [UInt8] = []
     private var open: [UInt32: (message: Message?, payload: [UInt8])] = [:]
+
+    /// - Parameter checksPayloads: not where they come through TLS.
+    init(checksPayloads: Bool) { reassembler.checksPayloads = checksPayloads }
 
     /// - Returns: the messages that are complete by these bytes; unknown kinds are left out.
     mutating func take(_ bytes: ArraySlice<UInt8>) throws -> [RogueConnection.Arrival] {
