@@ -127,6 +127,8 @@ let package = Package(
         pure("Shell", ["Base", "Files", "Cluster", "Planning", "Loops", "Transport", "Wire", "Tensors", arguments, logging]),
         pure("Topology", ["Base", "Shell", yams]),
         pure("Arrays", ["Base", "Files", "Tensors", "CZlib"]),
+        // The Open Inference Protocol's requests and answers; its bodies may be compressed.
+        pure("OpenInference", ["Base", "Tensors", "CZlib"]),
         pure("Resources", ["Base"]),
         // What runs a machine on a loop, in the coordinator, the workers and the client.
         pure("Hosting", ["Base", "Cluster", "Loops", "Transport", "Wire", "Tensors"]),
@@ -204,6 +206,7 @@ let package = Package(
         tests("FilesTests", ["Files"]),
         tests("ConfinementTests", ["Confinement", "Loops", "CLinux"]),
         tests("TensorsTests", ["Tensors", "Arrays", "Images", "CZlib"]),
+        tests("OpenInferenceTests", ["OpenInference", "Tensors", "CZlib"], computes: true),
         tests("ShellTests", ["Base", "Shell", "Transport", "Wire", arguments, logging]),
         tests("TopologyTests", ["Base", "Topology", "Shell"]),
         tests("PlanningTests", ["Base", "Planning"], computes: true),

@@ -12,7 +12,7 @@ enum FloorRules {
     static let floors = [
         Floor(name: "ground", folders: ["Base", "Files", "Confinement"]),
         Floor(name: "values", folders: ["Tensors", "Planning", "Resources", "Loops"]),
-        Floor(name: "formats", folders: ["Wire", "Arrays", "Images", "Inference"]),
+        Floor(name: "formats", folders: ["Wire", "Arrays", "Images", "OpenInference", "Inference"]),
         Floor(name: "engine room", folders: ["Cluster", "Transport"]),
         Floor(name: "shells", folders: ["Hosting", "Shell", "History", "Simulator"]),
         Floor(name: "services", folders: ["Topology", "Gateway", "Profiling", "Client"]),

@@ -38,6 +38,8 @@ enum ImportRules {
         ]),
         "History": system.union(["GRDB", "Base", "Cluster", "Loops", "Wire"]),
         "Arrays": system.union(["CZlib", "Base", "Files", "Tensors"]),
+        // No file, no clock: what comes over HTTP, as values. zlib for bodies that are compressed.
+        "OpenInference": ["CZlib", "Base", "Tensors"],
         "Images": system.union(["CImages", "Base", "Tensors"]),
         "Topology": system.union(["Base", "Shell", "CYaml"]),
         // The only user of Hummingbird and NIOSSL; the coordinator alone links it. Transport for the text of keys and for bytes that nobody may

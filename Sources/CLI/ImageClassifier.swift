@@ -4,7 +4,7 @@ internal import Shell
 internal import Tensors
 
 /// One class that a picture was given.
-struct Classification: Codable, Sendable {
+struct LabelledScore: Codable, Sendable {
     var label: String
     var index: Int
     var score: Double
@@ -13,7 +13,7 @@ struct Classification: Codable, Sendable {
 /// The classes that the model found in a picture, for people and for `--json`.
 struct ImageResult: Codable, Sendable {
     var file: String
-    var labels: [Classification]
+    var labels: [LabelledScore]
 
     var line: String {
         let best = labels.map { "\($0.label) \(Self.percent($0.score))" }.joined(separator: ", ")
@@ -73,7 +73,7 @@ struct ImageClassifier {
         let order = ranks.indices.sorted { (ranks[$0], $1) > (ranks[$1], $0) }.prefix(top)
         let labels = order.map { index in
             let known = manifest.labels.flatMap { $0.indices.contains(index) ? $0[index] : nil }
-            return Classification(label: known ?? "class \(index)", index: index, score: Double(scores[index]))
+            return LabelledScore(label: known ?? "class \(index)", index: index, score: Double(scores[index]))
         }
         return ImageResult(file: file, labels: labels)
     }
