@@ -2,22 +2,9 @@
 protocol DecimalElement: TextElement, BinaryFloatingPoint, LosslessStringConvertible {
     static var format: BinaryFormat { get }
     init(pattern: UInt64, isNegative: Bool)
-    init?(_ text: Substring)
-}
-
-extension Float16: DecimalElement {
-    static var format: BinaryFormat { .half }
-    init(pattern: UInt64, isNegative: Bool) { self.init(bitPattern: UInt16(pattern) | (isNegative ? 1 << 15 : 0)) }
-}
-
-extension Float: DecimalElement {
-    static var format: BinaryFormat { .single }
-    init(pattern: UInt64, isNegative: Bool) { self.init(bitPattern: UInt32(pattern) | (isNegative ? 1 << 31 : 0)) }
-}
-
-extension Double: DecimalElement {
-    static var format: BinaryFormat { .double }
-    init(pattern: UInt64, isNegative: Bool) { self.init(bitPattern: pattern | (isNegative ? 1 << 63 : 0)) }
+    /// What ``DecimalText/nearest(in:)`` left open.
+    /// - Returns: without the sign; infinity where it is out of range.
+    static func nearest(_ decimal: DecimalText, _ digits: DecimalDigits) -> Self
 }
 
 extension TextElement where Self: DecimalElement {
@@ -28,97 +15,56 @@ extension TextElement where Self: DecimalElement {
             guard pattern < Self.format.infinity else { throw .outOfRange }
             self.init(pattern: pattern, isNegative: decimal.isNegative)
         } else {
-            self = try Self.read(text: scanner.shortened(start..<scanner.position, decimal))
+            self = try Self.read(decimal, DecimalDigits(scanner, start..<scanner.position, decimal))
         }
     }
 
-    @inline(never) private static func read(text: String) throws(ElementProblem) -> Self {
-        guard let value = Self(text[...]), value.isFinite else { throw .outOfRange }
-        return value
-    }
-}
-
-extension DecimalText {
-    /// Reads a number in JSON's form and moves the scanner over it.
-    @inline(__always) init(reading scanner: inout JSONScanner) throws(ElementProblem) {
-        var index = scanner.position
-        if scanner.byte(at: index) == UInt8(ascii: "-") {
-            isNegative = true
-            index += 1
-        }
-        let first = index
-        var count = 0
-        while case let digit = scanner.byte(at: index) &- 0x30, digit <= 9 {
-            if count < Self.maximumDigits {
-                digits = digits &* 10 &+ UInt64(digit)
-                if digits != 0 { count += 1 }
-            } else {
-                exponent += 1
-                isCut = isCut || digit != 0
-            }
-            index += 1
-        }
-        guard index > first, index == first + 1 || scanner.byte(at: first) != UInt8(ascii: "0") else { throw .noNumber }
-        if scanner.byte(at: index) == UInt8(ascii: ".") {
-            index += 1
-            let start = index
-            while case let digit = scanner.byte(at: index) &- 0x30, digit <= 9 {
-                if count < Self.maximumDigits {
-                    digits = digits &* 10 &+ UInt64(digit)
-                    exponent -= 1
-                    if digits != 0 { count += 1 }
-                } else {
-                    isCut = isCut || digit != 0
-                }
-                index += 1
-            }
-            guard index > start else { throw .noNumber }
-        }
-        if scanner.byte(at: index) | 0x20 == UInt8(ascii: "e") {
-            index += 1
-            let sign = scanner.byte(at: index)
-            if sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { index += 1 }
-            let start = index
-            var power = 0
-            while case let digit = scanner.byte(at: index) &- 0x30, digit <= 9 {
-                // Further than any text has digits that could bring it back.
-                if power < 1 << 48 { power = power * 10 + Int(digit) }
-                index += 1
-            }
-            guard index > start else { throw .noNumber }
-            exponent += sign == UInt8(ascii: "-") ? -power : power
-        }
-        scanner.advance(to: index)
+    @inline(never) private static func read(_ decimal: DecimalText, _ digits: DecimalDigits) throws(ElementProblem) -> Self {
+        let value = nearest(decimal, digits)
+        guard value.isFinite else { throw .outOfRange }
+        return decimal.isNegative ? -value : value
     }
 }
 
-extension JSONScanner {
-    /// More digits than any number or midpoint between two has (767, of double precision): behind them it matters only whether anything is left.
-    private static let longestSignificand = 800
+extension Float: DecimalElement {
+    static var format: BinaryFormat { .single }
+    init(pattern: UInt64, isNegative: Bool) { self.init(bitPattern: UInt32(pattern) | (isNegative ? 1 << 31 : 0)) }
+    /// The standard library's reading rounds once for this type.
+    static func nearest(_ decimal: DecimalText, _ digits: DecimalDigits) -> Float { Float(digits.text) ?? .infinity }
+}
 
-    /// The number that stands at `range`, in a form of bounded length.
-    fileprivate func shortened(_ range: Range<Int>, _ decimal: DecimalText) -> String {
-        var text = decimal.isNegative ? "-" : ""
-        var count = 0
-        var power = decimal.exponent + (decimal.isCut ? DecimalText.maximumDigits : 0)
-        guard decimal.isCut else { return text + "\(decimal.digits)e\(power)" }
-        var hasMore = false
-        for index in range {
-            let byte = byte(at: index)
-            if byte | 0x20 == UInt8(ascii: "e") { break }
-            guard byte &- 0x30 <= 9, count > 0 || byte != UInt8(ascii: "0") else { continue }
-            if count < Self.longestSignificand {
-                text.unicodeScalars.append(Unicode.Scalar(byte))
-                count += 1
-            } else {
-                hasMore = hasMore || byte != UInt8(ascii: "0")
-            }
+extension Double: DecimalElement {
+    static var format: BinaryFormat { .double }
+    init(pattern: UInt64, isNegative: Bool) { self.init(bitPattern: pattern | (isNegative ? 1 << 63 : 0)) }
+    static func nearest(_ decimal: DecimalText, _ digits: DecimalDigits) -> Double { Double(digits.text) ?? .infinity }
+}
+
+extension Float16: DecimalElement {
+    static var format: BinaryFormat { .half }
+    init(pattern: UInt64, isNegative: Bool) { self.init(bitPattern: UInt16(pattern) | (isNegative ? 1 << 15 : 0)) }
+
+    /// The standard library reads a `Float` first and rounds twice, so the number is compared with the midpoint that it is near to.
+    static func nearest(_ decimal: DecimalText, _ digits: DecimalDigits) -> Float16 {
+        var lower = decimal
+        lower.isCut = false
+        guard let pattern = lower.nearest(in: format) else {
+            // 19 digits and so far an exponent are below every half, or above.
+            return decimal.exponent < 0 ? 0 : .infinity
         }
-        if hasMore {
-            text += "1"
-            count += 1
+        let low = UInt16(pattern)
+        guard low < Float16.infinity.bitPattern else { return .infinity }
+        // A midpoint is a whole number of 2^-25, and that is 5^25 × 10^-25.
+        let middle = UInt128(units(low) + units(low + 1)) * 298_023_223_876_953_125
+        switch digits.compare(with: middle, power: -25) {
+        case ..<0: return Float16(bitPattern: low)
+        case 0: return Float16(bitPattern: low + (low & 1))
+        default: return Float16(bitPattern: low + 1)
         }
-        power -= count
-        return text + "e\(power)"
+    }
+
+    /// The value of a bit pattern in units of 2^-24, the smallest number. (Infinity's is the power of two that is too large.)
+    private static func units(_ pattern: UInt16) -> UInt64 {
+        let (exponent, fraction) = (UInt64(pattern >> 10), UInt64(pattern & 1023))
+        return exponent == 0 ? fraction : (1024 + fraction) << (exponent - 1)
     }
 }
