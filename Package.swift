@@ -197,7 +197,9 @@ let package = Package(
         // What the parsers of outside bytes are tested with, by scripts/fuzz-inputs and, with the kept inputs, by the tests.
         .target(
             name: "FuzzBodies",
-            dependencies: ["Arrays", "Base", "Images", "Inference", "Shell", "Tensors", "Topology", "Transport", "Wire"],
+            dependencies: [
+                "Arrays", "Base", "Images", "Inference", "OpenInference", "Shell", "Tensors", "Topology", "Transport", "Wire",
+            ],
             path: "Fuzz/Bodies",
             swiftSettings: swift),
 

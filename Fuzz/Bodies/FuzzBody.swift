@@ -14,6 +14,8 @@ package enum FuzzBody: String, CaseIterable, Sendable {
     case images
     /// Model files and the manifests in them.
     case archives
+    /// Infer requests over HTTP: JSON and the numbers in it, compressed bodies.
+    case openInference
 
     package enum Outcome: Sendable {
         /// The parser took the input, or at least one message of it.
@@ -29,6 +31,7 @@ package enum FuzzBody: String, CaseIterable, Sendable {
         case .topology: Topology.run(bytes)
         case .images: Images.run(bytes)
         case .archives: Archives.run(bytes)
+        case .openInference: OpenInference.run(bytes)
         }
     }
 }

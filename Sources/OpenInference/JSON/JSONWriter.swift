@@ -7,20 +7,9 @@ struct JSONWriter {
     /// What is JSON already: punctuation, numbers.
     mutating func raw(_ text: some StringProtocol) { bytes.append(contentsOf: text.utf8) }
 
-    @inline(__always) mutating func byte(_ byte: UInt8) { bytes.append(byte) }
+    mutating func raw(_ text: UnsafeBufferPointer<UInt8>) { bytes.append(contentsOf: text) }
 
-    /// The digits from the end: `description` would make a string of each.
-    @inline(__always) mutating func integer(_ value: some FixedWidthInteger) {
-        if value < 0 { byte(UInt8(ascii: "-")) }
-        var rest = UInt64(value.magnitude)
-        guard rest > 9 else { return byte(UInt8(ascii: "0") + UInt8(rest)) }
-        let start = bytes.count
-        while rest > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
-            rest /= 10
-        }
-        bytes[start...].reverse()
-    }
+    @inline(__always) mutating func byte(_ byte: UInt8) { bytes.append(byte) }
 
     mutating func key(_ name: String) {
         string(name)

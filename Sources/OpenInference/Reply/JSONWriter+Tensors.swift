@@ -53,7 +53,10 @@ extension JSONWriter {
         case .float32: try decimals(tensor, Float.self, name)
         case .float16: try decimals(tensor, Float16.self, name)
         case .bool:
-            elements(tensor, UInt8.self) { writer, value, _ in writer.raw(value == 0 ? "false" : "true") }
+            elements(tensor, UInt8.self) { writer, value, index in
+                if index > 0 { writer.byte(UInt8(ascii: ",")) }
+                writer.raw(value == 0 ? "false" : "true")
+            }
         }
         raw("]")
     }
@@ -80,7 +83,6 @@ extension JSONWriter {
         reserve(tensor.elementCount.multipliedSaturating(by: Self.usualByteCount(width)))
         try tensor.withUnsafeBytes { bytes throws(E) in
             for index in 0..<tensor.elementCount {
-                if index > 0 { byte(UInt8(ascii: ",")) }
                 try write(&self, bytes.loadUnaligned(fromByteOffset: index * width, as: Element.self), index)
             }
         }
@@ -89,8 +91,47 @@ extension JSONWriter {
     /// Room for an element and its comma; the array grows where they are longer.
     private static func usualByteCount(_ width: Int) -> Int { 2 + 2 * width }
 
+    /// Many at a time, from a buffer: an array that grows by a byte looks each time whether it may.
     private mutating func integers<Element: FixedWidthInteger & BitwiseCopyable>(_ tensor: Tensor, _ type: Element.Type) {
-        elements(tensor, type) { writer, value, _ in writer.integer(value) }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.integersAtOnce * Self.longestInteger) { buffer in
+            var count = 0
+            elements(tensor, type) { writer, value, index in
+                if index > 0 {
+                    buffer[count] = UInt8(ascii: ",")
+                    count += 1
+                }
+                count = Self.write(value, to: buffer, at: count)
+                if buffer.count - count < Self.longestInteger {
+                    writer.raw(UnsafeBufferPointer(rebasing: buffer[..<count]))
+                    count = 0
+                }
+            }
+            raw(UnsafeBufferPointer(rebasing: buffer[..<count]))
+        }
+    }
+
+    private static let integersAtOnce = 512
+    /// A comma, a sign and 19 digits.
+    private static let longestInteger = 21
+
+    /// - Returns: where the next one goes.
+    @inline(__always) private static func write(
+        _ value: some FixedWidthInteger, to buffer: UnsafeMutableBufferPointer<UInt8>, at start: Int
+    ) -> Int {
+        var start = start
+        if value < 0 {
+            buffer[start] = UInt8(ascii: "-")
+            start += 1
+        }
+        var rest = UInt64(value.magnitude)
+        var end = start
+        repeat {
+            buffer[end] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+            end += 1
+        } while rest > 0
+        buffer[start..<end].reverse()
+        return end
     }
 
     private mutating func decimals<Element: DecimalElement>(
@@ -103,6 +144,7 @@ extension JSONWriter {
                     "output \(quoted(name)): element \(index) is \(value.isNaN ? "NaN" : "infinite"), which JSON has no number for; "
                         + "ask for binary_data in the output's parameters")
             }
+            if index > 0 { writer.byte(UInt8(ascii: ",")) }
             // The shortest text that reads as this number again.
             writer.raw(value.description)
         }

@@ -26,7 +26,7 @@ struct DecimalDigits {
     }
 
     /// For the standard library.
-    var text: Substring { Substring(String(decoding: digits, as: UTF8.self) + "e\(power)") }
+    var text: Substring { (String(decoding: digits, as: UTF8.self) + "e\(power)")[...] }
 
     /// -1, 0 or 1: less than `value` × 10^`power`, equal, or more.
     func compare(with value: UInt128, power otherPower: Int) -> Int {
