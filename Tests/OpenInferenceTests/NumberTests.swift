@@ -132,6 +132,29 @@ struct NumberTests {
         #expect(wrong.isEmpty, "seed \(seed): \(wrong.prefix(5).map { texts[$0] })")
     }
 
+    /// Of every exponent that double precision has, and some beyond.
+    @Test func everyExponent() throws {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var random = Seeded(seed)
+        var texts: [String] = []
+        for power in -345...290 {
+            for digits in [1, 5, 17, 19, 20, 30] {
+                let significand = (1..<digits).reduce("\(Int.random(in: 1...9, using: &random))") { text, _ in
+                    text + "\(Int.random(in: 0...9, using: &random))"
+                }
+                texts.append("\(significand)e\(power - digits + 10)")
+            }
+        }
+        let doubles = try Heads.values("[" + texts.joined(separator: ",") + "]", .float64, shape: [texts.count], as: UInt64.self)
+        let wrong = texts.indices.filter { doubles[$0] != Double(texts[$0])?.bitPattern }
+        #expect(wrong.isEmpty, "seed \(seed): \(wrong.prefix(5).map { texts[$0] })")
+        // Those of the other formats that are in their range, and no others.
+        for text in texts {
+            let (single, expected) = (try? Heads.value(text, .float32, as: UInt32.self), Float(text))
+            #expect(single == (expected?.isFinite == true ? expected?.bitPattern : nil), "\(text)")
+        }
+    }
+
     /// Every half, the exact midpoint to the next, and what is a little to either side of that.
     @Test func everyHalf() throws {
         var (texts, expected): ([String], [UInt16]) = ([], [])

@@ -2,7 +2,8 @@
 /// even one, as IEEE 754 has it: never by way of a wider format, which rounds twice.
 ///
 /// Most numbers take one division or multiplication of 128 by 64 bits, which is exact: `digits` × 5^k fits for |k| ≤ 27, and the rest of 10^k is a
-/// power of two. What is left (far exponents, more than 19 digits on the edge between two numbers) goes to the standard library as text.
+/// power of two. Further exponents and more than 19 digits give two bounds; where both round to the same, so does what lies between. What is left
+/// (one in some hundred for double precision, hardly any for the others) is compared digit by digit, or goes to the standard library.
 struct DecimalText {
     var isNegative = false
     /// The first 19 digits from the first that is not 0: more do not fit.
@@ -13,73 +14,97 @@ struct DecimalText {
 
     static let maximumDigits = 19
 
-    /// 5^0 … 5^27, the last that fits.
-    private static let powersOfFive: [UInt64] = (0...27).map { (0..<$0).reduce(1) { power, _ in power * 5 } }
-
     /// The nearest number of the format, without the sign; `nil` where the text has to be looked at again. Infinity is what is out of range.
     @inline(__always) func nearest(in format: BinaryFormat) -> UInt64? {
         guard digits != 0 else { return 0 }
-        guard let low = Self.nearest(digits, exponent, hasMore: isCut, in: format) else { return nil }
+        guard exponent.magnitude < PowersOfFive.exact.count else { return nearestFarAway(in: format) }
+        let low = nearest(digits, hasMore: isCut, in: format)
         guard isCut else { return low }
-        // The number lies between `digits` and one more: where both come to the same, so does it.
-        return Self.nearest(digits + 1, exponent, hasMore: false, in: format) == low ? low : nil
+        // The number lies between `digits` and one more.
+        return nearest(digits + 1, hasMore: false, in: format) == low ? low : nil
     }
 
     /// - Parameter hasMore: the number is a little larger than `digits`.
-    @inline(__always) private static func nearest(_ digits: UInt64, _ exponent: Int, hasMore: Bool, in format: BinaryFormat)
-        -> UInt64?
-    {
-        guard exponent.magnitude < powersOfFive.count else { return nil }
-        let power = powersOfFive[Int(exponent.magnitude)]
+    @inline(__always) private func nearest(_ digits: UInt64, hasMore: Bool, in format: BinaryFormat) -> UInt64 {
+        let power = PowersOfFive.exact[Int(exponent.magnitude)]
         let shift = digits.leadingZeroBitCount
         let left = digits << UInt64(shift)
-        if exponent < 0 {
-            let powerShift = power.leadingZeroBitCount
-            let right = power << UInt64(powerShift)
-            // The quotient has its highest bit set either way.
-            let isWide = left >= right
-            let dividend = isWide ? (high: left >> 1, low: left << 63) : (high: left, low: 0)
-            let (quotient, remainder) = right.dividingFullWidth(dividend)
-            return format.round(
-                quotient, exponent: (isWide ? -63 : -64) - shift + powerShift + exponent, hasMore: hasMore || remainder != 0)
+        guard exponent < 0 else {
+            return format.round(left.multipliedFullWidth(by: power), exponent: exponent - shift, hasMore: hasMore)
         }
-        let (high, low) = left.multipliedFullWidth(by: power)
-        let highShift = high.leadingZeroBitCount
-        guard highShift < 64 else { return format.round(low, exponent: exponent - shift, hasMore: hasMore) }
-        let significand = highShift == 0 ? high : high << UInt64(highShift) | low >> UInt64(64 - highShift)
-        let rest = low << UInt64(highShift)
-        return format.round(significand, exponent: 64 - highShift - shift + exponent, hasMore: hasMore || rest != 0)
+        let powerShift = power.leadingZeroBitCount
+        let right = power << UInt64(powerShift)
+        // The quotient has its highest bit set either way.
+        let isWide = left >= right
+        let dividend = isWide ? (high: left >> 1, low: left << 63) : (high: left, low: 0)
+        let (quotient, remainder) = right.dividingFullWidth(dividend)
+        return format.round(
+            quotient, exponent: (isWide ? -63 : -64) - shift + powerShift + exponent, hasMore: hasMore || remainder != 0)
+    }
+
+    @inline(never) private func nearestFarAway(in format: BinaryFormat) -> UInt64? {
+        guard exponent >= PowersOfFive.least else { return 0 }
+        guard exponent <= PowersOfFive.greatest else { return format.infinity }
+        let power = PowersOfFive.near(exponent)
+        let shift = digits.leadingZeroBitCount
+        let left = UInt128(digits << UInt64(shift))
+        let (least, greatest) = (UInt128(power.significand), UInt128(power.significand) + 2)
+        // The power lies between these, the digits between `left` and, where they were cut, one more: the number between `low` and `high`.
+        let low = left * least
+        let (high, isOver) = low.addingReportingOverflow(left * 2 + (isCut ? greatest << UInt128(shift) : 0))
+        guard !isOver else { return nil }
+        let place = exponent + power.exponent - shift
+        let pattern = format.round(Self.halves(of: low), exponent: place, hasMore: true)
+        return format.round(Self.halves(of: high), exponent: place, hasMore: false) == pattern ? pattern : nil
+    }
+
+    private static func halves(of value: UInt128) -> (high: UInt64, low: UInt64) {
+        (UInt64(truncatingIfNeeded: value >> 64), UInt64(truncatingIfNeeded: value))
     }
 }
 
-/// A binary floating-point format of IEEE 754.
-struct BinaryFormat {
-    /// Bits of the significand, the hidden one with them.
-    let precision: Int
-    /// The exponents of the smallest normal and of the largest number.
-    let leastExponent: Int
-    let greatestExponent: Int
+/// Powers of five: those that 64 bits hold, and the first 64 bits of the others.
+private enum PowersOfFive {
+    /// 5^0 … 5^27.
+    static let exact: [UInt64] = (0...27).map { (0..<$0).reduce(1) { power, _ in power * 5 } }
 
-    static let half = BinaryFormat(precision: 11, leastExponent: -14, greatestExponent: 15)
-    static let single = BinaryFormat(precision: 24, leastExponent: -126, greatestExponent: 127)
-    static let double = BinaryFormat(precision: 53, leastExponent: -1022, greatestExponent: 1023)
+    /// With 19 digits, a smaller exponent of ten is less than half of the smallest number, and a greater one more than the largest, of any format here.
+    static let least = -344
+    static let greatest = 308
 
-    /// The bit pattern of infinity.
-    var infinity: UInt64 { UInt64(greatestExponent - leastExponent + 2) << UInt64(precision - 1) }
-
-    /// The bit pattern nearest to `significand` × 2^`exponent`, which is a little more where `hasMore`.
-    /// - Parameter significand: its highest bit is set.
-    @inline(__always) func round(_ significand: UInt64, exponent: Int, hasMore: Bool) -> UInt64 {
-        let magnitude = exponent + 63
-        guard magnitude <= greatestExponent else { return infinity }
-        // Below the smallest normal number there are fewer bits.
-        let lost = 64 - precision + max(0, leastExponent - magnitude)
-        guard lost <= 64 else { return 0 }
-        let kept = lost == 64 ? 0 : significand >> UInt64(lost)
-        let rest = lost == 64 ? significand : significand & (1 << UInt64(lost) - 1)
-        let half: UInt64 = 1 << UInt64(lost - 1)
-        let isUp = rest > half || rest == half && (hasMore || kept & 1 == 1)
-        // The hidden bit raises the exponent by one, and so does a carry out of the significand.
-        return UInt64(max(0, magnitude - leastExponent)) << UInt64(precision - 1) + kept + (isUp ? 1 : 0)
+    struct Near {
+        /// Rounded down, its highest bit set: the power is at least this, and less than this and two more, times 2^exponent.
+        let significand: UInt64
+        let exponent: Int
     }
+
+    static func near(_ power: Int) -> Near { table[power - least] }
+
+    /// Made in 128 bits. Each step loses less than 2^-123 of the value, all of them less than 2^-114, which is nothing beside one in 64 bits.
+    private static let table: [Near] = {
+        var negative = [Near(significand: 1 << 63, exponent: -63)]
+        var (value, exponent) = (UInt128(1) << 127, -127)
+        for _ in 1...(-least) {
+            value /= 5
+            normalize()
+            negative.append(near())
+        }
+        (value, exponent) = (UInt128(1) << 127, -127)
+        var positive: [Near] = []
+        for _ in 1...greatest {
+            // Room for a factor that is less than eight.
+            value = (value >> 3) * 5
+            exponent += 3
+            normalize()
+            positive.append(near())
+        }
+        return negative.reversed() + positive
+
+        func normalize() {
+            let shift = value.leadingZeroBitCount
+            value <<= UInt128(shift)
+            exponent -= shift
+        }
+        func near() -> Near { Near(significand: UInt64(truncatingIfNeeded: value >> 64), exponent: exponent + 64) }
+    }()
 }

@@ -48,7 +48,7 @@ extension Float16: DecimalElement {
         var lower = decimal
         lower.isCut = false
         guard let pattern = lower.nearest(in: format) else {
-            // 19 digits and so far an exponent are below every half, or above.
+            // Only powers beyond 10^27 leave anything open, and 19 digits times these are below every half, or above.
             return decimal.exponent < 0 ? 0 : .infinity
         }
         let low = UInt16(pattern)
