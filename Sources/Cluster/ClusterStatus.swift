@@ -116,6 +116,8 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
         public var executing: UInt32
         public var completed: UInt64
         public var roundTripMs: Double?
+        /// How long ago its last heartbeat came; absent while none has come on this connection.
+        public var heartbeatAgeMs: Double?
         public var timing: NodeTiming
         public var partitions: [Partition]
         /// From the topology (`x-amp4ec: {stage: N}`).
@@ -129,6 +131,7 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
             case name, address, state, cause, unused, capability, cpu, memory, network, load, queued, executing, completed, aliases,
                 tables
             case roundTripMs = "round_trip_ms"
+            case heartbeatAgeMs = "heartbeat_age_ms"
             case timing, partitions
             case pinnedStage = "pinned_stage"
         }
@@ -215,10 +218,20 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
     public var plan: PlanStatus?
     public var links: [Link]
     public var requestsInFlight: Int
+    /// Of those in flight, the ones whose answer is not on its way out.
+    public var requestsUnanswered: Int?
+    /// Admitted, and neither answered, failed, cancelled nor unanswered: a difference of counters, and 0 unless the coordinator forgot some.
+    public var requestsLost: Int?
     public var microBatchesInFlight: Int
     public var heldBytes: Int
     public var counters: Counters
     public var latencies: LatencyHistogram
+    /// Items that are admitted and not computed.
+    public var waitingItems: Int?
+    /// How long those take, as far as anybody knows.
+    public var expectedWaitMs: Double?
+    /// Absent where an earlier version answers.
+    public var times: RequestTimes?
     public var standby: [Standby]
     /// Entries of the coordinator's tables: what grows where something is kept of those that have gone.
     public var tables: [String: Int]?
@@ -226,7 +239,12 @@ public struct ClusterStatus: Sendable, Hashable, Codable {
     enum CodingKeys: String, CodingKey {
         case state, cause, model, nodes, plan, links, counters, standby, tables
         case latencies = "request_latency"
+        case times = "request_times"
+        case waitingItems = "waiting_items"
+        case expectedWaitMs = "expected_wait_ms"
         case requestsInFlight = "requests_in_flight"
+        case requestsUnanswered = "requests_unanswered"
+        case requestsLost = "requests_lost"
         case microBatchesInFlight = "micro_batches_in_flight"
         case heldBytes = "held_bytes"
     }

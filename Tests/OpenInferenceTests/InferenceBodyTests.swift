@@ -24,8 +24,8 @@ struct InferenceBodyTests {
     }
 
     private static let bodies: [(String, Int, [Int]?)] = [
-        ("x:float32[N,2,3]", 24, [1, 2, 3]), ("x:float32[N,2,3]", 48, nil), ("x:float32[N,2,3]", 23, nil),
-        ("x:float32[N,2,3]", 0, nil),
+        ("x:float32[N,2,3]", 24, [1, 2, 3]), ("x:float32[N,2,3]", 48, [2, 2, 3]), ("x:float32[N,2,3]", 23, nil),
+        ("x:float32[N,2,3]", 0, [0, 2, 3]),
         ("x:int64[N,T]", 80, [1, 10]), ("x:int64[N,T]", 81, nil), ("x:int64[N,T]", 0, [1, 0]), ("x:int64[N,T,S]", 80, nil),
         ("x:bool[]", 1, []),
         ("x:uint8[T,3]", 9, [3, 3]), ("x:uint8[0,T]", 0, [0, 1]), ("x:uint8[0,T]", 1, nil),

@@ -19,12 +19,17 @@ extension CoordinatorMachine {
         public var joinWindow: Duration = .milliseconds(200)
         public var defaultDeadline: Duration = .seconds(60)
         public var maximumDeadline: Duration = .seconds(3_600)
+        /// Who would wait longer for the first worker is refused (`--queue-limit`); `nil`: nobody is.
+        public var queueLimit: Duration?
         /// Requests held at once, over all clients.
         public var maximumRequests = 1_024
         /// Bytes of inputs and outputs held at once, over all clients.
         public var maximumRequestBytes = 1 << 30
         /// Items of one request: each may become a micro-batch with its own entry in the in-flight table.
-        public var maximumItems = 65_536
+        public static let maximumItemsOfRequest = 65_536
+        public var maximumItems = Self.maximumItemsOfRequest
+        /// A sender below this has no link that a request could cross in time: 65 kbit/s, less than the slowest radio link that carries tensors.
+        public static let minimumUploadBytesPerSecond = 8 << 10
         /// A micro-batch is sent at most this many times; a rejection or a loss costs one.
         public var maximumAttempts: UInt32 = 32
         /// Speed of this machine's core by the benchmark that workers run when they start: layer times are this machine's, so what a worker

@@ -12,6 +12,7 @@ extension CoordinatorMachine {
         if let broken = requests.checkInvariants() { return broken }
         if let broken = flights.checkInvariants(isNode: { roster[$0] != nil }) { return broken }
         if let broken = plans.checkInvariants() { return broken }
+        if lostRequests != 0 { return "\(lostRequests) of \(counters.requestsAdmitted ?? 0) admitted requests had no end" }
         return brokenPiece
     }
 

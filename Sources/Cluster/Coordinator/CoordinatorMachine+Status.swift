@@ -4,18 +4,29 @@ internal import Tensors
 internal import Wire
 
 extension CoordinatorMachine {
-    /// The state of everything, as an operator wants to see it. `ownLinks` are the coordinator's own connections.
-    public func status(ownLinks: [ClusterStatus.Link] = []) -> ClusterStatus {
+    /// The state of everything, as an operator wants to see it.
+    /// - Parameters:
+    ///   - ownLinks: the coordinator's own connections.
+    ///   - now: what ages are counted to; the last step's time where none is given.
+    public func status(ownLinks: [ClusterStatus.Link] = [], now: Instant? = nil) -> ClusterStatus {
         let known = roster.all.sorted { $0.id < $1.id }
         let aliases = aliasAddresses()
         return ClusterStatus(
             state: isDraining ? "draining" : plans.active != nil ? "serving" : "waiting",
             cause: plans.active == nil ? waitingCause : plans.failure.map { "no newer plan: \($0)" },
-            model: plans.model.map(Self.describe), nodes: known.map { describe($0, aliases[$0.id]) },
+            model: plans.model.map(Self.describe), nodes: known.map { describe($0, aliases[$0.id], now ?? lastStep) },
             plan: plans.active.map(describe),
-            links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count, microBatchesInFlight: flights.count,
-            heldBytes: requests.heldBytes, counters: counters, latencies: latencies,
+            links: ownLinks + known.flatMap(Self.links), requestsInFlight: requests.count,
+            requestsUnanswered: requests.unansweredCount, requestsLost: lostRequests, microBatchesInFlight: flights.count,
+            heldBytes: requests.heldBytes, counters: counters, latencies: latencies, waitingItems: requests.waitingItems,
+            expectedWaitMs: expectedWait?.milliseconds, times: times,
             standby: plans.standbys.plans.sorted { $0.key < $1.key }.map(describe), tables: tables)
+    }
+
+    /// Requests that were admitted and of which nothing is known: neither answered, failed or cancelled, nor in flight.
+    var lostRequests: Int {
+        let ended = [counters.requestsCompleted, counters.requestsCached, counters.requestsFailed, counters.requestsCancelled]
+        return Int(counters.requestsAdmitted ?? 0) - ended.reduce(0) { $0 + Int($1) } - requests.unansweredCount
     }
 
     /// Why no plan serves.
@@ -38,7 +49,7 @@ extension CoordinatorMachine {
             outputs: model.outputs.map(\.description), batching: batching)
     }
 
-    private func describe(_ node: Node, _ aliases: [String]?) -> ClusterStatus.Node {
+    private func describe(_ node: Node, _ aliases: [String]?, _ now: Instant?) -> ClusterStatus.Node {
         let beat = node.heartbeat
         let cores = node.profile?.cores ?? 0
         return ClusterStatus.Node(
@@ -52,8 +63,14 @@ extension CoordinatorMachine {
                 processBytes: beat?.processResidentBytes ?? 0),
             network: beat.map { Self.network(of: node, $0) }, load: flights.count(on: node.id), queued: beat?.queued ?? 0,
             executing: beat?.executing ?? 0, completed: beat?.completed ?? 0,
-            roundTripMs: node.roundTrip?.milliseconds, timing: node.timing, partitions: Self.partitions(of: node),
+            roundTripMs: node.roundTrip?.milliseconds, heartbeatAgeMs: Self.age(of: node.session?.heartbeatAt, now),
+            timing: node.timing, partitions: Self.partitions(of: node),
             pinnedStage: node.pinnedStage, aliases: aliases, tables: beat?.tables.map(Self.entries))
+    }
+
+    private static func age(of moment: Instant?, _ now: Instant?) -> Double? {
+        guard let moment, let now else { return nil }
+        return max(0, (now - moment).milliseconds)
     }
 
     /// Why the plan that serves leaves a node out that is ready.

@@ -45,6 +45,10 @@ public struct CoordinatorMachine: Sendable {
     public private(set) var counters = Counters()
     /// Of the completed requests, from admission to the reply.
     var latencies = LatencyHistogram()
+    /// How fast what waits gets done.
+    var pace = QueuePace()
+    /// Of all that were answered.
+    var times = RequestTimes()
 
     public init(
         configuration: Configuration, session: SessionID,
@@ -129,6 +133,8 @@ public struct CoordinatorMachine: Sendable {
 
 /// Totals since the start, for `status` and metrics.
 public struct Counters: Sendable, Hashable, Codable {
+    /// Absent where an earlier version answers.
+    public var requestsAdmitted: UInt64? = 0
     /// Computed by the workers; a request that the cache answers counts as cached alone.
     public var requestsCompleted: UInt64 = 0
     public var requestsCached: UInt64 = 0
@@ -155,6 +161,7 @@ public struct Counters: Sendable, Hashable, Codable {
     public init() {}
 
     enum CodingKeys: String, CodingKey {
+        case requestsAdmitted = "requests_admitted"
         case requestsCompleted = "requests_completed"
         case requestsCached = "requests_cached"
         case requestsFailed = "requests_failed"

@@ -80,6 +80,7 @@ extension CoordinatorMachine {
             Flight(
                 request: id, piece: piece, generation: active.generation, route: path, bytes: bytes, sentAt: step.now,
                 isAlone: alone))
+        pace.began(step.now)
         for node in path { plans.began(on: node) }
         let left = UInt32(clamping: Int64((attempt.deadline - step.now).milliseconds))
         let route = zip(path, active.deployment.stages).map { Hop(node: $0, partition: $1.partition) }

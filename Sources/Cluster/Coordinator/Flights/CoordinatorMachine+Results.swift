@@ -67,7 +67,10 @@ extension CoordinatorMachine {
         }
         let id = flight.request
         step.emit(.takeResult(key, id, piece: flight.piece))
-        guard let request = requests.complete(id, flight.piece) else { return }
+        pace.done(
+            requests.piece(id, flight.piece)?.items.count ?? 0, isSomebodyWaiting: requests.isSomebodyWaiting,
+            isIdle: flights.isEmpty, step.now)
+        guard let request = requests.complete(id, flight.piece, step.now) else { return }
         count { $0.requestsCompleted += 1 }
         latencies.add(step.now - request.admittedAt)
         step.emit(

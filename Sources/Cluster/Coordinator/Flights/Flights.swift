@@ -65,6 +65,7 @@ struct Flights: Sendable {
     subscript(_ key: WorkKey) -> Flight? { table[key] }
     var keys: Dictionary<WorkKey, Flight>.Keys { table.keys }
     var count: Int { table.count }
+    var isEmpty: Bool { table.isEmpty }
     var abandonedCount: Int { abandoned.count }
     var quarantineCount: Int { quarantine.count }
     /// Over all nodes.

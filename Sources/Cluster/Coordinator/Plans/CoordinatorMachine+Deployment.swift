@@ -159,11 +159,15 @@ extension CoordinatorMachine {
         trust(candidate.deployment)
         let window = Capacity.window(for: candidate.deployment) { roster[$0]?.profile }
         plans.activate(window: window, selectors: makeSelectors(for: candidate.deployment))
+        pace.forget()
         step.log(
             .info, "plan serves",
             [
                 "generation": "\(candidate.generation)", "stages": "\(candidate.deployment.stages.count)",
                 "deployed_in": (step.now - candidate.startedAt).readable,
+                // Totals: what a change of plans has cost is the difference between two of them.
+                "requests_lost": "\(lostRequests)", "requests_failed": "\(counters.requestsFailed)",
+                "micro_batches_replayed": "\(counters.microBatchesReplayed)",
             ])
         step.emit(.serving(stages: candidate.deployment.stages.count, nodes: candidate.deployment.nodes.count))
         for (stage, planned) in zip(candidate.deployment.stages, candidate.deployment.plan.stages) {

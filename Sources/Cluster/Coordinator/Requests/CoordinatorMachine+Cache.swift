@@ -8,7 +8,7 @@ internal import Wire
 extension CoordinatorMachine {
     mutating func requestCached(_ id: RequestID, _ step: inout Step) {
         // A request that was cancelled, or whose deadline passed, while its inputs were hashed has had its end.
-        guard let request = requests.answerFromCache(id) else { return }
+        guard let request = requests.answerFromCache(id, step.now) else { return }
         count { $0.requestsCached += 1 }
         step.emit(
             .reply(

@@ -20,6 +20,7 @@ extension CoordinatorMachine {
             if request.deadlineMilliseconds > 0 {
                 wanted = min(.milliseconds(Int64(request.deadlineMilliseconds)), configuration.maximumDeadline)
             }
+            count { $0.requestsAdmitted = ($0.requestsAdmitted ?? 0) + 1 }
             let id = requests.admit(
                 request.id, of: connection, items: items, bytes: bytes, inputBytes: inputBytes, outputBytes: outputBytes,
                 deadline: step.now + wanted, step.now)
@@ -83,7 +84,23 @@ extension CoordinatorMachine {
         {
             return refuse(.resourceExhausted, objection, retryAfter: Self.retryHint)
         }
+        // Its deadline is no limit: as long as it may be kept, nobody is refused for it.
+        if let limit = configuration.queueLimit, let expected = expectedWait, expected > limit {
+            pace.refused(step.now)
+            return refuse(
+                .resourceExhausted,
+                "\(requests.waitingItems) items are before it, which take about \(expected.readable), and --queue-limit is \(limit.readable); try again later",
+                retryAfter: max(Self.retryHint, expected - limit))
+        }
         return .admitted(items: items, bytes: bytes, inputBytes: inputBytes, outputBytes: outputBytes)
+    }
+
+    /// How long what is before a new request takes, as far as anybody knows.
+    var expectedWait: Duration? {
+        guard requests.waitingItems > 0 else { return .zero }
+        let predicted = plans.active.map { $0.deployment.plan.itemsPerSecond }
+        guard let rate = pace.itemsPerSecond(predicted: predicted), rate > 0 else { return nil }
+        return .seconds(min(Double(requests.waitingItems) / rate, configuration.maximumDeadline.milliseconds / 1e3))
     }
 
     /// Whether anything of this client is outstanding.
@@ -155,6 +172,7 @@ extension CoordinatorMachine {
                 request.client,
                 .inferError(InferError(id: request.clientNumber, code: code, message: message, retryAfterMilliseconds: hint))))
         count { $0.requestsFailed += 1 }
+        times.failed(request, step.now)
         remove(id, &step)
     }
 
@@ -184,7 +202,8 @@ extension CoordinatorMachine {
     }
 
     mutating func replySent(_ id: RequestID, _ step: inout Step) {
-        guard requests[id]?.phase == .replying else { return }
+        guard let request = requests[id], request.phase == .replying else { return }
+        times.answered(request, step.now)
         remove(id, &step)
     }
 

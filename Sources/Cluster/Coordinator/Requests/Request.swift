@@ -35,11 +35,15 @@ struct Request: Sendable {
     /// When its inputs were complete.
     var arrivedAt: Instant?
     var firstDispatchAt: Instant?
+    /// When its result was there.
+    var answeredAt: Instant?
     var phase: Phase = .receiving
     /// Cut at the first dispatch, when the micro-batch size is known; the cut stays when pieces are sent again, so that their numbers do.
     var pieces: [Piece] = []
     var waiting: Deque<Int> = []
     var remaining = 0
+    /// Items whose results are here.
+    var doneItems = 0
     var replays: UInt32 = 0
     var isInRotation = false
     /// The reply has not been taken by the client in time; the next look ends its connection.

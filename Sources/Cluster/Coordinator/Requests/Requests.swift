@@ -36,6 +36,8 @@ struct Requests: Sendable {
     private var uploads = Uploads()
     private var nextNumber: UInt64 = 1
     private(set) var heldBytes = 0
+    /// Items of all requests that are not answered and whose results are not here.
+    private(set) var waitingItems = 0
 
     subscript(_ id: RequestID) -> Request? { table[id] }
     func piece(_ id: RequestID, _ piece: Int) -> Request.Piece? { table[id]?.pieces[piece] }
@@ -43,9 +45,13 @@ struct Requests: Sendable {
     var isEmpty: Bool { table.isEmpty }
 
     var count: Int { table.count }
+    /// Those without the ones whose reply is on its way out. O(n).
+    var unansweredCount: Int { table.values.count { $0.phase != .replying } }
     var clientRequestCount: Int { byClient.count }
     var connectionCount: Int { byConnection.count }
     var turnCount: Int { rotation.count }
+    /// Whether a micro-batch waits for room on the workers.
+    var isSomebodyWaiting: Bool { rotation.first != nil }
     var deadlineCount: Int { deadlines.count }
     var uploadCount: Int { uploads.count }
 
@@ -88,6 +94,7 @@ struct Requests: Sendable {
         byConnection[connection, default: []].insert(id)
         deadlines.insert(Deadline(at: deadline, request: id))
         heldBytes += bytes
+        waitingItems += items
         uploads.begin(id, connection, bytes: bytes, now)
         return id
     }
@@ -112,10 +119,13 @@ struct Requests: Sendable {
 
     /// Its inputs are complete and nothing is to be computed.
     /// - Returns: `nil` where it has had its end, or is under way.
-    mutating func answerFromCache(_ id: RequestID) -> Request? {
+    mutating func answerFromCache(_ id: RequestID, _ now: Instant) -> Request? {
         guard let request = table[id], request.phase == .receiving else { return nil }
         uploads.end(id)
+        waitingItems -= request.items
+        table[id]?.doneItems = request.items
         table[id]?.phase = .replying
+        table[id]?.answeredAt = now
         return request
     }
 
@@ -125,6 +135,7 @@ struct Requests: Sendable {
     mutating func remove(_ id: RequestID) -> Request? {
         guard let request = table.removeValue(forKey: id) else { return nil }
         heldBytes -= request.bytes
+        waitingItems -= request.items - request.doneItems
         uploads.end(id)
         byClient[ClientRequest(connection: request.client, number: request.clientNumber)] = nil
         byConnection[request.client]?.remove(id)
@@ -248,11 +259,15 @@ extension Requests {
 
     /// The piece's result is here.
     /// - Returns: the request, if it was the last one: its reply is due.
-    mutating func complete(_ id: RequestID, _ piece: Int) -> Request? {
+    mutating func complete(_ id: RequestID, _ piece: Int, _ now: Instant) -> Request? {
         table[id]?.pieces[piece].isDone = true
         table[id]?.remaining -= 1
+        let items = table[id]?.pieces[piece].items.count ?? 0
+        table[id]?.doneItems += items
+        waitingItems -= items
         guard table[id]?.remaining == 0 else { return nil }
         table[id]?.phase = .replying
+        table[id]?.answeredAt = now
         return table[id]
     }
 
@@ -292,6 +307,9 @@ extension Requests {
             return "uploads are not the requests in receipt"
         }
         guard table.values.reduce(0, { $0 + $1.bytes }) == heldBytes else { return "the held bytes are not the requests'" }
+        guard table.values.reduce(0, { $0 + $1.items - $1.doneItems }) == waitingItems else {
+            return "the waiting items are not the requests'"
+        }
         guard byClient.count == table.count, byClient.allSatisfy({ table[$1]?.client == $0.connection }) else {
             return "the clients' numbers are not those of the requests"
         }

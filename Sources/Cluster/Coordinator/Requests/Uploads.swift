@@ -15,8 +15,7 @@ struct Uploads: Sendable {
     static let totalShare = 0.5
     /// A request up to this part of the budget is small: thirty-two of them fill the half that large ones leave.
     static let smallShare = 1.0 / 64
-    /// A sender below this has no link that a request could cross in time: 65 kbit/s, less than the slowest radio link that carries tensors.
-    static let minimumBytesPerSecond = 8 << 10
+    static let minimumBytesPerSecond = CoordinatorMachine.Configuration.minimumUploadBytesPerSecond
     /// Slower than that for this long, and the request ends: a link that recovers from a loss takes less.
     static let patience: Duration = .seconds(10)
     /// As long without progress, and it gives way to a request for which there is no room.

@@ -38,6 +38,7 @@ extension CoordinatorMachine {
         if isIdle || beat.completed != roster[id]?.heartbeat?.completed { roster[id]?.session?.progress.lastAt = step.now }
         let hasComputed = roster[id]?.session?.progress.used(beat.executorCPUNanoseconds, step.now) == true
         roster[id]?.session?.heartbeat = beat
+        roster[id]?.session?.heartbeatAt = step.now
         selectorsHear(of: id)
         if let microBatch = plans.active?.deployment.microBatch, let profile = roster[id]?.profile {
             if roster[id]?.pace.adopt(quota: beat.cpuQuotaCores) == true { plans.drift.quotaChanged() }

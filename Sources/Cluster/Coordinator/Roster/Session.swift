@@ -8,6 +8,7 @@ struct Session: Sendable {
     var lastHeard: Instant
     var lastPing: Instant
     var heartbeat: Heartbeat?
+    var heartbeatAt: Instant?
     /// The history has not had it yet.
     var hasNewHeartbeat = false
     var partitions: [PartitionKey: HeldState]
