@@ -135,7 +135,13 @@ let package = Package(
         pure("Images", ["Base", "Tensors", "CImages"]),
 
         // The coordinator's HTTP server, the only user of Hummingbird.
-        pure("Gateway", ["Base", "Cluster", "Files", "Planning", "Shell", "Transport", logging] + http),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Base", "Cluster", "Files", "Images", "OpenInference", "Planning", "Shell", "Tensors", "Transport", "Wire", logging,
+            ] + http,
+            // The dashboard's files, and the server's own description: none is read when it runs.
+            resources: [.embedInCode("Dashboard/Page"), .embedInCode("OpenAPI/openapi.json")], swiftSettings: swift),
 
         pure("History", ["Base", "Cluster", "Loops", "Wire", grdb]),
         pure(
@@ -226,7 +232,9 @@ let package = Package(
             ]),
         // What the commands print, against docs/json.md.
         tests("CLITests", ["Base", "CLI", "Check", "Planning", "Shell", "Transport", arguments]),
-        tests("GatewayTests", ["Base", "Gateway", "Cluster", "Planning", "Shell", logging] + http),
+        tests(
+            "GatewayTests",
+            ["Base", "Gateway", "Cluster", "OpenInference", "Planning", "Shell", "Tensors", "Wire", logging] + http),
         tests("HistoryTests", ["Base", "History", "Cluster", "Wire"]),
         tests("WorkerTests", ["Base", "Worker", "Resources", "Inference", "Wire", "Tensors"]),
         tests(

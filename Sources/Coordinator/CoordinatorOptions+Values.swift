@@ -12,10 +12,12 @@ extension CoordinatorOptions {
         option("workers", namesTopology: true), option("model", .path), option("spec", .repeated, oldName: "input"),
         option("example", .path), option("listen"), option("http"), option("http-token-file", .paths),
         option("http-tls-cert", .path),
-        option("http-tls-key", .path), option("http-insecure", .flag), option("http-host", .repeated), option("result-cache"),
+        option("http-tls-key", .path), option("http-insecure", .flag), option("http-host", .repeated), option("http-max-body"),
+        option("result-cache"),
         option("optimize"), option("strategy"), option("shape"), option("objective"), option("cost"), option("maximum-load"),
         option("micro-batch"), option("batch"),
-        option("compress"), option("heartbeat-timeout"), option("join-timeout"), option("deadline"), option("drain-timeout"),
+        option("compress"), option("heartbeat-timeout"), option("join-timeout"), option("deadline"), option("queue-limit"),
+        option("drain-timeout"),
         option("state-dir", .path), option("cluster-secret-file", .paths), option("accept-plain", .flag),
         option("revoke", .repeated), option("insecure", .flag), option("log-level"),
     ]
@@ -73,6 +75,9 @@ extension CoordinatorOptions {
             throw BadOption(
                 option: "maximum-load", problem: "it is a share of a worker's cores, above 0 and at most 1, not \(maximumLoad)",
                 fix: "write 0.8")
+        }
+        if let queueLimit, queueLimit <= .zero {
+            throw BadOption(option: "queue-limit", problem: "it is a time above 0", fix: "write it like 200ms, or leave it out")
         }
         guard deadline > .zero else {
             throw BadOption(option: "deadline", problem: "it is a time above 0", fix: "write it like 60s")

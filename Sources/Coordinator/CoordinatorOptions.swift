@@ -98,6 +98,11 @@ package struct CoordinatorOptions: ParsableArguments {
     package var httpHosts: [String] = []
 
     @Option(
+        name: .customLong("http-max-body"),
+        help: ArgumentHelp("The largest body of an inference over HTTP, as it comes and inflated.", valueName: "size"))
+    package var httpMaxBody = ByteCount(64 << 20)
+
+    @Option(
         help: ArgumentHelp(
             "O0 runs the model as saved: micro-batches bit for bit as in one process; O1 folds and fuses.", valueName: "level"))
     package var optimize = "O1"
@@ -139,6 +144,12 @@ package struct CoordinatorOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("For requests that name no deadline.", valueName: "time"))
     package var deadline = Duration.seconds(60)
+
+    @Option(
+        help: ArgumentHelp(
+            "Refuse requests before which there is work for longer than this. Off unless given: they wait until their deadlines.",
+            valueName: "time"))
+    package var queueLimit: Duration?
 
     @Option(
         help: ArgumentHelp(

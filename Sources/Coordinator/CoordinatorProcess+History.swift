@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Gateway
 internal import History
 internal import Inference
 internal import Hosting
@@ -54,7 +55,9 @@ extension CoordinatorProcess {
     private func pruneLinks() { activations.links = activations.links.filter { host.machine.state(of: $0.key) != nil } }
 
     func note(_ line: LogLine) {
-        if let event = ClusterHistory.Event(line, timeMs: HistoryRecorder.wallClockMs()) { history.record([], [event]) }
+        guard let event = ClusterHistory.Event(line, timeMs: HistoryRecorder.wallClockMs()) else { return }
+        history.record([], [event])
+        recentEvents.add(event)
     }
 
     func answerHistory(_ request: StatusRequest, to peer: CoordinatorPeer) {

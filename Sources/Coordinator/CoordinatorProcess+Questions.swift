@@ -92,13 +92,15 @@ extension CoordinatorProcess {
         let askers = statuses.begin()
         let start = Instant.current()
         statusNumber += 1
-        let report = GatewayReport(status: status, readiness: host.machine.readiness, number: statusNumber)
+        var report = GatewayReport(status: status, readiness: host.machine.readiness, number: statusNumber)
+        report.lastAnswerMs = lastAnswerMs
         let loopCost = Instant.current() - start
         let answers = answers
+        let shared = report
         let isTaken = documents.submit {
             let start = Instant.current()
-            let bytes = (try? JSONOutput.text(report.status)).map { Array($0.utf8) } ?? []
-            var written = report
+            let bytes = (try? JSONOutput.text(shared.status)).map { Array($0.utf8) } ?? []
+            var written = shared
             written.statusDocument = bytes
             let document = StatusDocument(
                 report: written, storage: TensorStorage(copying: bytes), threadCost: Instant.current() - start)

@@ -1,4 +1,6 @@
 internal import Cluster
+internal import Gateway
+internal import History
 internal import Hosting
 internal import Planning
 internal import Tensors
@@ -17,9 +19,10 @@ extension CoordinatorProcess {
     /// How far the inputs have come that are on their way.
     func reportUploads() {
         for upload in host.machine.uploadsUnderWay {
-            guard let count = peers[upload.connection]?.connection.receivedByteCount(ticket: upload.request.number) else {
-                continue
-            }
+            guard
+                let count = httpCalls[upload.connection]?.call.arrivedByteCount
+                    ?? peers[upload.connection]?.connection.receivedByteCount(ticket: upload.request.number)
+            else { continue }
             step(.requestProgressed(upload.request, byteCount: count))
         }
     }
@@ -71,16 +74,25 @@ extension CoordinatorProcess {
         }
     }
 
+    /// What a request is answered with: its parts joined, which the cache keeps, or what the cache has.
+    func outputs(of id: RequestID) throws -> [Tensor] {
+        let cached = cacheEntries[id]
+        if let outputs = cached?.outputs { return outputs }
+        let outputs = try Batching.join(payloads.parts(of: id), served?.outputs ?? [])
+        remember(outputs, for: cached?.key)
+        return outputs
+    }
+
     func reply(_ id: RequestID, on connection: ConnectionID, _ number: UInt64, _ timing: RequestTiming) {
         guard payloads.isAdmitted(id), let served else { return }
+        lastAnswerMs = UInt64(max(0, HistoryRecorder.wallClockMs()))
+        if reply(id, over: connection, timing) { return }
         guard let client = peers[connection]?.connection else { return step(.replySent(id)) }
         do {
-            let cached = cacheEntries[id]
-            let outputs = try cached?.outputs ?? Batching.join(payloads.parts(of: id), served.outputs)
+            let outputs = try outputs(of: id)
             let outgoing = try OutgoingPayload.raw(outputs)
             let message = Message.inferReply(
                 InferReply(id: number, names: served.outputs.map(\.name), tensors: outgoing.headers, timing: timing))
-            if cached?.outputs == nil { remember(outputs, for: cached?.key) }
             client.send(message, payload: outgoing.payload) { [weak self] outcome in
                 if case .refused(let error) = outcome {
                     let failure = InferError(

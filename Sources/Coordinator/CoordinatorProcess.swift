@@ -44,6 +44,10 @@ final class CoordinatorProcess: MachineShell {
     let incarnation = IncarnationID(bits: RandomBits.next128())
     let host: MachineHost<CoordinatorMachine>
     var peers: [ConnectionID: CoordinatorPeer] = [:]
+    var lastAnswerMs: UInt64 = 0
+    var httpCalls: [ConnectionID: HTTPCall] = [:]
+    var httpDrains = HTTPDrains()
+    let recentEvents = RecentEvents()
     var payloads = RequestPayloads<[Tensor]>()
     /// Of requests that look for their result in the cache.
     var cacheEntries: [RequestID: CacheEntry] = [:]
@@ -131,6 +135,7 @@ final class CoordinatorProcess: MachineShell {
         configuration.maximumLoad = options.maximumLoad
         configuration.referenceSpeed = SpeedProbe.measure().relativeSpeed
         configuration.defaultDeadline = options.deadline
+        configuration.queueLimit = options.queueLimit
         configuration.drainTimeout = options.drainTimeout
         configuration.maximumRequestBytes = Int(Double(try Self.memoryLimitBytes()) * Self.requestMemoryShare)
         host = MachineHost(
@@ -244,11 +249,13 @@ final class CoordinatorProcess: MachineShell {
     func carryOut(_ directive: CoordinatorMachine.Directive) {
         switch directive {
         case .dial(let node, let addresses, let hello): dial(node, addresses, hello)
+        case .send(let id, let message) where answerDrain(id, message): break
+        case .send(let id, .inferError(let error)) where tell(id, error): break
         case .send(let id, .refused(let refused)):
             peers[id]?.connection.refuse(refused.code, refused.message)
         case .send(let id, .peerTable(let page)): peers[id]?.send(page)
         case .send(let id, let message): peers[id]?.connection.send(message)
-        case .close(let id, let why): peers[id]?.connection.close(.requested(why))
+        case .close(let id, let why): if !giveUp(id) { peers[id]?.connection.close(.requested(why)) }
         case .plan(let order): plan(order)
         case .sendArchive(let id, let key): sendArchive(key, on: id)
         case .accept(let id, _, _):
@@ -279,7 +286,7 @@ final class CoordinatorProcess: MachineShell {
         switch answer {
         case .prepared(.success(let prepared)):
             served = prepared.served
-            manifestDocument = document(of: prepared.served)
+            manifestDocument = manifestText()
             logOrigin(of: prepared)
             logBatching(of: prepared)
             step(.modelReady(prepared.served))
@@ -310,10 +317,8 @@ final class CoordinatorProcess: MachineShell {
     /// Set when the process must end with an error.
     var analysisFailure: String?
 
-    private func document(of served: ServedModel) -> TensorStorage? {
-        let manifest = ModelManifest(
-            name: served.name, inputs: served.inputs, outputs: served.outputs, preprocessing: service.manifest.preprocessing,
-            labels: service.manifest.labels)
+    private func manifestText() -> TensorStorage? {
+        guard case .known(let manifest) = modelAnswer else { return nil }
         return (try? JSONEncoder().encode(manifest)).map { TensorStorage(copying: Array($0)) }
     }
 
@@ -333,7 +338,7 @@ final class CoordinatorProcess: MachineShell {
                 rawBytes: link.rawBytes, wireBytes: link.wireBytes, bandwidthBytesPerSecond: link.bandwidthBytesPerSecond,
                 compressedShare: link.compressedShare)
         }
-        var status = host.machine.status(ownLinks: own)
+        var status = host.machine.status(ownLinks: own, now: .current())
         fillCacheCounters(&status.counters)
         status.counters.longestLoopTurnMs = Double(loop.longestTurn.nanoseconds) / 1e6
         status.tables?.merge(tables) { $1 }

@@ -39,6 +39,7 @@ package struct GatewaySettings: Sendable {
         if options.httpCertificate != nil { return "--http-tls-cert" }
         if options.httpKey != nil { return "--http-tls-key" }
         if options.httpInsecure { return "--http-insecure" }
+        if options.httpMaxBody.bytes != GatewayLimits().inferenceBody { return "--http-max-body" }
         return options.httpHosts.isEmpty ? nil : "--http-host"
     }
 

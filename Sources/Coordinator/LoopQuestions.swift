@@ -9,7 +9,7 @@ internal import Synchronization
 package struct LoopQuestions<Subject>: Sendable {
     package typealias Question = @Sendable (Subject) -> Void
 
-    private let mailbox: Mailbox<Question>
+    let mailbox: Mailbox<Question>
     private let limit: Duration
 
     /// - Parameter limit: how long an asker waits.

@@ -50,7 +50,7 @@ public enum ClusterMetrics {
             MetricFamily(
                 "amp4ec_requests_total", .counter, "Requests by what came of them; cached ones are not among the completed.",
                 outcomes.map { Sample([Label("outcome", $0)], Double($1)) }),
-            latency(status.latencies),
+            latency(status.latencies), parts(status.times ?? RequestTimes()),
             counter(
                 "micro_batches_dispatched_total", "Micro-batches sent to a first stage, replays included.",
                 counters.microBatchesDispatched),
@@ -87,6 +87,14 @@ public enum ClusterMetrics {
         return MetricFamily(
             "amp4ec_request_duration_seconds", .histogram, "From a request's admission to its reply, of completed requests.",
             samples)
+    }
+
+    private static func parts(_ times: RequestTimes) -> MetricFamily {
+        let parts = [("input", times.input), ("queue", times.queue), ("compute", times.compute), ("output", times.output)]
+        return MetricFamily(
+            "amp4ec_request_part_seconds_total", .counter,
+            "Time of computed requests by its parts: inputs on their way, waiting, computing, the reply on its way.",
+            parts.map { Sample([Label("part", $0)], Double($1.nanoseconds) / 1e9) })
     }
 
     private static func plan(_ status: ClusterStatus) -> [MetricFamily] {

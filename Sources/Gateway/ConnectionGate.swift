@@ -12,6 +12,7 @@ final class ConnectionGate: Sendable {
     private struct State {
         var table: ConnectionTable
         var channels: [UInt64: any Channel] = [:]
+        var clients: [ObjectIdentifier: ClientConnection] = [:]
         var lastID: UInt64 = 0
     }
 
@@ -22,29 +23,37 @@ final class ConnectionGate: Sendable {
     }
 
     /// The larger of the table and the channels, which are the same unless one of them keeps something.
-    var count: Int { state.withLock { max($0.table.count, $0.channels.count) } }
+    var count: Int { state.withLock { max($0.table.count, $0.channels.count, $0.clients.count) } }
 
-    func add(_ channel: any Channel) -> UInt64 {
+    func add(_ channel: any Channel) -> (UInt64, ClientConnection) {
         let address = channel.remoteAddress?.ipAddress ?? "unknown"
-        let (id, victim) = state.withLock { state in
+        let (id, client, victim) = state.withLock { state in
             state.lastID += 1
             let id = state.lastID
             let victim = state.table.add(id, from: address, atMs: Self.nowMs)
+            let client = ClientConnection(channel) { [weak self] in self?.enter($0, id) }
             state.channels[id] = channel
-            return (id, victim.flatMap { state.channels.removeValue(forKey: $0) })
+            state.clients[ObjectIdentifier(channel)] = client
+            return (id, client, victim.flatMap { state.channels.removeValue(forKey: $0) })
         }
         if let victim { FrontDoor.end(victim) }
-        return id
+        return (id, client)
+    }
+
+    /// The connection as its handlers see it.
+    func client(on channel: any Channel) -> ClientConnection {
+        state.withLock { $0.clients[ObjectIdentifier(channel)] } ?? ClientConnection(channel)
     }
 
     func enter(_ phase: ConnectionTable.Phase, _ id: UInt64) {
         state.withLock { $0.table.enter(phase, id, atMs: Self.nowMs) }
     }
 
-    func remove(_ id: UInt64) {
+    func remove(_ id: UInt64, _ channel: any Channel) {
         state.withLock { state in
             state.table.remove(id)
             state.channels[id] = nil
+            state.clients[ObjectIdentifier(channel)] = nil
         }
     }
 
@@ -62,6 +71,9 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private let headLimit: TimeAmount
     private let logger: Logger
     private var id: UInt64?
+    private var client: ClientConnection?
+    /// What the reply that is being written keeps.
+    private var held: (any AnyObject & Sendable)?
     private var headDeadline: Scheduled<Void>?
     /// Requests that came whole and whose replies are not out.
     private var owed = 0
@@ -83,24 +95,28 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func begin(_ context: ChannelHandlerContext) {
         guard id == nil else { return }
-        id = gate.add(context.channel)
         let channel = context.channel
+        (id, client) = gate.add(channel)
         // With TLS this runs before the handshake: it has no time beside that of the head.
         headDeadline = context.eventLoop.scheduleTask(in: headLimit) { FrontDoor.end(channel) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        end()
+        end(context)
         context.fireChannelInactive()
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { end() }
+    func handlerRemoved(context: ChannelHandlerContext) { end(context) }
 
-    private func end() {
+    private func end(_ context: ChannelHandlerContext) {
         headDeadline?.cancel()
         headDeadline = nil
-        if let id { gate.remove(id) }
+        if let id { gate.remove(id, context.channel) }
         id = nil
+        held = nil
+        _ = client?.takeHeld()
+        client?.depart()
+        client = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -119,20 +135,27 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
-        case .head:
-            if let id { gate.enter(.replying, id) }
+        case .head(let head):
+            // "You may send your body" is no reply.
+            if head.status.kind != .informational {
+                if let id { gate.enter(.replying, id) }
+                held = client?.takeHeld()
+            }
             context.write(data, promise: promise)
         case .body: context.write(data, promise: promise)
         case .end:
             let written = promise ?? context.eventLoop.makePromise(of: Void.self)
             let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-            written.futureResult.whenComplete { _ in bound.value.replied() }
+            let held = held.take()
+            written.futureResult.whenComplete { _ in withExtendedLifetime(held) { bound.value.replied() } }
             context.write(data, promise: written)
         }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event is FrontDoor.Notice { endIsSaid = true }
+        // No client ends its side before it has its answer, but one that was killed.
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { client?.depart() }
         context.fireUserInboundEventTriggered(event)
     }
 

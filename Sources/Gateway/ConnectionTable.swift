@@ -1,7 +1,9 @@
 /// The server's connections and what each is doing: a value that says who goes where there is no room.
 ///
 /// A probe speaks at once and is answered within milliseconds. So whoever has not sent a whole request, and whoever sits between two, gives way
-/// to whoever comes; only connections whose request is being answered stay. O(connections) to find a victim.
+/// to whoever comes; only connections whose request is being answered stay. Where there is
+/// room everybody may take the time that a head has; where there is none, an address with many silent ones gives way before others do.
+/// O(connections) to find a victim.
 package struct ConnectionTable: Sendable {
     package enum Phase: Sendable {
         /// No whole request has come.
@@ -40,18 +42,24 @@ package struct ConnectionTable: Sendable {
     /// Takes a connection in.
     /// - Returns: the connection that has to go for it, where there is one.
     package mutating func add(_ id: UInt64, from address: String, atMs now: UInt64) -> UInt64? {
-        let asking = entries.filter { $0.value.phase == .asking && $0.value.address == address }
         var victim: UInt64?
-        if asking.count >= perAddress {
-            victim = asking.min { $0.value.since < $1.value.since }?.key
-        } else if entries.count >= total {
-            victim = oldest { $0.phase == .asking || $0.phase == .idle }
+        if entries.count >= total {
+            let crowd = crowdedAddress
+            victim = oldest { $0.phase == .asking && $0.address == crowd }
+            victim = victim ?? oldest { $0.phase == .asking || $0.phase == .idle }
             victim = victim ?? oldest { $0.phase == .replying && now >= $0.sinceMs + Self.replyPatienceMs }
         }
         if let victim { entries[victim] = nil }
         clock += 1
         entries[id] = Entry(address: address, since: clock, sinceMs: now)
         return victim
+    }
+
+    /// The address with the most connections that have not sent a whole request, where those are more than one address may have.
+    private var crowdedAddress: String? {
+        var counts: [String: Int] = [:]
+        for entry in entries.values where entry.phase == .asking { counts[entry.address, default: 0] += 1 }
+        return counts.filter { $0.value > perAddress }.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
     }
 
     private func oldest(where mayGo: (Entry) -> Bool) -> UInt64? {

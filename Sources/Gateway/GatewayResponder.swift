@@ -1,4 +1,5 @@
 internal import Base
+internal import Glibc
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -10,8 +11,10 @@ struct GatewayResponder: HTTPResponder {
         /// Numeric addresses: the peer's, and ours that it chose.
         let peer: String
         let local: String?
+        let channel: any Channel
 
         init(source: ApplicationRequestContextSource) {
+            channel = source.channel
             peer = source.channel.remoteAddress?.ipAddress ?? "unknown"
             local = source.channel.localAddress?.ipAddress
         }
@@ -23,6 +26,7 @@ struct GatewayResponder: HTTPResponder {
     let allowsPublicPeers: Bool
     /// From a request's head to its last byte.
     let bodyLimit: Duration
+    let gate: ConnectionGate
 
     @Sendable func respond(to request: Request, context: Context) async -> Response {
         if let refusal = PublicAddressPolicy.refusal(ofPeer: context.peer, insecure: allowsPublicPeers) {
@@ -40,29 +44,102 @@ struct GatewayResponder: HTTPResponder {
             )
             reply.headers["Allow"] = allowed.joined(separator: ", ")
             return refuse(reply, request)
-        case .route(let route):
+        case .route(let route, let parameters):
             let caller: HTTPCaller
-            switch decide(route, request, context) {
+            let arrival = HTTPArrival(
+                local: context.local, peer: context.peer, isEncrypted: isEncrypted, secondsSince1970: Int64(time(nil)))
+            let claims = claims(of: request, route)
+            switch access.decide(route.access, route: "\(route.method.rawValue) \(route.path)", arrival, claims) {
             case .allowed(let found): caller = found
             case .refused(let reply): return refuse(reply, request)
             }
-            let body: [UInt8]
-            do throws(HTTPRefusal) { body = try await read(request, route) } catch { return refuse(error.reply, request) }
-            let value = HTTPRequestValue(method: route.method, path: route.path, body: body, caller: caller)
-            return response(await route.handler(value), request)
+            var value = HTTPRequestValue(
+                method: route.method, path: request.uri.path, parameters: parameters, headers: Self.headers(request), caller: caller
+            )
+            (value.arrival, value.claims) = (arrival, claims)
+            switch route.handler {
+            case .whole(let limit, let handler):
+                do throws(HTTPRefusal) { value.body = try await read(request, route, limit) } catch {
+                    return refuse(error.reply, request)
+                }
+                return response(await handler(value), request)
+            case .streamed(let handler): return await answer(value, request, gate.client(on: context.channel), handler)
+            }
+        }
+    }
+
+    private static func headers(_ request: Request) -> HTTPHeaders {
+        HTTPHeaders(request.headers.map { ($0.name.rawName, $0.value) })
+    }
+
+    private static let expectation = HTTPField.Name("Expect")
+
+    private func answer(
+        _ value: HTTPRequestValue, _ request: Request, _ connection: ClientConnection,
+        _ handler: @Sendable (HTTPExchange) async -> HTTPAnswer
+    ) async -> Response {
+        let progress = BodyProgress(isWhole: !Self.announcesBody(request))
+        let exchange = HTTPExchange(
+            request: value, contentLength: request.headers[.contentLength].flatMap { Int($0) }, connection: connection,
+            expectsWord: Self.expectation.flatMap { request.headers[$0] }?.lowercased() == "100-continue", body: request.body,
+            progress: progress)
+        let answer = await handler(exchange)
+        connection.onDeparture(nil)
+        connection.hold(answer.held)
+        var response = response(answer.reply, request)
+        // The library reads over what is left; where that is much, or may never come, the connection ends.
+        let isRestShort =
+            answer.reply.status != 408 && !exchange.expectsWord
+            && exchange.contentLength.map { $0 <= Self.readOverByteCount } == true
+        if !progress.isFinished, !isRestShort { response.headers[.connection] = CloseAfterReply.headerValue }
+        if request.method != .head { response.body = Self.body(of: answer) }
+        return response
+    }
+
+    /// A refused body that is read over, so that its connection can be used again: less than a new one costs both sides.
+    private static let readOverByteCount = 1 << 20
+    /// Larger replies are copied into the connection's buffers piece by piece.
+    private static let replyPieceByteCount = 256 << 10
+
+    private static func body(of answer: HTTPAnswer) -> ResponseBody {
+        switch answer.more {
+        case .parts(let parts):
+            let count = parts.reduce(answer.reply.body.count) { $0 + $1.byteCount }
+            if count <= replyPieceByteCount {
+                var buffer = ByteBufferAllocator().buffer(capacity: count)
+                buffer.writeBytes(answer.reply.body)
+                for part in parts { part.withBytes { _ = buffer.writeBytes($0) } }
+                return ResponseBody(byteBuffer: buffer)
+            }
+            return ResponseBody(contentLength: count) { writer in
+                try await writer.write(ByteBuffer(bytes: answer.reply.body))
+                for part in parts {
+                    for start in stride(from: 0, to: part.byteCount, by: replyPieceByteCount) {
+                        var buffer = ByteBufferAllocator().buffer(capacity: replyPieceByteCount)
+                        let range = start..<min(start + replyPieceByteCount, part.byteCount)
+                        part.withBytes { _ = buffer.writeBytes($0[range]) }
+                        try await writer.write(buffer)
+                    }
+                }
+                try await writer.finish(nil)
+            }
+        case .events(let events):
+            return ResponseBody { writer in
+                if !answer.reply.body.isEmpty { try await writer.write(ByteBuffer(bytes: answer.reply.body)) }
+                for await event in events { try await writer.write(ByteBuffer(bytes: event)) }
+                try await writer.finish(nil)
+            }
         }
     }
 
     private static let host = HTTPField.Name("Host")
 
-    private func decide(_ route: Route, _ request: Request, _ context: Context) -> AccessRules.Decision {
+    private func claims(of request: Request, _ route: Route) -> HTTPClaims {
         // The library takes the first `Host` out of the headers, and leaves the others there.
-        let claims = HTTPClaims(
+        HTTPClaims(
             hosts: [request.head.authority].compactMap(\.self) + (Self.host.map { request.headers[values: $0] } ?? []),
-            origins: request.headers[values: .origin], authorizations: request.headers[values: .authorization])
-        return access.decide(
-            route.access, route: "\(route.method.rawValue) \(route.path)",
-            HTTPArrival(local: context.local, peer: context.peer, isEncrypted: isEncrypted), claims)
+            origins: request.headers[values: .origin], authorizations: request.headers[values: .authorization],
+            cookies: request.headers[values: .cookie], changesSomething: route.method != .get)
     }
 
     /// An error, and the end of the connection where a body may follow that nobody reads.
@@ -94,8 +171,7 @@ struct GatewayResponder: HTTPResponder {
         request.headers[.transferEncoding] != nil || request.headers[.contentLength].map { $0 != "0" } == true
     }
 
-    private func read(_ request: Request, _ route: Route) async throws(HTTPRefusal) -> [UInt8] {
-        let limit = route.maximumBodyBytes
+    private func read(_ request: Request, _ route: Route, _ limit: Int) async throws(HTTPRefusal) -> [UInt8] {
         func tooLong() -> HTTPRefusal {
             HTTPRefusal(
                 reply: .error(

@@ -49,7 +49,7 @@ public final class GatewayServer: Sendable {
         let started = group.next().makePromise(of: String.self)
         let responder = GatewayResponder(
             routes: routes, access: access, isEncrypted: tls != nil, allowsPublicPeers: allowsPublicPeers || tls != nil,
-            bodyLimit: limits.body)
+            bodyLimit: limits.body, gate: gate)
         let application = Application(
             responder: responder, server: Self.connections(limits, gate, tls, logger),
             configuration: ApplicationConfiguration(
@@ -85,6 +85,7 @@ public final class GatewayServer: Sendable {
         let configuration = HTTP1Channel.Configuration(
             additionalChannelHandlers: [
                 ConnectionWatch(gate: gate, headLimit: limits.head, logger: logger), CloseAfterReply(linger: limits.linger),
+                RefusalText(),
             ], idleTimeout: TimeAmount(limits.idle),
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,

@@ -18,6 +18,8 @@ public struct GatewayReport: Sendable, Hashable {
     public var readiness: Readiness
     /// Differs from report to report, so that what is made of one is made once; 0 where nothing is known of it.
     public var number: UInt64
+    /// When the last request was answered, in milliseconds since 1970; 0 before the first.
+    public var lastAnswerMs: UInt64 = 0
     /// The status as JSON, where it is written down already.
     public var statusDocument: [UInt8]?
 

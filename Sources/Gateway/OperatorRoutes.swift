@@ -1,7 +1,7 @@
 internal import Cluster
 internal import Synchronization
 
-/// The pages for operators and their tools: liveness, readiness, metrics, status.
+/// The pages for operators and their tools: liveness, readiness, metrics, status, and what there is.
 public enum OperatorRoutes {
     public static let livenessPath = "/healthz"
     public static let readinessPath = "/readyz"
@@ -18,10 +18,11 @@ public enum OperatorRoutes {
             Route(.get, readinessPath, .open) { _ in await readiness(source) },
             Route(.get, metricsPath, .reader) { _ in await metrics(source, page) },
             Route(.get, statusPath, .reader) { _ in await status(source) },
+            OpenAPIRoute.route,
         ]
     }
 
-    private static var silence: HTTPReply {
+    static var silence: HTTPReply {
         .error(503, "the coordinator's loop has not answered within \(GatewayLimits.answerLimit.components.seconds) s")
     }
 

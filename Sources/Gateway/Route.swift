@@ -1,59 +1,32 @@
-/// What a handler is given: one request, whole.
-public struct HTTPRequestValue: Sendable, Hashable {
-    public var method: HTTPMethod
-    /// Without the query.
-    public var path: String
-    public var body: [UInt8]
-    /// Who asks. It has the role that the route's ``AccessLevel`` takes; its label belongs into the log of what an operator did.
-    public var caller: HTTPCaller
-
-    public init(method: HTTPMethod, path: String, body: [UInt8] = [], caller: HTTPCaller = .anyone) {
-        self.method = method
-        self.path = path
-        self.body = body
-        self.caller = caller
-    }
-}
-
-/// The methods that a route may have. `HEAD` is not among them: it is answered as `GET` without the body.
-public enum HTTPMethod: String, Sendable, Hashable, CaseIterable {
-    case get = "GET"
-    case post = "POST"
-}
-
-/// What a handler answers.
-public struct HTTPReply: Sendable, Hashable {
-    public var status: Int
-    public var contentType: String
-    public var body: [UInt8]
-    /// Beside the length and the type.
-    public var headers: [String: String] = [:]
-
-    public init(status: Int = 200, contentType: String, body: [UInt8]) {
-        self.status = status
-        self.contentType = contentType
-        self.body = body
-    }
-}
+internal import Base
 
 /// One method on one path, and the value that answers it.
 public struct Route: Sendable {
+    public enum Handler: Sendable {
+        /// Is given the whole body; a longer one than `maximumBodyBytes` is refused before.
+        case whole(maximumBodyBytes: Int, @Sendable (HTTPRequestValue) async -> HTTPReply)
+        /// Reads the body itself, and bounds it.
+        case streamed(@Sendable (HTTPExchange) async -> HTTPAnswer)
+    }
+
     public var method: HTTPMethod
+    /// Segments may be `{name}`: then one of any text stands there.
     public var path: String
     /// Who may use it. Each route says so.
     public var access: AccessLevel
-    /// A request with a longer body is refused before its handler sees it.
-    public var maximumBodyBytes: Int
-    public var handler: @Sendable (HTTPRequestValue) async -> HTTPReply
+    public var handler: Handler
 
     public init(
         _ method: HTTPMethod, _ path: String, _ access: AccessLevel, maximumBodyBytes: Int = 0,
         handler: @escaping @Sendable (HTTPRequestValue) async -> HTTPReply
     ) {
+        self.init(method, path, access, .whole(maximumBodyBytes: maximumBodyBytes, handler))
+    }
+
+    public init(_ method: HTTPMethod, _ path: String, _ access: AccessLevel, _ handler: Handler) {
         self.method = method
         self.path = path
         self.access = access
-        self.maximumBodyBytes = maximumBodyBytes
         self.handler = handler
     }
 }
@@ -61,36 +34,107 @@ public struct Route: Sendable {
 /// Which route a request is for. A pure value: the server around it only carries bytes.
 public struct RouteTable: Sendable {
     public enum Match: Sendable {
-        case route(Route)
+        /// With what stands in place of the path's `{name}`s.
+        case route(Route, parameters: [String: String])
         case unknownPath
         /// The path is known, under these methods.
         case wrongMethod(allowed: [String])
     }
 
+    private struct Pattern: Sendable {
+        let segments: [Substring]
+        let path: String
+    }
+
     private let routes: [String: [HTTPMethod: Route]]
+    /// Paths with `{name}` in them, by their number of segments.
+    private let patterns: [Int: [Pattern]]
 
     public init(_ routes: [Route]) {
         var table: [String: [HTTPMethod: Route]] = [:]
+        var patterns: [Int: [Pattern]] = [:]
         for route in routes {
             precondition(table[route.path]?[route.method] == nil, "\(route.method.rawValue) \(route.path) is routed twice")
+            if table[route.path] == nil, route.path.contains("{") {
+                let segments = Self.segments(route.path)
+                patterns[segments.count, default: []].append(Pattern(segments: segments, path: route.path))
+            }
             table[route.path, default: [:]][route.method] = route
         }
         self.routes = table
+        self.patterns = patterns
     }
 
-    /// - Parameter method: as it stands in the request; `HEAD` finds what `GET` does.
+    private static func segments(_ path: String) -> [Substring] { path.split(separator: "/", omittingEmptySubsequences: false) }
+
+    /// - Parameters:
+    ///   - method: as it stands in the request; `HEAD` finds what `GET` does.
+    ///   - path: as it stands in the request, without the query.
     public func match(method: String, path: String) -> Match {
-        guard let known = routes[path] else { return .unknownPath }
+        guard let (known, parameters) = find(path) else { return .unknownPath }
         let wanted = method == "HEAD" ? HTTPMethod.get : HTTPMethod(rawValue: method)
-        if let wanted, let route = known[wanted] { return .route(route) }
+        if let wanted, let route = known[wanted] { return .route(route, parameters: parameters) }
         var allowed = known.keys.map(\.rawValue)
         if known[.get] != nil { allowed.append("HEAD") }
         return .wrongMethod(allowed: allowed.sorted())
+    }
+
+    /// A path without `{name}` before one with it.
+    private func find(_ path: String) -> ([HTTPMethod: Route], [String: String])? {
+        if !path.contains("{"), let known = routes[path] { return (known, [:]) }
+        let segments = Self.segments(path)
+        for pattern in patterns[segments.count] ?? [] {
+            if let parameters = Self.parameters(of: segments, in: pattern), let known = routes[pattern.path] {
+                return (known, parameters)
+            }
+        }
+        return nil
+    }
+
+    private static func parameters(of segments: [Substring], in pattern: Pattern) -> [String: String]? {
+        var parameters: [String: String] = [:]
+        for (wanted, segment) in zip(pattern.segments, segments) {
+            if wanted.hasPrefix("{") {
+                guard let text = PercentDecoding.decode(segment), !text.isEmpty else { return nil }
+                parameters[String(wanted.dropFirst().dropLast())] = text
+            } else if wanted != segment {
+                return nil
+            }
+        }
+        return parameters
     }
 
     public var paths: [String] { routes.keys.sorted() }
     /// In the order of their paths and methods.
     public var all: [Route] {
         paths.flatMap { path in (routes[path] ?? [:]).values.sorted { $0.method.rawValue < $1.method.rawValue } }
+    }
+}
+
+/// `%41` in a path is `A`.
+enum PercentDecoding {
+    /// - Returns: `nil` where it is no text.
+    static func decode(_ segment: Substring) -> String? {
+        guard segment.contains("%") else { return String(segment) }
+        var bytes: [UInt8] = []
+        var rest = segment.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit) else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
     }
 }

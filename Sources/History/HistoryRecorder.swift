@@ -88,6 +88,11 @@ package final class HistoryRecorder: Sendable {
         }
     }
 
+    /// The newest events, oldest first, on the recorder's thread; none where they cannot be read.
+    package func recall(_ limit: Int, completion: @escaping @Sendable ([ClusterHistory.Event]) -> Void) {
+        _ = queue.submit { [self] in completion(store.withLock { (try? $0?.newestEvents(limit)) ?? [] }) }
+    }
+
     /// Writes what is there, and ends the thread.
     package func close() {
         _ = queue.submit { [self] in write() }

@@ -28,6 +28,11 @@ extension HistoryStore {
         }
     }
 
+    /// The newest events, oldest first, and no samples.
+    package func newestEvents(_ limit: Int) throws(HistoryFailure) -> [ClusterHistory.Event] {
+        try attempt { database in try events(of: "", since: .min, limit: min(limit, HistoryLimits.answeredEvents), database) }
+    }
+
     /// A question about a node that the history does not know.
     package struct UnknownNode: Error, Sendable, Hashable, CustomStringConvertible {
         package let name: String

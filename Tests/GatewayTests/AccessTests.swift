@@ -9,9 +9,11 @@ import Testing
 
     @Test(arguments: cases) func access(_ row: Row) async throws { try await offPool(row.run) }
 
-    /// The operators' pages, and a route that changes something.
+    /// The operators' pages, inference, and a route that changes something.
     static func routes() throws -> [Route] {
-        OperatorRoutes.all(FakeSource(try Samples.report(plan: Samples.plan))) + [
+        let source = FakeSource(try Samples.report(plan: Samples.plan))
+        let inference = InferenceRoutes.all(FakeInference(), source, limits: GatewayLimits(), logger: Logger(label: "test"))
+        return OperatorRoutes.all(source) + inference + [
             Route(.post, "/change", .operator, maximumBodyBytes: 100) { request in
                 HTTPReply(contentType: "text/plain", body: Array("\(request.caller)".utf8))
             },
@@ -42,13 +44,22 @@ import Testing
     static func status(_ reply: String) -> String { String(reply.split(separator: " ").dropFirst().first ?? "none") }
 
     /// For each route: without a token, with a client's, an operator's, a wrong one.
-    static let withTokens = [
-        "GET /healthz": "200 200 200 200", "GET /readyz": "200 200 200 200", "GET /metrics": "401 200 200 401",
-        "GET /status": "401 200 200 401", "GET /who": "401 200 200 401", "POST /change": "401 403 200 401",
-    ]
-    static let withoutTokens = [
-        "GET /healthz": "200 200 200 200", "GET /readyz": "200 200 200 200", "GET /metrics": "200 200 200 200",
-        "GET /status": "200 200 200 200", "GET /who": "200 200 200 200", "POST /change": "403 403 403 403",
+    static let withTokens: [String: String] = Dictionary(
+        uniqueKeysWithValues: open.map { ($0, "200 200 200 200") } + readers.map { ($0, "401 200 200 401") }
+            + inferences.map { ($0, "401 400 400 401") } + operators.map { ($0, "401 403 \($1) 401") })
+    static let withoutTokens: [String: String] = Dictionary(
+        uniqueKeysWithValues: (open + readers).map { ($0, "200 200 200 200") } + inferences.map { ($0, "400 400 400 400") }
+            + operators.map { ($0.0, "403 403 403 403") })
+    private static let open = ["GET /healthz", "GET /readyz", "GET /openapi.json", "GET /v2/health/live", "GET /v2/health/ready"]
+    private static let models = ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"]
+    private static let readers =
+        ["GET /metrics", "GET /status", "GET /who", "GET /v2", "GET /v2/models/stats", "POST /v2/repository/index"]
+        + models.flatMap { ["GET \($0)", "GET \($0)/ready", "GET \($0)/config", "GET \($0)/stats"] }
+    /// Their body is empty, which only those learn who may ask.
+    private static let inferences = models.map { "POST \($0)/infer" }
+    private static let operators = [
+        ("POST /change", "200"), ("POST /v2/repository/models/{model}/load", "501"),
+        ("POST /v2/repository/models/{model}/unload", "501"),
     ]
     static let credentials =
         [[], ["Authorization: Bearer \(Tokens.client)"], ["Authorization: Bearer \(Tokens.oper)"]]
@@ -58,9 +69,10 @@ import Testing
         try serving(access, isEncrypted: isEncrypted, host: host) { address, ask in
             let routes = RouteTable(try Self.routes()).all.map { ($0.method.rawValue, $0.path) }
             #expect(Set(routes.map { "\($0) \($1)" }) == Set(expected.keys), "every route has its row")
-            for (method, path) in routes {
+            for (method, pattern) in routes {
+                let path = pattern.replacing("{model}", with: "sum%20model").replacing("{version}", with: "1")
                 let replies = try credentials.map { try ask(request(method, path, ["Host: \(address)"] + $0)) }
-                #expect(replies.map(status).joined(separator: " ") == expected["\(method) \(path)"], "\(method) \(path)")
+                #expect(replies.map(status).joined(separator: " ") == expected["\(method) \(pattern)"], "\(method) \(path)")
                 for reply in replies {
                     #expect(!reply.lowercased().contains("access-control-"), "\(reply)")
                     #expect(

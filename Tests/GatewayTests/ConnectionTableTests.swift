@@ -2,14 +2,21 @@ import Gateway
 import Testing
 
 @Suite struct ConnectionTableTests {
-    @Test func anAddressLosesItsOwnOldestThatHasNotAsked() {
+    @Test func whereThereIsRoomNobodyGoes() {
         var table = ConnectionTable(perAddress: 2, total: 10)
-        #expect(table.add(1, from: "a", atMs: 0) == nil && table.add(2, from: "a", atMs: 0) == nil)
-        #expect(table.add(3, from: "b", atMs: 0) == nil)
-        table.enter(.answering, 1, atMs: 0)
-        #expect(table.add(4, from: "a", atMs: 0) == nil)
-        #expect(table.add(5, from: "a", atMs: 0) == 2)
-        #expect(table.count == 4)
+        for id in 1...10 as ClosedRange<UInt64> { #expect(table.add(id, from: "a", atMs: id * 1_000) == nil) }
+        #expect(table.count == 10)
+    }
+
+    @Test func aFullTableLosesTheSilentOnesOfACrowdFirst() {
+        var table = ConnectionTable(perAddress: 2, total: 5)
+        #expect(table.add(1, from: "lone", atMs: 0) == nil)
+        for id in 2...5 { #expect(table.add(UInt64(id), from: "crowd", atMs: UInt64(id)) == nil) }
+        #expect(table.add(6, from: "other", atMs: 10) == 2)
+        #expect(table.add(7, from: "crowd", atMs: 10) == 3)
+        for id in [4, 5, 7] as [UInt64] { table.enter(.answering, id, atMs: 11) }
+        // Nobody has too many of them now: the oldest goes.
+        #expect(table.add(8, from: "crowd", atMs: 12) == 1)
     }
 
     @Test func aFullTableLosesWhoIsNotBeingAnswered() {

@@ -53,22 +53,28 @@ final class RawHTTP {
     }
 
     /// All that comes until the other end closes.
-    func readToEnd() throws -> String {
-        var text: [UInt8] = []
-        while let more = try read() { text += more }
-        return String(decoding: text, as: UTF8.self)
+    func readToEnd() throws -> String { String(decoding: try readBytesToEnd(), as: UTF8.self) }
+
+    func readBytesToEnd() throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while let more = try read() { bytes += more }
+        return bytes
     }
 
     /// Until `isEnough` of what has come so far.
     func read(until isEnough: (String) -> Bool) throws -> String {
-        var text: [UInt8] = []
-        while !isEnough(String(decoding: text, as: UTF8.self)) {
+        String(decoding: try readBytes { isEnough(String(decoding: $0, as: UTF8.self)) }, as: UTF8.self)
+    }
+
+    func readBytes(until isEnough: ([UInt8]) -> Bool) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while !isEnough(bytes) {
             guard let more = try read() else {
-                throw Failure(description: "closed after \(String(decoding: text, as: UTF8.self))")
+                throw Failure(description: "closed after \(String(decoding: bytes, as: UTF8.self))")
             }
-            text += more
+            bytes += more
         }
-        return String(decoding: text, as: UTF8.self)
+        return bytes
     }
 
     private func read() throws -> [UInt8]? {

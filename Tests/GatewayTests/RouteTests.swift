@@ -7,8 +7,11 @@ import Testing
     @Test(arguments: cases) func routes(_ row: Case) async throws { try await row.run() }
 
     static func reply(_ source: any GatewaySource, _ path: String) async -> (status: Int, type: String, text: String)? {
-        guard case .route(let route) = RouteTable(OperatorRoutes.all(source)).match(method: "GET", path: path) else { return nil }
-        let reply = await route.handler(HTTPRequestValue(method: .get, path: path))
+        guard case .route(let route, _) = RouteTable(OperatorRoutes.all(source)).match(method: "GET", path: path) else {
+            return nil
+        }
+        guard case .whole(_, let handler) = route.handler else { return nil }
+        let reply = await handler(HTTPRequestValue(method: .get, path: path))
         return (reply.status, reply.contentType, String(decoding: reply.body, as: UTF8.self))
     }
 
@@ -20,7 +23,7 @@ import Testing
             ])
             func found(_ method: String, _ path: String) -> String {
                 switch table.match(method: method, path: path) {
-                case .route(let route): "\(route.method.rawValue) \(route.path)"
+                case .route(let route, _): "\(route.method.rawValue) \(route.path)"
                 case .unknownPath: "unknown"
                 case .wrongMethod(let allowed): allowed.joined(separator: ",")
                 }

@@ -44,6 +44,9 @@ import Wire
             let history = try await Self.history(recorder)
             #expect(history.nodes.first?.samples.map(\.timeMs) == Array(1...round))
             #expect(history.events.map(\.event) == (1...round).map { "round \($0)" })
+            let recalled = await withCheckedContinuation { continuation in recorder.recall(1) { continuation.resume(returning: $0) }
+            }
+            #expect(recalled == [try #require(history.events.last)])
             if round == 1 {
                 guard case .unknown(let message) = await Self.answer(recorder, .init(node: "z")) else {
                     Issue.record("a node that is not there is found")

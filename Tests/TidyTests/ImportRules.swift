@@ -46,7 +46,9 @@ enum ImportRules {
         // see, Files to read them with.
         "Gateway": system.union([
             "Hummingbird", "HummingbirdCore", "HummingbirdTLS", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTPTypes", "NIOSSL",
-            "ServiceLifecycle", "Logging", "Base", "Files", "Shell", "Cluster", "Planning", "Transport",
+            "ServiceLifecycle", "Logging", "Base", "Files", "Shell", "Cluster", "Images", "OpenInference", "Planning", "Tensors",
+            "Transport",
+            "Wire",
         ]),
 
         "Client": system.union(["Base", "Cluster", "Hosting", "Loops", "Transport", "Wire", "Tensors"]),

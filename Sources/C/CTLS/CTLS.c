@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/ssl.h>
@@ -374,6 +375,15 @@ int amp_hkdf_sha256(const uint8_t *secret, size_t secret_count, const uint8_t *s
     int done = context != NULL && EVP_KDF_derive(context, out, out_count, parameters) == 1;
     EVP_KDF_CTX_free(context);
     EVP_KDF_free(kdf);
+    ERR_clear_error();
+    return done;
+}
+
+int amp_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t message_count, uint8_t *out) {
+    prepare();
+    ERR_clear_error();
+    unsigned int count = 0;
+    int done = HMAC(EVP_sha256(), key, (int)key_count, message, message_count, out, &count) != NULL && count == 32;
     ERR_clear_error();
     return done;
 }

@@ -5,11 +5,14 @@ package struct HTTPArrival: Sendable, Hashable {
     /// From this machine, and to an address that no other machine reaches.
     package let isLocal: Bool
     package let isEncrypted: Bool
+    package let secondsSince1970: Int64
 
     /// - Parameters:
     ///   - local: the numeric address that it came to.
     ///   - peer: the numeric address that it came from.
-    package init(local: String?, peer: String?, isEncrypted: Bool) {
+    ///   - secondsSince1970: when it came. Without it every log-in is over.
+    package init(local: String?, peer: String?, isEncrypted: Bool, secondsSince1970: Int64 = .max) {
+        self.secondsSince1970 = secondsSince1970
         isLocal = [local, peer].allSatisfy { $0.flatMap { IPAddress($0) }?.isLoopback == true }
         self.isEncrypted = isEncrypted
     }
@@ -20,8 +23,16 @@ package struct HTTPClaims: Sendable, Hashable {
     package var hosts: [String]
     package var origins: [String]
     package var authorizations: [String]
+    package var cookies: [String]
+    /// The method is not one that only reads.
+    package var changesSomething: Bool
 
-    package init(hosts: [String], origins: [String] = [], authorizations: [String] = []) {
+    package init(
+        hosts: [String], origins: [String] = [], authorizations: [String] = [], cookies: [String] = [],
+        changesSomething: Bool = true
+    ) {
+        self.cookies = cookies
+        self.changesSomething = changesSomething
         self.hosts = hosts
         self.origins = origins
         self.authorizations = authorizations
@@ -83,6 +94,11 @@ public struct AccessRules: Sendable {
             }
             return .allowed(caller)
         }
+        if credential == nil,
+            let decision = decide(cookiesOf: claims, tokens, level, route: route, arrival, host)
+        {
+            return decision
+        }
         if let refusal = foreignOrigin(claims, arrival, host) { return .refused(refusal) }
         return .refused(unauthorized(level, route, credential, arrival))
     }
@@ -117,11 +133,11 @@ public struct AccessRules: Sendable {
     }
 
     /// Whether nobody between the two can read what is sent.
-    private func isSafeForTokens(_ arrival: HTTPArrival) -> Bool { arrival.isEncrypted || arrival.isLocal || acceptsPlainTokens }
+    func isSafeForTokens(_ arrival: HTTPArrival) -> Bool { arrival.isEncrypted || arrival.isLocal || acceptsPlainTokens }
 
     // MARK: Refusals
 
-    private static func miscounted(_ claims: HTTPClaims) -> String {
+    static func miscounted(_ claims: HTTPClaims) -> String {
         switch claims.hosts.count {
         case 0: "the request has no Host header; send one: Host: ADDRESS:PORT"
         case 1: "the request has more than one \(claims.origins.count > 1 ? "Origin" : "Authorization") header; send it once"
@@ -129,11 +145,11 @@ public struct AccessRules: Sendable {
         }
     }
 
-    private static let plainToken =
+    static let plainToken =
         "a token came over plain HTTP, where others can read it; start the coordinator with --http-tls-cert and --http-tls-key, or with --http-insecure where the network is trusted, and make this token anew"
 
     /// A page of another site made the browser ask (CSRF): it has no token, or it would not need the browser.
-    private func foreignOrigin(_ claims: HTTPClaims, _ arrival: HTTPArrival, _ host: String) -> HTTPReply? {
+    func foreignOrigin(_ claims: HTTPClaims, _ arrival: HTTPArrival, _ host: String) -> HTTPReply? {
         guard let origin = claims.origins.first else { return nil }
         guard origin.lowercased() != "\(arrival.isEncrypted ? "https" : "http")://\(host)".lowercased() else { return nil }
         return .error(

@@ -7,6 +7,8 @@ internal import Transport
 package struct HTTPToken: Sendable {
     package let caller: HTTPCaller
     let secret: SecretBytes
+    /// Signs the cookies of those who log in with it.
+    let sessionKey: SecretBytes
 
     static let roles: [(prefix: String, role: HTTPCaller.Role)] = [
         ("amp4ec-http-client:", .client), ("amp4ec-http-operator:", .operator),
@@ -35,6 +37,7 @@ package struct HTTPToken: Sendable {
         }
         caller = HTTPCaller(role, label: label)
         secret = SecretBytes(copying: bytes)
+        sessionKey = SessionCookie.key(of: secret)
     }
 
     private static func otherKind(_ line: some StringProtocol) -> Problem {

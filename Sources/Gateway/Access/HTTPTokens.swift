@@ -78,11 +78,14 @@ package struct HTTPTokens: Sendable {
     /// Whose the secret is; `nil` where it is nobody's.
     ///
     /// Compares in constant time, with all tokens whatever is found: how long it takes says nothing of which there are.
-    package func caller(presenting text: some StringProtocol) -> HTTPCaller? {
+    package func caller(presenting text: some StringProtocol) -> HTTPCaller? { token(presenting: text)?.caller }
+
+    /// The token that the text is the secret of.
+    package func token(presenting text: some StringProtocol) -> HTTPToken? {
         guard Self.textLengths.contains(text.utf8.count), let bytes = Base64URL.decode(text.utf8) else { return nil }
         let secret = SecretBytes(copying: bytes)
-        var caller: HTTPCaller?
-        for token in all where token.secret == secret { caller = token.caller }
-        return caller
+        var found: HTTPToken?
+        for token in all where token.secret == secret { found = token }
+        return found
     }
 }

@@ -51,6 +51,22 @@ package final class SecretBytes: @unchecked Sendable, Equatable, CustomStringCon
         }
     }
 
+    /// HMAC with SHA-256 (RFC 2104): who knows this secret wrote the message.
+    ///
+    /// A secret that has another use is not taken for this; ``derived(_:byteCount:)`` makes one that is for this alone.
+    package func authenticationCode(of message: [UInt8]) -> SecretBytes {
+        SecretBytes(count: Self.authenticationCodeByteCount) { target in
+            let done = withBytes { key in
+                amp_hmac_sha256(
+                    key.baseAddress, key.count, message, message.count, target.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                    == 1
+            }
+            guard done else { fatalError("OpenSSL offers no HMAC with SHA-256") }
+        }
+    }
+
+    package static let authenticationCodeByteCount = 32
+
     private static let salt = "amp4ec key derivation 1"
 
     /// HKDF as it stands in the RFC. Returns whether the library could.

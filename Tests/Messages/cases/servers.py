@@ -75,6 +75,10 @@ amp4ec-coordinator --model two.pt --deadline 0s
 amp4ec-coordinator --model two.pt --heartbeat-timeout 10ms
 amp4ec-coordinator --model two.pt --join-timeout soon
 amp4ec-coordinator --model two.pt --result-cache 256M
+amp4ec-coordinator --model two.pt --queue-limit 0s
+amp4ec-coordinator --model two.pt --queue-limit soon
+amp4ec-coordinator --model two.pt --http 127.0.0.1:0 --http-max-body 5M
+amp4ec-coordinator --model two.pt --http-max-body 5MiB
 amp4ec-coordinator --model two.pt --spec x:float64[N]
 amp4ec-coordinator --model two.pt --log-level loud
 amp4ec-coordinator --model two.pt --cluster-secret-file secret

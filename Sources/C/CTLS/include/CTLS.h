@@ -98,6 +98,8 @@ const char *amp_tls_failure_text(const amp_tls *tls);
 /* HKDF (RFC 5869) with SHA-256 from libcrypto. Returns 0 on failure. */
 int amp_hkdf_sha256(const uint8_t *secret, size_t secret_count, const uint8_t *salt, size_t salt_count,
                     const uint8_t *info, size_t info_count, uint8_t *out, size_t out_count);
+/* HMAC (RFC 2104) with SHA-256; writes 32 bytes. Returns 0 on failure. */
+int amp_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t message_count, uint8_t *out);
 /* In a time that does not tell where they differ. */
 int amp_bytes_equal(const uint8_t *a, const uint8_t *b, size_t count);
 /* Zeros that no compiler takes away. */
