@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-cluster messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo secret dist image demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluation-image evaluate evaluate-short docs lint format mutants fuzz-inputs sanitize clean models zoo
+.PHONY: help setup build test test-cluster test-serving messages chaos-short chaos-ci soak ledger quota-test fuzz simulate demo secret dist image dashboard demo-files test-containers containers-ci validate-manifests bench bench-planning measure-plans evaluation-image evaluate evaluate-short docs lint format mutants fuzz-inputs sanitize clean models zoo
 # Two verbs at once (make -j) would wait for the same build folder in each other's way.
 .NOTPARALLEL:
 
@@ -28,6 +28,14 @@ test-cluster: build models ## the tests that start real processes
 	@scripts/test-exports
 	@scripts/test-shaped-link
 	@scripts/test-readings --skip-if-impossible
+
+dashboard: build models ## the dashboard in a browser without a window: the page alone, and with three workers under load (chromium)
+	@scripts/test-dashboard
+
+test-serving: build models demo-files ## inference over HTTP: tritonclient, perf_analyzer, wrong requests, schemathesis; examples/python (PyPI)
+	@[ -f .models/mobilenet-v2-pixels.pt ] || scripts/export-model mobilenet-v2-pixels .models/mobilenet-v2-pixels.pt
+	@scripts/test-serving
+	@scripts/test-overload --seconds 5
 
 messages: build models ## some 450 wrong commands say what Tests/Messages/messages.txt has, and end as documented
 	@scripts/test-messages
@@ -88,6 +96,7 @@ validate-manifests: ## check deploy/kubernetes/ against the schemas of two versi
 bench: build ## measure this machine; prints a table
 	@scripts/bench
 	@scripts/bench-encryption
+	@scripts/bench-serving
 
 measure-plans: build models ## predicted and measured throughput on three workers with quotas; writes docs/planning-measured.md (root, cgroups)
 	@[ -f .models/resnet-18.pt ] || scripts/export-model resnet-18 .models/resnet-18.pt
@@ -131,5 +140,5 @@ ZOO ?= --resume --markdown docs/models.md
 zoo: build ## export and serve 130 networks of every kind over three workers and compare them with PyTorch; writes docs/models.md
 	@scripts/zoo $(ZOO)
 
-clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv, .venv-lint)
+clean: ## remove what was built or made; what was downloaded stays (.libtorch, .venv, .venv-…)
 	@rm -rf .build .build-manifests .build-mutants .build-fuzz .build-zoo .build-docs .build-address .build-thread .models dist

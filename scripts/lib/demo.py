@@ -2,15 +2,18 @@
 
 import io
 import itertools
+import json
 import os
 import resource
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from processes.local_cluster import Failed, LocalCluster, amp4ec
+from processes.local_cluster import ROOT, Failed, LocalCluster, amp4ec
 
 WORKERS = 3
 #: Sent at once: far more than the three stages hold, so that requests wait, overtake and are joined again.
@@ -27,6 +30,7 @@ TOP = 5
 TOLERANCE = 1e-3
 #: The weights of the partitions together, against the model's.
 WEIGHT_TOLERANCE = 0.01
+EXAMPLES = ROOT / "examples" / "python"
 #: Without these the demo would agree with itself and still be wrong.
 EXPECTED = {"grace_hopper.jpg": "military uniform"}
 
@@ -50,6 +54,13 @@ def table(head, rows):
 def check(condition, problem):
     if not condition:
         raise Failed(problem)
+
+
+def run(*command):
+    """What a program prints."""
+    result = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    check(result.returncode == 0, f"{command[0]} ended with exit code {result.returncode}: {(result.stdout + result.stderr).strip()}")
+    return result.stdout
 
 
 class Demo:
@@ -114,6 +125,25 @@ class Demo:
         table(["photo", "three workers", "one process"], rows)
         print(f"  Equal: the same {TOP} best labels for each; probabilities differ by at most {worst:.5%} of their value"
               f" (allowed {TOLERANCE:.1%}).")
+
+    def show_http(self):
+        """One photo, asked for as people do who have nothing of ours."""
+        address, photo = self.cluster.http, self.photos[0]
+        wanted = self.reference[photo][0]["label"]
+        heading("The same over HTTP (the Open Inference Protocol)")
+        url = f"http://{address}/v2/models/{Path(self.model).stem}/infer"
+        if shutil.which("curl"):
+            answer = json.loads(run("curl", "-sS", "-H", "Content-Type: image/jpeg", "--data-binary", f"@{photo}", url))
+            check("error" not in answer, f"curl is told: {answer}")
+            score, _, label = answer["outputs"][0]["data"][0].split(":", 2)
+            check(label == wanted, f"curl is told that {Path(photo).name} is \"{label}\", not \"{wanted}\"")
+            print(f"  curl -H 'Content-Type: image/jpeg' --data-binary @{Path(photo).name} {url}\n    {label} {float(score):.2%}")
+        python = os.environ.get("AMP4EC_DEMO_PYTHON")
+        if python:
+            said = run(python, EXAMPLES / "picture.py", "--url", address, photo).strip()
+            check(said.startswith(f"{Path(photo).name}: {wanted} "), f"examples/python/picture.py says: {said}")
+            print(f"  python examples/python/picture.py --url {address} {Path(photo).name}\n    {said}")
+        print(f"  While this runs, the cluster is to be seen at http://{address}/")
 
     def send_many(self, heading_text):
         """Sends `REQUESTS` photos at once and shows what came back and what it cost on each link."""
@@ -252,6 +282,7 @@ def demonstrate(model, photos, folder):
         options = ["--micro-batch", "1", "--state-dir", str(Path(folder) / "state"), "--http", "127.0.0.1:0"]
         demo.show_plan(cluster.serve(*options))
         demo.show_photos()
+        demo.show_http()
         demo.send_many(f"{REQUESTS} requests at once, compression by measurement (--compress auto, the default)")
         demo.show_memory()
         demo.lose_and_regain()
