@@ -26,6 +26,8 @@ extension CoordinatorProcess {
 
     /// - Returns: whether it was admitted; if not, the call knows why.
     func begin(_ request: InferRequest, _ call: InferenceCall) -> Bool {
+        // Its client was gone before its turn came.
+        guard !call.isSettled else { return false }
         let connection = Self.connection(of: call)
         httpCalls[connection] = HTTPCall(call: call)
         admittedRequest = nil
@@ -47,9 +49,9 @@ extension CoordinatorProcess {
 
     /// The reply is out, or nobody waits for it.
     func end(_ call: InferenceCall) {
+        call.settle(.failed(InferError(id: 1, code: .cancelled, message: "the client has gone", retryAfterMilliseconds: 0)))
         let connection = Self.connection(of: call)
         guard let ended = httpCalls.removeValue(forKey: connection) else { return }
-        call.settle(.failed(InferError(id: 1, code: .cancelled, message: "the client has gone", retryAfterMilliseconds: 0)))
         guard let id = ended.request, !isFinishing else { return }
         // Of the two the one counts that fits the request's state.
         step(.replySent(id))
@@ -67,7 +69,10 @@ extension CoordinatorProcess {
     /// - Returns: `false` where the connection is none of a call.
     func giveUp(_ connection: ConnectionID) -> Bool {
         guard connection.number >= Self.firstConnection else { return false }
-        httpCalls[connection]?.call.giveUp()
+        if let call = httpCalls[connection]?.call {
+            call.giveUp()
+            end(call)
+        }
         return true
     }
 

@@ -31,7 +31,7 @@ final class ConnectionGate: Sendable {
             state.lastID += 1
             let id = state.lastID
             let victim = state.table.add(id, from: address, atMs: Self.nowMs)
-            let client = ClientConnection(channel) { [weak self] in self?.enter($0, id) }
+            let client = ClientConnection(channel) { [weak self] in self?.takePlace(id) ?? false }
             state.channels[id] = channel
             state.clients[ObjectIdentifier(channel)] = client
             return (id, client, victim.flatMap { state.channels.removeValue(forKey: $0) })
@@ -48,6 +48,8 @@ final class ConnectionGate: Sendable {
     func enter(_ phase: ConnectionTable.Phase, _ id: UInt64) {
         state.withLock { $0.table.enter(phase, id, atMs: Self.nowMs) }
     }
+
+    private func takePlace(_ id: UInt64) -> Bool { state.withLock { $0.table.takePlace(id, atMs: Self.nowMs) } }
 
     func remove(_ id: UInt64, _ channel: any Channel) {
         state.withLock { state in
@@ -114,8 +116,7 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         if let id { gate.remove(id, context.channel) }
         id = nil
         held = nil
-        _ = client?.takeHeld()
-        client?.depart()
+        client?.closed()
         client = nil
     }
 

@@ -22,6 +22,8 @@ package struct ConnectionTable: Sendable {
         /// In steps of the table: the lower the longer it has been so.
         var since: UInt64
         var sinceMs: UInt64
+        /// Its request may take long: ``takePlace(_:)``.
+        var hasPlace = false
     }
 
     /// A reply of any size that a reader takes is out within this time or moves on; one that does not move may go.
@@ -29,6 +31,10 @@ package struct ConnectionTable: Sendable {
 
     package let perAddress: Int
     package let total: Int
+    /// Of the total, never taken by requests that may take long: for probes, scrapers and people.
+    package var kept: Int { min(Self.keptForProbes, total / 4) }
+    private static let keptForProbes = 32
+    private var places = 0
     private var entries: [UInt64: Entry] = [:]
     private var clock: UInt64 = 0
 
@@ -49,7 +55,7 @@ package struct ConnectionTable: Sendable {
             victim = victim ?? oldest { $0.phase == .asking || $0.phase == .idle }
             victim = victim ?? oldest { $0.phase == .replying && now >= $0.sinceMs + Self.replyPatienceMs }
         }
-        if let victim { entries[victim] = nil }
+        if let victim { remove(victim) }
         clock += 1
         entries[id] = Entry(address: address, since: clock, sinceMs: now)
         return victim
@@ -68,11 +74,34 @@ package struct ConnectionTable: Sendable {
 
     package mutating func enter(_ phase: Phase, _ id: UInt64, atMs now: UInt64) {
         guard entries[id] != nil else { return }
+        if phase == .idle { givePlaceBack(id) }
         clock += 1
         entries[id]?.phase = phase
         entries[id]?.since = clock
         entries[id]?.sinceMs = now
     }
 
-    package mutating func remove(_ id: UInt64) { entries[id] = nil }
+    package mutating func remove(_ id: UInt64) {
+        givePlaceBack(id)
+        entries[id] = nil
+    }
+
+    /// The connection's request may take long, in coming or in being answered: it does not give way until its reply is out.
+    /// - Returns: `false` where as many as may be are like this.
+    package mutating func takePlace(_ id: UInt64, atMs now: UInt64) -> Bool {
+        guard let entry = entries[id] else { return false }
+        if !entry.hasPlace {
+            guard places < total - kept else { return false }
+            places += 1
+            entries[id]?.hasPlace = true
+        }
+        enter(.answering, id, atMs: now)
+        return true
+    }
+
+    private mutating func givePlaceBack(_ id: UInt64) {
+        guard entries[id]?.hasPlace == true else { return }
+        places -= 1
+        entries[id]?.hasPlace = false
+    }
 }

@@ -109,18 +109,22 @@ public struct HTTPAnswer: Sendable {
 /// Its state is under a mutex; what is told of the end is called outside it, on the connection's thread or the caller's.
 public final class ClientConnection: Sendable {
     private struct State {
+        /// It has ended its side.
         var hasGone = false
+        /// The connection is closed: no reply is written on it any more.
+        var hasEnded = false
         var onDeparture: (@Sendable () -> Void)?
         var held: (any AnyObject & Sendable)?
     }
 
     private let state = Mutex(State())
     private let channel: (any Channel)?
-    private let enterPhase: @Sendable (ConnectionTable.Phase) -> Void
+    private let placing: @Sendable () -> Bool
 
-    init(_ channel: (any Channel)?, enterPhase: @escaping @Sendable (ConnectionTable.Phase) -> Void = { _ in }) {
+    /// - Parameter takePlace: whether there is one, at the table of all connections.
+    init(_ channel: (any Channel)?, takePlace: @escaping @Sendable () -> Bool = { true }) {
         self.channel = channel
-        self.enterPhase = enterPhase
+        placing = takePlace
     }
 
     /// Calls back, once, when the client has gone: at once where it has. Replaces what was to be called before; `nil` calls nobody.
@@ -132,8 +136,9 @@ public final class ClientConnection: Sendable {
         if hasGone { action?() }
     }
 
-    /// It is known who asks, and others bound how long the body may take: the connection is not one that gives way.
-    public func keep() { enterPhase(.answering) }
+    /// It is known who asks, and others bound how long the request may take: the connection is not one that gives way.
+    /// - Returns: `false` where as many requests as may be are like this.
+    public func takePlace() -> Bool { placing() }
 
     /// Ends the connection at once.
     public func end() { if let channel { FrontDoor.end(channel) } }
@@ -146,8 +151,26 @@ public final class ClientConnection: Sendable {
         action?()
     }
 
-    /// Kept until the reply that is written next is out.
-    func hold(_ object: (any AnyObject & Sendable)?) { state.withLock { $0.held = object } }
+    /// Kept until the reply that is written next is out; not at all where there will be none.
+    func hold(_ object: (any AnyObject & Sendable)?) {
+        // What was held is let go of outside the lock: that may do anything.
+        let old = state.withLock { state in
+            let old = state.held
+            state.held = state.hasEnded ? nil : object
+            return old
+        }
+        withExtendedLifetime(old) {}
+    }
+
+    /// The connection is closed.
+    func closed() {
+        let old = state.withLock { state in
+            state.hasEnded = true
+            return state.held.take()
+        }
+        withExtendedLifetime(old) {}
+        depart()
+    }
     func takeHeld() -> (any AnyObject & Sendable)? { state.withLock { $0.held.take() } }
 
     /// The client may send its body (RFC 9110, 10.1.1).

@@ -34,6 +34,19 @@ public enum ImagePreprocessor {
         return try layOut(crop.pixels(), preprocessing, dtype, normalization)
     }
 
+    /// The same of a part of an array that holds several files.
+    public static func tensor(
+        fromFile bytes: [UInt8], _ range: Range<Int>, name: String, preprocessing: ImagePreprocessing, dtype: DType
+    ) throws(ImageError) -> Tensor {
+        let result = bytes.withUnsafeBytes { bytes -> Result<Tensor, ImageError> in
+            let file = UnsafeRawBufferPointer(rebasing: bytes[range])
+            do throws(ImageError) {
+                return .success(try tensor(fromFile: file, name: name, preprocessing: preprocessing, dtype: dtype))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
     private static func layOut(
         _ pixels: RGBImage, _ preprocessing: ImagePreprocessing, _ dtype: DType, _ normalization: Normalization
     ) throws(ImageError) -> Tensor {

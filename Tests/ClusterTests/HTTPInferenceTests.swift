@@ -81,6 +81,11 @@ struct HTTPInferenceTests {
             quick.send(try Self.request(manifest, try ConcurrencyTests.slowInputs(manifest, rounds: 1)))
             try await quick.closed("the quick one", within: .seconds(30))
             #expect(try Self.answer(quick).status == 200)
+            let request = try Self.request(manifest, try ConcurrencyTests.slowInputs(manifest, rounds: 1))
+            for round in 0..<60 {
+                let leaving = try RawPeer(http)
+                leaving.send(round % 2 == 0 ? request : Array(request.dropLast(1)))
+            }
             try await cluster.status("nothing is left") {
                 $0.requestsInFlight == 0 && $0.microBatchesInFlight == 0 && $0.heldBytes == 0
             }

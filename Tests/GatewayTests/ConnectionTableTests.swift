@@ -8,6 +8,22 @@ import Testing
         #expect(table.count == 10)
     }
 
+    @Test func requestsThatTakeLongLeavePlacesForProbes() {
+        var table = ConnectionTable(perAddress: 10, total: 8)
+        func takes(_ ids: UInt64...) -> [Bool] { ids.map { table.takePlace($0, atMs: 1) } }
+        for id in 1...8 as ClosedRange<UInt64> { #expect(table.add(id, from: "a", atMs: 0) == nil) }
+        #expect(takes(1, 2, 3, 4, 5, 6, 6, 7) == [true, true, true, true, true, true, true, false])
+        // A probe takes the place of who has none.
+        #expect(table.add(9, from: "probe", atMs: 0) == 7)
+        table.enter(.replying, 1, atMs: 1)
+        #expect(takes(8) == [false])
+        table.enter(.idle, 1, atMs: 1)
+        #expect(takes(8, 9) == [true, false])
+        table.remove(8)
+        table.remove(2)
+        #expect(takes(9, 1, 10) == [true, true, false])
+    }
+
     @Test func aFullTableLosesTheSilentOnesOfACrowdFirst() {
         var table = ConnectionTable(perAddress: 2, total: 5)
         #expect(table.add(1, from: "lone", atMs: 0) == nil)

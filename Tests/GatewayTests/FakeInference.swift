@@ -16,6 +16,7 @@ final class FakeInference: InferenceSource {
 
     struct State {
         var begun: [InferRequest] = []
+        var begunNumbers: Set<UInt64> = []
         var completed = 0
         var ended: Set<UInt64> = []
         var inputs: [Tensor] = []
@@ -44,7 +45,15 @@ final class FakeInference: InferenceSource {
     func model() async -> ModelAnswer? { manifest.map { .known($0) } ?? .notYet("the model is still being analysed; try again") }
 
     func begin(_ request: InferRequest, _ call: InferenceCall) async -> Bool? {
-        state.withLock { $0.begun.append(request) }
+        let hasGone = state.withLock {
+            $0.begun.append(request)
+            $0.begunNumbers.insert(call.number)
+            return $0.ended.contains(call.number)
+        }
+        guard !hasGone, !call.isSettled else {
+            call.settle(.failed(InferError(id: 1, code: .cancelled, message: "gone", retryAfterMilliseconds: 0)))
+            return false
+        }
         switch answer {
         case .refuses(let error):
             call.settle(.failed(error))
@@ -84,5 +93,7 @@ final class FakeInference: InferenceSource {
 
     func end(_ call: InferenceCall) { state.withLock { _ = $0.ended.insert(call.number) } }
 
+    /// Begun and not ended.
+    var openCount: Int { state.withLock { $0.begunNumbers.subtracting($0.ended).count } }
     var endedCount: Int { state.withLock { $0.ended.count } }
 }

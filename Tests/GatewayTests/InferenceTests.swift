@@ -186,6 +186,28 @@ import Wire
                     }
                 }
             },
+            Row(
+                "requests that do not come, on as many connections as there may be: a probe is answered, and who is one too many is told"
+            ) {
+                var limits = GatewayLimits()
+                limits.connections = 8
+                try serving(FakeInference(.waits), limits: limits) { address in
+                    let head = Array("POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n".utf8)
+                    let connections = try (0..<6).map { _ in try RawHTTP(address) }
+                    for connection in connections { connection.send(head) }
+                    let rest = try RawHTTP(address)
+                    var told = ""
+                    try waitUntil("one too many is told") {
+                        rest.send(head + [UInt8](repeating: 32, count: 1_000))
+                        told = (try? rest.read { $0.hasSuffix("}") }) ?? ""
+                        return told.hasPrefix("HTTP/1.1 429 ")
+                    }
+                    #expect(told.contains("Retry-After: 1") && told.contains("send fewer at once"), "\(told)")
+                    for _ in 0..<20 {
+                        #expect(try RawHTTP.once(address, ServerTests.get("/v2/health/live")).hasPrefix("HTTP/1.1 503 "))
+                    }
+                }
+            },
             Row("a client that goes while it is computed ends its request, and only its own") {
                 let source = FakeInference(.waits)
                 try serving(source) { address in
@@ -199,6 +221,19 @@ import Wire
                     }
                     try waitUntil("one is ended") { source.endedCount == 1 }
                     #expect(!staying.hears(within: 50) && source.endedCount == 1)
+                }
+            },
+            Row("clients that go at any moment leave nothing behind") {
+                let source = FakeInference()
+                try serving(source) { address in
+                    let request = post(Array(#"{"inputs":[\#(inputs)]}"#.utf8), keepAlive: true)
+                    for round in 0..<300 {
+                        let connection = try RawHTTP(address)
+                        connection.send(round % 3 == 0 ? Array(request.dropLast(round % 40)) : request)
+                        if round % 2 == 0 { connection.reset() } else { connection.endSending() }
+                        if round % 5 == 0 { usleep(UInt32(round % 7) * 300) }
+                    }
+                    try waitUntil("all are ended") { source.openCount == 0 && source.state.withLock { $0.begun.count } > 0 }
                 }
             },
             Row("pipelined requests are answered in their order") {

@@ -46,6 +46,15 @@ final class RawHTTP {
 
     @discardableResult func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
+    /// Closes with a reset once it goes, whatever is under way.
+    func reset() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    }
+
+    /// Sends nothing more, and reads on.
+    func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// Whether something can be read, or the other end has closed, within the time.
     func hears(within limitMs: Int32) -> Bool {
         var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

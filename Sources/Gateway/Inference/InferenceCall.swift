@@ -24,14 +24,16 @@ public final class InferenceCall: Sendable {
     private let arrived = Atomic<Int>(0)
     private let heard = Atomic<Int>(0)
     private let announced = Atomic<Bool>(false)
-    private let connection: ClientConnection?
+    private let ended = Atomic<Bool>(false)
+    private let giveUpConnection: @Sendable () -> Void
 
     init(_ number: UInt64, on connection: ClientConnection?) {
         self.number = number
-        self.connection = connection
+        // The connection keeps the call while its reply is written; the call must not keep the connection.
+        giveUpConnection = { [weak connection] in connection?.end() }
     }
 
-    /// Bytes of its inputs that have come.
+    /// Bytes of its inputs that have come; `Int.max` when its body is whole.
     public var arrivedByteCount: Int { arrived.load(ordering: .relaxed) }
     /// Bytes of its body that have come.
     var heardByteCount: Int { heard.load(ordering: .relaxed) }
@@ -42,6 +44,13 @@ public final class InferenceCall: Sendable {
         arrived.store(byteCount, ordering: .relaxed)
         heard.store(bodyByteCount, ordering: .relaxed)
     }
+
+    /// The body has ended: nobody waits for its sender any more.
+    func bodyEnded() {
+        arrived.store(.max, ordering: .relaxed)
+        ended.store(true, ordering: .relaxed)
+    }
+    var hasBodyEnded: Bool { ended.load(ordering: .relaxed) }
 
     func announce() { announced.store(true, ordering: .relaxed) }
 
@@ -56,7 +65,9 @@ public final class InferenceCall: Sendable {
     }
 
     /// Its client does not take the reply: the connection ends.
-    public func giveUp() { connection?.end() }
+    public func giveUp() { giveUpConnection() }
+
+    public var isSettled: Bool { state.withLock { $0.outcome != nil } }
 
     /// Waits until it is settled.
     /// - Returns: `nil` where the task was cancelled before.

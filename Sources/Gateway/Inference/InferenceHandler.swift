@@ -53,7 +53,7 @@ struct InferenceHandler: Sendable {
             throw InferenceRefusal(BodyAssembly.tooLong(limits.inferenceBody))
         }
         // From here on the budget, and the coordinator's own rule about slow uploads, bound what it may take.
-        exchange.connection.keep()
+        guard exchange.connection.takePlace() else { throw noPlace }
         let call = InferenceCall(numbers.next(), on: exchange.connection)
         let hold = InferenceHold(call, source)
         exchange.connection.onDeparture { [source, call] in source.end(call) }
@@ -73,8 +73,7 @@ struct InferenceHandler: Sendable {
     ) async throws(InferenceRefusal) -> (InferencePlan, [Tensor]) {
         let share = BodyBudget.Share(of: budget)
         defer { withExtendedLifetime(share) {} }
-        let received = try await receive(exchange, form, model, call, share)
-        return (received.plan, try await tensors(received))
+        return try await receive(exchange, form, model, call, share)
     }
 
     // MARK: The body
@@ -90,20 +89,20 @@ struct InferenceHandler: Sendable {
     }
 
     private enum Step: Sendable {
-        case received(Result<Received, InferenceRefusal>)
+        case received(Result<(InferencePlan, [Tensor]), InferenceRefusal>)
         case ended(InferenceCall.Outcome?)
     }
 
-    /// Reads until the body is whole, or the coordinator has ended the request meanwhile (its deadline, an upload that is too slow).
+    /// Reads and decodes until the tensors are there, or the coordinator has ended the request meanwhile (its deadline, an upload that is too slow).
     private func receive(
         _ exchange: HTTPExchange, _ form: BodyForm, _ model: ModelManifest, _ call: InferenceCall, _ share: BodyBudget.Share
-    ) async throws(InferenceRefusal) -> Received {
+    ) async throws(InferenceRefusal) -> (InferencePlan, [Tensor]) {
         let step = await withTaskGroup(of: Step.self) { group in
             group.addTask {
-                do throws(InferenceRefusal) { return .received(.success(try await read(exchange, form, model, call, share))) } catch
-                {
-                    return .received(.failure(error))
-                }
+                do throws(InferenceRefusal) {
+                    let received = try await read(exchange, form, model, call, share)
+                    return .received(.success((received.plan, try await tensors(received))))
+                } catch { return .received(.failure(error)) }
             }
             group.addTask { .ended(await call.outcome()) }
             group.addTask { await watch(call) }
@@ -126,7 +125,7 @@ struct InferenceHandler: Sendable {
         var rest = limits.body
         while rest > .zero {
             guard (try? await Task.sleep(for: rest)) != nil else { return .ended(nil) }
-            if call.isAnnounced { return .ended(await call.outcome()) }
+            if call.isAnnounced || call.hasBodyEnded { return .ended(await call.outcome()) }
             let allowed = limits.body + .seconds(call.heardByteCount / GatewayLimits.minimumBytesPerSecond)
             rest = allowed - (ContinuousClock.now - start)
         }
@@ -159,6 +158,8 @@ struct InferenceHandler: Sendable {
                         if let problem { throw problem }
                     }
                     guard share.hold(assembly.heldByteCount) else { throw noRoom }
+                    // A few kilobytes may be megabytes inflated: others have their turn in between.
+                    if inflater != nil { await Task.yield() }
                     if announced == nil, assembly.isHeadComplete {
                         announced = try await announce(&assembly, form, model, call)
                         guard share.hold(assembly.heldByteCount) else { throw noRoom }
@@ -166,6 +167,7 @@ struct InferenceHandler: Sendable {
                 }
                 call.progressed(to: assembly.filledByteCount, heard: assembly.arrivedByteCount)
             }
+            call.bodyEnded()
             try inflater?.finish()
             if announced == nil, form.headByteCount == nil { announced = try await announce(&assembly, form, model, call) }
             try assembly.finish()
@@ -185,6 +187,14 @@ struct InferenceHandler: Sendable {
     }
 
     private static let inflatedPieceByteCount = 4 << 10
+
+    private var noPlace: InferenceRefusal {
+        var error = InferError(
+            id: 0, code: .resourceExhausted,
+            message: "as many requests as there are places for are under way over HTTP; send fewer at once, or try again")
+        error.retryAfterMilliseconds = 1_000
+        return InferenceRefusal(error)
+    }
 
     private var noRoom: InferenceRefusal {
         var error = InferError(
@@ -255,14 +265,6 @@ struct InferenceHandler: Sendable {
 
     /// The inputs, in the model's order.
     private func tensors(_ received: Received) async throws(InferenceRefusal) -> [Tensor] {
-        let isShort =
-            received.head.count <= Self.shortTextByteCount
-            && !received.plan.inputs.contains { if case .pictures = $0.origin { true } else { false } }
-        return isShort
-            ? try Self.tensors(of: received) : try await onThread { () throws(InferenceRefusal) in try Self.tensors(of: received) }
-    }
-
-    private static func tensors(of received: Received) throws(InferenceRefusal) -> [Tensor] {
         var tensors: [Tensor] = []
         for (index, input) in received.plan.inputs.enumerated() {
             let storage: TensorStorage
@@ -272,11 +274,16 @@ struct InferenceHandler: Sendable {
                 storage = received.storages[index] ?? TensorStorage(copying: received.head)
             case .text(let range, let datatype):
                 storage = TensorStorage(byteCount: input.byteCount)
+                let head = received.head
+                let isShort = range.count <= Self.shortTextByteCount
                 do throws(OpenInferenceError) {
-                    try TensorText.read(range, of: received.head, datatype, shape: input.shape, into: storage.mutableBytes)
-                } catch { throw InferenceRefusal(400, "input \"\(input.spec.name)\": \(error.message)") }
+                    let read = { @Sendable () throws(OpenInferenceError) in
+                        try TensorText.read(range, of: head, datatype, shape: input.shape, into: storage.mutableBytes)
+                    }
+                    if isShort { try read() } else { try await onThread(read) }
+                } catch { throw InferenceRefusal(error.ofInput(input.spec.name)) }
             case .pictures(let position, let count):
-                tensors.append(try pictures(received, input, position: position, count: count))
+                tensors.append(try await pictures(received, input, position: position, count: count))
                 continue
             }
             do throws(TensorError) {
@@ -288,35 +295,37 @@ struct InferenceHandler: Sendable {
         return tensors
     }
 
-    private static func pictures(
+    /// One after the other, so that the threads are shared picture by picture, and no further than somebody waits for them.
+    private func pictures(
         _ received: Received, _ input: InferencePlan.Input, position: Int, count: Int
-    ) throws(InferenceRefusal) -> Tensor {
+    ) async throws(InferenceRefusal) -> Tensor {
         guard let preprocessing = received.preprocessing else { throw InferenceRefusal(500, "the model takes no pictures") }
         // A body without a head is one picture; elements have their lengths before them.
         let bytes = received.kept[position] ?? received.head
-        do {
-            let items = try bytes.withUnsafeBytes { bytes in
-                let ranges = received.kept[position] == nil ? [0..<bytes.count] : try BytesElements.ranges(in: bytes, count: count)
-                return try ranges.enumerated().map { number, range in
-                    try ImagePreprocessor.tensor(
-                        fromFile: UnsafeRawBufferPointer(rebasing: bytes[range]), name: "picture \(number)",
-                        preprocessing: preprocessing,
-                        dtype: input.spec.dtype)
-                }
-            }
+        let ranges: [Range<Int>]
+        do throws(OpenInferenceError) {
+            let isOne = received.kept[position] == nil
+            ranges = isOne ? [0..<bytes.count] : try BytesElements.ranges(in: bytes, count: count)
+        } catch { throw InferenceRefusal(error.ofInput(input.spec.name)) }
+        let dtype = input.spec.dtype
+        var items: [Tensor] = []
+        for (number, range) in ranges.enumerated() {
+            guard !Task.isCancelled else { throw InferenceRefusal(503, "the request ended while its pictures were decoded") }
+            do throws(ImageError) {
+                items.append(
+                    try await onThread { () throws(ImageError) in
+                        try ImagePreprocessor.tensor(
+                            fromFile: bytes, range, name: "picture \(number)", preprocessing: preprocessing, dtype: dtype)
+                    })
+            } catch { throw InferenceRefusal(400, "\(error)") }
+        }
+        do throws(TensorError) {
             let tensor = input.spec.batchDimension == 0 ? try ImagePreprocessor.batch(items) : items[0]
             guard tensor.shape == input.shape else {
-                throw InferenceRefusal(
-                    500, "pictures become \(tensor.shape), but the model takes \(input.spec); export the model again")
+                throw TensorError(.specMismatch, "pictures become \(tensor.shape), but the model takes \(input.spec)")
             }
             return tensor
-        } catch let refusal as InferenceRefusal {
-            throw refusal
-        } catch let error as OpenInferenceError {
-            throw InferenceRefusal(400, "input \"\(input.spec.name)\": \(error.message)")
-        } catch {
-            throw InferenceRefusal(400, "\(error)")
-        }
+        } catch { throw InferenceRefusal(500, "\(error.message); export the model again") }
     }
 
     func onThread<Value: Sendable, Failure: Error>(

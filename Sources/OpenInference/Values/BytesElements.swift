@@ -31,6 +31,14 @@ public enum BytesElements {
 
     private static let form = "each element is its length (4 bytes, little-endian) and its bytes"
 
+    /// The same of an array.
+    public static func ranges(in bytes: [UInt8], count: Int) throws(OpenInferenceError) -> [Range<Int>] {
+        let result = bytes.withUnsafeBytes { bytes -> Result<[Range<Int>], OpenInferenceError> in
+            do throws(OpenInferenceError) { return .success(try ranges(in: bytes, count: count)) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
     public static func encode(_ elements: [[UInt8]]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(elements.reduce(0) { $0 + lengthByteCount + $1.count })

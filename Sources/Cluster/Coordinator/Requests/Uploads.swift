@@ -25,6 +25,8 @@ struct Uploads: Sendable {
         var connection: ConnectionID
         var bytes: Int
         var arrived = 0
+        /// All of it is here, and is being made into tensors: nobody waits for the sender.
+        var isWhole = false
         /// When it last had come as far as its pace asks, and how far that was.
         var markAt: Instant
         var markBytes = 0
@@ -73,12 +75,13 @@ struct Uploads: Sendable {
         bytesOfConnection[entry.connection] = left > 0 ? left : nil
     }
 
-    /// So many of its bytes are here.
+    /// So many of its bytes are here; `Int.max`: all of them, in whatever form they came.
     mutating func progressed(_ id: RequestID, arrived: Int, _ now: Instant) {
         guard var entry = entries[id] else { return }
         entry.arrived = arrived
+        entry.isWhole = entry.isWhole || arrived == .max
         let wanted = (now - entry.markAt).seconds * Double(Self.minimumBytesPerSecond)
-        if arrived > entry.markBytes, Double(arrived - entry.markBytes) >= wanted {
+        if !entry.isWhole, arrived > entry.markBytes, Double(arrived - entry.markBytes) >= wanted {
             entry.markAt = now
             entry.markBytes = arrived
         }
@@ -95,7 +98,7 @@ struct Uploads: Sendable {
         guard let checkAt, checkAt <= now else { return [] }
         var next: Instant?
         var overdue: [RequestID] = []
-        for (id, entry) in entries {
+        for (id, entry) in entries where !entry.isWhole {
             let due = entry.markAt + Self.patience
             if due <= now { overdue.append(id) } else { next = min(next ?? due, due) }
         }
@@ -105,7 +108,7 @@ struct Uploads: Sendable {
 
     /// Those that stand still now, the longest first.
     func standing(_ now: Instant) -> [RequestID] {
-        entries.filter { $0.value.markAt + Self.yieldAfter <= now }
+        entries.filter { !$0.value.isWhole && $0.value.markAt + Self.yieldAfter <= now }
             .sorted { ($0.value.markAt, $0.key) < ($1.value.markAt, $1.key) }.map(\.key)
     }
 
