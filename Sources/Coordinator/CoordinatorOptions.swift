@@ -67,7 +67,8 @@ package struct CoordinatorOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Also serve HTTP there: /healthz, /readyz, /metrics (Prometheus), /status. Off unless given.", valueName: "addr"))
+            "Also serve HTTP there: the dashboard (/), inference (/v2), /healthz, /readyz, /metrics (Prometheus), /status. Off unless given.",
+            valueName: "addr"))
     package var http: HostPort?
 
     @Option(

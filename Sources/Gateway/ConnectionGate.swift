@@ -77,8 +77,10 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
     /// What the reply that is being written keeps.
     private var held: (any AnyObject & Sendable)?
     private var headDeadline: Scheduled<Void>?
-    /// Requests that came whole and whose replies are not out.
+    /// Requests whose head came and whose replies are not out.
     private var owed = 0
+    /// The last of them has not come whole. Its reply may be out before: a refusal does not wait for the body.
+    private var isReading = false
     /// Why it ends stands in the log: a line for each connection at most.
     private var endIsSaid = false
 
@@ -125,10 +127,12 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
         case .head:
             headDeadline?.cancel()
             headDeadline = nil
-            if owed == 0, let id { gate.enter(.asking, id) }
-        case .end:
             owed += 1
-            if let id { gate.enter(.answering, id) }
+            isReading = true
+            if owed == 1 { enterPhase() }
+        case .end:
+            isReading = false
+            enterPhase()
         case .body: break
         }
         context.fireChannelRead(data)
@@ -177,6 +181,11 @@ final class ConnectionWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func replied() {
         owed = max(0, owed - 1)
-        if let id { gate.enter(owed > 0 ? .answering : .idle, id) }
+        enterPhase()
+    }
+
+    private func enterPhase() {
+        guard let id else { return }
+        gate.enter(owed > (isReading ? 1 : 0) ? .answering : isReading ? .asking : .idle, id)
     }
 }

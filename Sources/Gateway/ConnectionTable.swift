@@ -74,7 +74,7 @@ package struct ConnectionTable: Sendable {
 
     package mutating func enter(_ phase: Phase, _ id: UInt64, atMs now: UInt64) {
         guard entries[id] != nil else { return }
-        if phase == .idle { givePlaceBack(id) }
+        if phase == .idle || phase == .asking { givePlaceBack(id) }
         clock += 1
         entries[id]?.phase = phase
         entries[id]?.since = clock

@@ -32,6 +32,9 @@ struct GatewayResponder: HTTPResponder {
         if let refusal = PublicAddressPolicy.refusal(ofPeer: context.peer, insecure: allowsPublicPeers) {
             return refuse(.error(403, refusal), request)
         }
+        guard request.head.path?.hasPrefix("/") == true else {
+            return refuse(.error(400, "the request's target is not a path; send it as in GET /v2 HTTP/1.1"), request)
+        }
         switch routes.match(method: request.method.rawValue, path: request.uri.path) {
         case .unknownPath:
             return refuse(
@@ -80,7 +83,7 @@ struct GatewayResponder: HTTPResponder {
     ) async -> Response {
         let progress = BodyProgress(isWhole: !Self.announcesBody(request))
         let exchange = HTTPExchange(
-            request: value, contentLength: request.headers[.contentLength].flatMap { Int($0) }, connection: connection,
+            request: value, contentLength: Self.contentLength(request), connection: connection,
             expectsWord: Self.expectation.flatMap { request.headers[$0] }?.lowercased() == "100-continue", body: request.body,
             progress: progress)
         let answer = await handler(exchange)
@@ -167,6 +170,9 @@ struct GatewayResponder: HTTPResponder {
 
     private struct HTTPRefusal: Error { let reply: HTTPReply }
 
+    /// A length beyond integers is longer than everything.
+    private static func contentLength(_ request: Request) -> Int? { request.headers[.contentLength].map { Int($0) ?? .max } }
+
     private static func announcesBody(_ request: Request) -> Bool {
         request.headers[.transferEncoding] != nil || request.headers[.contentLength].map { $0 != "0" } == true
     }
@@ -181,7 +187,7 @@ struct GatewayResponder: HTTPResponder {
                         : "the body is over the limit of \(limit) bytes of \(route.method.rawValue) \(route.path)"))
         }
         guard Self.announcesBody(request) else { return [] }
-        if let announced = request.headers[.contentLength].flatMap({ Int($0) }), announced > limit { throw tooLong() }
+        if let announced = Self.contentLength(request), announced > limit { throw tooLong() }
         do {
             guard let buffer = try await collect(request.body, upTo: limit) else {
                 throw HTTPRefusal(reply: .error(408, "the body was not complete within \(bodyLimit.optionText)"))

@@ -135,24 +135,6 @@ import Wire
                     }
                 }
             },
-            Row("a refusal leaves the connection open where the body is short, and ends it where it is long or waited for") {
-                let error = InferError(id: 1, code: .resourceExhausted, message: "no room", retryAfterMilliseconds: 100)
-                try serving(FakeInference(.refuses(error))) { address in
-                    let head = Array(
-                        #"{"inputs":[{"name":"a","shape":[1000,2],"datatype":"FP32","parameters":{"binary_data_size":8000}},{"name":"id","shape":[1000],"datatype":"INT64","parameters":{"binary_data_size":8000}}]}"#
-                            .utf8)
-                    let length = "Inference-Header-Content-Length: \(head.count)"
-                    let connection = try RawHTTP(address)
-                    for _ in 0..<3 {
-                        connection.send(post(head + [UInt8](repeating: 0, count: 16_000), headers: [length], keepAlive: true))
-                        let reply = try connection.read { $0.hasSuffix("}") }
-                        #expect(reply.hasPrefix("HTTP/1.1 429 ") && !reply.contains("Connection: close"), "\(reply)")
-                    }
-                    let long = try RawHTTP(address)
-                    long.send(post(head + [UInt8](repeating: 0, count: 2 << 20), headers: [length], keepAlive: true))
-                    #expect(try long.readToEnd().contains("Connection: close"))
-                }
-            },
             Row("the coordinator ends a request whose body still comes: the reply says why") {
                 let error = InferError(id: 1, code: .deadlineExceeded, message: "too late", retryAfterMilliseconds: 0)
                 let source = FakeInference(.endsAfter(1, error))
@@ -170,44 +152,6 @@ import Wire
                     try waitUntil("it is ended") { source.endedCount == 1 }
                 }
             },
-            Row("a body that never begins, and one that drips: 408 in time") {
-                var limits = GatewayLimits()
-                limits.body = .milliseconds(200)
-                try serving(limits: limits) { address in
-                    for sent in [0, 30] {
-                        let request = post(Array(#"{"inputs":[\#(inputs)]}"#.utf8), keepAlive: true)
-                        let head = try #require(request.firstRange(of: Array("\r\n\r\n".utf8))).upperBound
-                        let connection = try RawHTTP(address)
-                        connection.send(Array(request[..<(head + sent)]))
-                        let reply = try connection.read { $0.hasSuffix("}") }
-                        #expect(
-                            reply.hasPrefix("HTTP/1.1 408 ") && reply.contains("8192 bytes a second")
-                                && reply.contains("Connection: close"), "\(reply)")
-                    }
-                }
-            },
-            Row(
-                "requests that do not come, on as many connections as there may be: a probe is answered, and who is one too many is told"
-            ) {
-                var limits = GatewayLimits()
-                limits.connections = 8
-                try serving(FakeInference(.waits), limits: limits) { address in
-                    let head = Array("POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n".utf8)
-                    let connections = try (0..<6).map { _ in try RawHTTP(address) }
-                    for connection in connections { connection.send(head) }
-                    let rest = try RawHTTP(address)
-                    var told = ""
-                    try waitUntil("one too many is told") {
-                        rest.send(head + [UInt8](repeating: 32, count: 1_000))
-                        told = (try? rest.read { $0.hasSuffix("}") }) ?? ""
-                        return told.hasPrefix("HTTP/1.1 429 ")
-                    }
-                    #expect(told.contains("Retry-After: 1") && told.contains("send fewer at once"), "\(told)")
-                    for _ in 0..<20 {
-                        #expect(try RawHTTP.once(address, ServerTests.get("/v2/health/live")).hasPrefix("HTTP/1.1 503 "))
-                    }
-                }
-            },
             Row("a client that goes while it is computed ends its request, and only its own") {
                 let source = FakeInference(.waits)
                 try serving(source) { address in
@@ -221,19 +165,6 @@ import Wire
                     }
                     try waitUntil("one is ended") { source.endedCount == 1 }
                     #expect(!staying.hears(within: 50) && source.endedCount == 1)
-                }
-            },
-            Row("clients that go at any moment leave nothing behind") {
-                let source = FakeInference()
-                try serving(source) { address in
-                    let request = post(Array(#"{"inputs":[\#(inputs)]}"#.utf8), keepAlive: true)
-                    for round in 0..<300 {
-                        let connection = try RawHTTP(address)
-                        connection.send(round % 3 == 0 ? Array(request.dropLast(round % 40)) : request)
-                        if round % 2 == 0 { connection.reset() } else { connection.endSending() }
-                        if round % 5 == 0 { usleep(UInt32(round % 7) * 300) }
-                    }
-                    try waitUntil("all are ended") { source.openCount == 0 && source.state.withLock { $0.begun.count } > 0 }
                 }
             },
             Row("pipelined requests are answered in their order") {
@@ -275,16 +206,6 @@ import Wire
                             reply.hasPrefix("HTTP/1.1 400 ") && reply.contains(#"{"error":"this is no HTTP/1.1 request"#),
                             "\(reply)")
                     }
-                }
-            },
-            Row("a hundred connections of one address at once are all answered") {
-                let source = FakeInference()
-                try serving(source) { address in
-                    let connections = try (0..<100).map { _ in try RawHTTP(address) }
-                    let request = post(Array(#"{"inputs":[\#(inputs)]}"#.utf8))
-                    for connection in connections { connection.send(Array(request.dropLast(3))) }
-                    for connection in connections { connection.send(Array(request.suffix(3))) }
-                    for connection in connections { #expect(try connection.readToEnd().hasPrefix("HTTP/1.1 200 ")) }
                 }
             },
             Row("a traceparent comes back; one that is none does not") {

@@ -171,6 +171,7 @@ struct InferenceHandler: Sendable {
             try inflater?.finish()
             if announced == nil, form.headByteCount == nil { announced = try await announce(&assembly, form, model, call) }
             try assembly.finish()
+            if form.kind == .tensors, let plan = announced?.plan, plan.hasPictures { try await begin(plan, call) }
         } catch let refusal as InferenceRefusal {
             throw refusal
         } catch let problem as BodyAssembly.Problem {
@@ -242,12 +243,7 @@ struct InferenceHandler: Sendable {
             plan = try InferencePlan(request, for: model)
         case .picture: plan = try .picture(byteCount: assembly.head.count, for: model)
         }
-        call.announce()
-        guard let isAdmitted = await source.begin(plan.announcement, call) else { throw .silence }
-        guard isAdmitted else {
-            guard case .failed(let error)? = await call.outcome() else { throw .silence }
-            throw InferenceRefusal(error)
-        }
+        if form.kind != .tensors || !plan.hasPictures { try await begin(plan, call) }
         var storages = [TensorStorage?](repeating: nil, count: plan.inputs.count)
         guard form.kind == .tensors else { return (plan, storages) }
         var targets = plan.binaryByteCounts.map { BodyAssembly.Target.bytes(count: $0) }
@@ -259,6 +255,15 @@ struct InferenceHandler: Sendable {
         }
         do throws(BodyAssembly.Problem) { try assembly.aim(at: targets) } catch { throw InferenceRefusal(error) }
         return (plan, storages)
+    }
+
+    private func begin(_ plan: InferencePlan, _ call: InferenceCall) async throws(InferenceRefusal) {
+        call.announce()
+        guard let isAdmitted = await source.begin(plan.announcement, call) else { throw .silence }
+        guard isAdmitted else {
+            guard case .failed(let error)? = await call.outcome() else { throw .silence }
+            throw InferenceRefusal(error)
+        }
     }
 
     // MARK: Tensors

@@ -28,6 +28,9 @@ struct InferencePlan {
         let classCount: Int?
     }
 
+    /// Whether the tensors' size says nothing of the body's: then a place is asked for when the body is here, not on its head's word.
+    var hasPictures: Bool { inputs.contains { if case .pictures = $0.origin { true } else { false } } }
+
     let id: String?
     let deadlineMilliseconds: UInt32
     /// In the model's order.
@@ -93,6 +96,8 @@ struct InferencePlan {
             })
     }
 
+    /// A PNG of one pixel, and its length before it.
+    private static let leastPictureByteCount = 4 + 67
     /// As many as `amp4ec infer` shows.
     static let shownClasses = 5
 
@@ -107,9 +112,15 @@ struct InferencePlan {
         _ input: InferenceRequest.Input, _ spec: TensorSpec, _ model: ModelManifest, position: Int
     ) throws(InferenceRefusal) -> Input {
         if input.datatype == .bytes {
-            guard case .binary = input.values else {
+            guard case .binary(let byteCount) = input.values else {
                 throw InferenceRefusal(
                     400, "input \"\(spec.name)\": a picture is bytes, which JSON text cannot carry; send it with binary_data_size")
+            }
+            guard byteCount / leastPictureByteCount >= input.elementCount else {
+                throw InferenceRefusal(
+                    400,
+                    "input \"\(spec.name)\": \(input.elementCount) pictures cannot be in \(byteCount) bytes; give the shape that they have"
+                )
             }
             return try pictures(input.elementCount, spec, model, position: position)
         }
