@@ -68,7 +68,7 @@ class PageTests(BrowserTestCase):
         admitted, answered, still_open = map(int, re.findall(r"of ([\d]+) admitted: ([\d]+) answered.* (\d+) open", note)[0])
         self.assertEqual(admitted, answered + still_open)
         stages = page.locator("#stages").inner_text()
-        for part in ["layers 0–50 (51)", "40 % of messages compressed, 10.0 % saved", "link carries 117 MB/s", "▲ slowest", "· busy "]:
+        for part in ["layers 0–50 (51)", "40 % of messages compressed, 10 % saved", "link carries 117 MB/s", "▲ slowest", "· busy "]:
             self.assertIn(part, stages)
         # A difference between what was admitted and what became of it is shown, whatever the coordinator calls it.
         cluster.admitted_and_lost = 3

@@ -24,7 +24,7 @@ export function bytes(value) {
 
 export const bytesPerSecond = (value) => `${bytes(value)}/s`;
 
-export const percent = (share) => (Number.isFinite(share) ? `${share > 0 && share < 0.1 ? (share * 100).toFixed(1) : Math.round(share * 100)} %` : "–");
+export const percent = (share) => (Number.isFinite(share) ? `${share > 0 && share < 0.0995 ? (share * 100).toFixed(1) : Math.round(share * 100)} %` : "–");
 
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "–";
