@@ -92,15 +92,14 @@ extension CoordinatorProcess {
         let askers = statuses.begin()
         let start = Instant.current()
         statusNumber += 1
-        var report = GatewayReport(status: status, readiness: host.machine.readiness, number: statusNumber)
-        report.lastAnswerMs = lastAnswerMs
+        let report = GatewayReport(
+            status: status, readiness: host.machine.readiness, number: statusNumber, lastAnswerMs: lastAnswerMs)
         let loopCost = Instant.current() - start
         let answers = answers
-        let shared = report
         let isTaken = documents.submit {
             let start = Instant.current()
-            let bytes = (try? JSONOutput.text(shared.status)).map { Array($0.utf8) } ?? []
-            var written = shared
+            let bytes = (try? JSONOutput.text(report.status)).map { Array($0.utf8) } ?? []
+            var written = report
             written.statusDocument = bytes
             let document = StatusDocument(
                 report: written, storage: TensorStorage(copying: bytes), threadCost: Instant.current() - start)

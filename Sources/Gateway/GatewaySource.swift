@@ -19,13 +19,14 @@ public struct GatewayReport: Sendable, Hashable {
     /// Differs from report to report, so that what is made of one is made once; 0 where nothing is known of it.
     public var number: UInt64
     /// When the last request was answered, in milliseconds since 1970; 0 before the first.
-    public var lastAnswerMs: UInt64 = 0
+    public var lastAnswerMs: UInt64
     /// The status as JSON, where it is written down already.
     public var statusDocument: [UInt8]?
 
-    public init(status: ClusterStatus, readiness: Readiness, number: UInt64 = 0) {
+    public init(status: ClusterStatus, readiness: Readiness, number: UInt64 = 0, lastAnswerMs: UInt64 = 0) {
         self.status = status
         self.readiness = readiness
         self.number = number
+        self.lastAnswerMs = lastAnswerMs
     }
 }
